@@ -1,0 +1,235 @@
+//! A job's canonical configuration and its key.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that a job's result depends on. Two equal configurations are the same work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobConfig {
+    /// Version of what these fields mean; part of the key, so that a change of meaning is never mistaken for the same work.
+    pub version: u32,
+    /// The backbone's canonical name.
+    pub backbone: String,
+    /// The dataset's name.
+    pub dataset: String,
+    /// The branches; absent for pattern `none`.
+    pub branches: Option<BranchConfig>,
+    /// How to train.
+    pub recipe: Recipe,
+    /// How to evaluate.
+    pub evaluation: Evaluation,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// What branches a network gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BranchConfig {
+    /// Where exits hang.
+    pub exits: ExitPlacement,
+    /// How the budget is shared out.
+    pub pattern: Pattern,
+    /// Total branch cost.
+    pub budget: Budget,
+    /// How shares become layers.
+    pub rule: BranchRule,
+}
+
+/// Where exits hang.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitPlacement {
+    /// After the last unit of every stage.
+    StageEnds,
+    /// After the units whose cumulative backbone MACs come nearest to these fractions of the whole backbone's.
+    Fractions(Vec<f64>),
+}
+
+/// How the branch budget is shared out over the exits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// The same share everywhere.
+    Constant,
+    /// Shares rise linearly towards the end, with this slope in (0, 1].
+    Increasing(f64),
+    /// Shares fall linearly towards the end, with this slope in (0, 1].
+    Decreasing(f64),
+    /// Explicit shares, one an exit, summing to 1.
+    List(Vec<f64>),
+}
+
+/// Total cost of the side branches; the backbone's own head is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// As a share of the backbone's MACs.
+    Share(f64),
+    /// As a number of convolution levels (with the classifiers on top), where a level costs the same at every exit.
+    Levels(u32),
+    /// As MACs.
+    Macs(u64),
+}
+
+/// How shares become layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchRule {
+    /// Levels where they cost the same at every exit and meet the budget, width at depth 2 otherwise.
+    Auto,
+    /// Whole levels or nothing.
+    Levels,
+    /// Convolutions of this number a branch, width solved for.
+    Width {
+        /// Convolutions in every branch.
+        depth: u32,
+    },
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Passes over the training split.
+    pub epochs: u32,
+    /// Images a step.
+    pub batch_size: u32,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// What is done to a training image.
+    pub augment: Augment,
+}
+
+/// An optimiser with its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Optimizer {
+    /// Stochastic gradient descent with momentum (dampening 0) and weight decay as an L2 term in the gradient.
+    Sgd {
+        /// Learning rate at the start.
+        lr: f64,
+        /// Momentum, 0 to below 1.
+        momentum: f64,
+        /// Nesterov's variant.
+        nesterov: bool,
+        /// Weight decay of every parameter.
+        weight_decay: f64,
+    },
+}
+
+/// How the learning rate moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// It doesn't.
+    Constant,
+    /// Down a half cosine, stepwise, to 0 after the last step.
+    Cosine,
+    /// Times `gamma` at the start of each milestone epoch (0-based).
+    Step {
+        /// Epochs at whose start the rate falls, rising.
+        milestones: Vec<u32>,
+        /// The factor.
+        gamma: f64,
+    },
+}
+
+/// What is done to a training image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Augment {
+    /// Nothing.
+    None,
+    /// A random crop of the image padded with zeros by an eighth of its side.
+    Crop,
+    /// A random horizontal flip.
+    Flip,
+    /// Both.
+    CropFlip,
+}
+
+/// How to evaluate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Share of the training set held out for choosing thresholds, in (0, 0.5].
+    pub calibration: f64,
+    /// Exit policies to evaluate; `fixed` (always leave at exit k) is always among the results.
+    pub policies: Vec<Policy>,
+}
+
+/// When a sample leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// At the first exit whose largest softmax probability reaches the threshold.
+    MaxSoftmax,
+}
+
+/// Version of the fields' meaning that this build writes.
+pub const CONFIG_VERSION: u32 = 1;
+
+/// The hash of a job's canonical configuration: 32 lower-case hexadecimal digits (the first half of a SHA-256).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobKey(String);
+
+impl JobKey {
+    /// Takes a key as it is written; `None` unless it is 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The whole key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The job's id in tables and commands: the key's first 12 digits.
+    pub fn id(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl std::fmt::Display for JobKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl JobConfig {
+    /// The configuration as canonical JSON: fixed field order, shortest round-trip numbers, no white space.
+    pub fn canonical_json(&self) -> String {
+        serde_json::to_string(self).expect("a configuration has only string keys and finite numbers")
+    }
+
+    /// Reads a configuration back.
+    ///
+    /// # Errors
+    /// When the text is not a configuration, or is one of another version.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_json::from_str(text)?;
+        if config.version == CONFIG_VERSION { Ok(config) } else { Err(ConfigError::Version(config.version)) }
+    }
+
+    /// The job's key.
+    pub fn key(&self) -> JobKey {
+        use sha2::Digest;
+        let digest = sha2::Sha256::digest(self.canonical_json().as_bytes());
+        JobKey(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Why a text is not a job configuration that this build can run.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not the fields of a configuration.
+    #[error("not a job configuration")]
+    Json(#[from] serde_json::Error),
+    /// Written by a build that means something else by these fields.
+    #[error("job configuration of version {0}, this build reads version {CONFIG_VERSION}")]
+    Version(u32),
+}

@@ -1,0 +1,30 @@
+//! What Offramp means by its words, as data and pure functions.
+//!
+//! Nothing here reads a clock, a file, the environment or a random source. In reading order:
+//!
+//! - [`shape`], [`layer`]: tensors' shapes and the layers between them, with costs.
+//! - [`dataset`]: the catalogue of datasets: shapes, classes, split sizes.
+//! - [`backbone`]: backbones as data.
+//! - [`exits`], [`pattern`], [`branch`]: where exits hang, how branch cost is shared out, and the branches that realise it.
+//! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
+//! - [`job`]: a job's canonical configuration and its key.
+//! - [`sweep`], [`problem`]: sweep files, and what can be wrong with them.
+//! - [`lifecycle`]: the states of a job.
+//! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
+//! - [`frontier`]: who dominates whom.
+
+pub mod backbone;
+pub mod branch;
+pub mod dataset;
+pub mod evaluation;
+pub mod exits;
+pub mod frontier;
+pub mod job;
+pub mod layer;
+pub mod lifecycle;
+pub mod network;
+pub mod outcome;
+pub mod pattern;
+pub mod problem;
+pub mod shape;
+pub mod sweep;
