@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The wire: messages and stubs of `offramp.v1`, and thin conversions to and from the domain's types.
+//!
+//! - [`v1`]: what `offramp/v1/*.proto` generates.
+//! - [`convert`]: domain to message and back; decoding names the field that is wrong.
+//! - [`DESCRIPTORS`]: the compiled descriptors, for the reflection service.
+
+pub mod convert;
+
+/// Generated messages, clients and servers.
+#[expect(missing_docs, unused_qualifications, clippy::pedantic, reason = "generated")]
+pub mod v1 {
+    tonic::include_proto!("offramp.v1");
+}
+
+/// The encoded `FileDescriptorSet` of `offramp/v1/*.proto`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/offramp_descriptor.bin"));
