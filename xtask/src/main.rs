@@ -1,1 +1,45 @@
-fn main() {}
+//! Repository tasks: `cargo xtask check` (format, lints, docs, tidy) and `cargo xtask test` (everything that must pass).
+
+mod command;
+mod python;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// Repository tasks. Run from anywhere in the checkout as `cargo xtask TASK`.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Checks format, lints, docs and the rules of the layout, without running tests.
+    Check,
+    /// Checks the rules of the layout alone: arrows between crates, where a dependency may stand, file lengths, names.
+    Tidy,
+    /// Runs every test, fastest first, setting up what they need.
+    Test {
+        /// Only the tests that need neither Burn nor the built binary: what an edit of the domain, the coordinator or the worker wants.
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Check => check(),
+        Task::Tidy => tidy::run(),
+        Task::Test { quick } => test::run(quick),
+    }
+}
+
+fn check() -> anyhow::Result<()> {
+    tidy::run()?;
+    command::cargo(&["fmt", "--all", "--check"])?;
+    command::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    command::cargo_with(&["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
