@@ -1,1 +1,334 @@
-//! Placeholder.
+//! Branches: the layers that realise a pattern's shares at one total cost.
+//!
+//! A branch of depth `d` and width `w` is `d` times 3x3 convolution to `w` channels, batch norm, ReLU; then global average pooling and a linear
+//! classifier. Depth 0 is the linear classifier alone, on the pooled features. Two rules turn shares into depths and widths:
+//!
+//! - **Levels**: a level is one convolution as wide as the trunk at that exit. Where it costs the same at every exit, whole levels can be dealt
+//!   out in any way at exactly the same total. This is the closest to the branch levels of Lin et al. (arXiv 2204.13347).
+//! - **Width**: every branch has the same depth, and its width is solved for. The total is then repaired to within [`TOLERANCE`].
+//!
+//! [`BranchRule::Auto`] takes levels where they cost the same at every exit and a whole number of them meets the budget, and width at depth
+//! [`AUTO_DEPTH`] otherwise. The choice depends on the backbone, the exits and the budget, never on the pattern, so patterns that are
+//! compared with each other are built by the same rule.
+
+mod levels;
+mod width;
+
+use crate::exits::AttachPoint;
+use crate::job::{BranchRule, Budget};
+use crate::layer::{Layer, summarise};
+use crate::network::{Branch, Plan, SolvedRule};
+
+/// How far the total cost of the branches may be from the budget, as a share of the budget. Effects of a pattern are a few tenths of a percent of
+/// accuracy, those of a budget this much off are far below that.
+pub const TOLERANCE: f64 = 0.005;
+
+/// Convolutions of a branch where [`BranchRule::Auto`] solves for width: the fewest that mix channels once more after changing their number.
+pub const AUTO_DEPTH: u32 = 2;
+
+/// Most convolutions that [`BranchRule::Width`] may ask for in a branch; deeper than the stages they hang on is no branch any more.
+pub const MAX_DEPTH: u32 = 16;
+
+/// Largest budget, as a share of the backbone's MACs: bounds what a mistyped sweep file can ask for.
+pub const MAX_SHARE: f64 = 10.0;
+
+/// What branches are solved for, pattern and budget aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// Where the branches hang, first to last; not empty.
+    pub points: &'a [AttachPoint],
+    /// Classes that each branch tells apart.
+    pub n_classes: usize,
+    /// Strict MACs of the backbone, head included.
+    pub backbone_macs: u64,
+}
+
+/// Branches with what they were solved to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Solution {
+    /// One for each attach point, in their order.
+    pub branches: Vec<Branch>,
+    /// Rule, budget and realised total.
+    pub plan: Plan,
+}
+
+/// Depth and width of a branch; both 0 for a linear classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    depth: usize,
+    width: usize,
+}
+
+const LINEAR: Size = Size { depth: 0, width: 0 };
+
+/// Solves for branches whose total cost meets `budget`, shared out by `shares` (one per attach point, as [`crate::pattern::shares`] gives them).
+///
+/// A branch whose share does not pay for the narrowest convolutions becomes a linear classifier: its `depth` is 0.
+///
+/// # Errors
+/// When the budget or the depth is out of range, levels are asked for where they cost different amounts, or no branches come within
+/// [`TOLERANCE`] of the budget. The last says which budgets nearby can be met.
+pub fn solve(site: Site<'_>, shares: &[f64], budget: Budget, rule: BranchRule) -> Result<Solution, BranchError> {
+    let budget_macs = budget_macs(site, budget)?;
+    let (solved_rule, sizes) = sizes(site, shares, budget_macs, rule)?;
+    let branch_macs = total_macs(site, &sizes);
+    if within_tolerance(branch_macs, budget_macs) {
+        let plan = Plan { rule: solved_rule, budget_macs, branch_macs };
+        return Ok(Solution { branches: branches(site, &sizes), plan });
+    }
+    let nearest = |direction| nearest_feasible(site, shares, budget_macs, rule, direction);
+    let classifiers_macs = classifiers_macs(site);
+    if budget_macs < classifiers_macs {
+        return Err(BranchError::ClassifiersAlone { budget, budget_macs, classifiers_macs, above: nearest(Direction::Up) });
+    }
+    Err(BranchError::Infeasible { budget, budget_macs, branch_macs, below: nearest(Direction::Down), above: nearest(Direction::Up) })
+}
+
+/// MACs of one convolution level where it costs the same at every attach point; the least and most where not.
+pub fn level_macs(points: &[AttachPoint]) -> Result<u64, LevelsDiffer> {
+    let costs = points.iter().map(|point| Layer::conv3x3(point.shape.channels, point.shape.channels, 1).macs(point.shape));
+    let (least, most) = costs.fold((u64::MAX, 0), |(least, most), cost| (least.min(cost), most.max(cost)));
+    if least == most { Ok(least) } else { Err(LevelsDiffer { least, most }) }
+}
+
+/// The budget in MACs.
+fn budget_macs(site: Site<'_>, budget: Budget) -> Result<u64, BranchError> {
+    let most = MAX_SHARE * site.backbone_macs as f64;
+    let macs = match budget {
+        Budget::Share(share) => share * site.backbone_macs as f64,
+        Budget::Macs(macs) => macs as f64,
+        Budget::Levels(n_levels) => {
+            let level = level_macs(site.points).map_err(|source| BranchError::LevelBudget { n_levels, source })?;
+            f64::from(n_levels) * level as f64 + classifiers_macs(site) as f64
+        }
+    };
+    // Whole MACs below 2^53 are exact in a double, and the bound keeps far below that.
+    if macs.round() >= 1.0 && macs <= most { Ok(macs.round() as u64) } else { Err(BranchError::BudgetOutOfRange(budget)) }
+}
+
+/// Applies the rule.
+fn sizes(site: Site<'_>, shares: &[f64], budget_macs: u64, rule: BranchRule) -> Result<(SolvedRule, Vec<Size>), BranchError> {
+    let by_width = |depth| (SolvedRule::Width, width::sizes(site, shares, budget_macs, depth));
+    let by_levels = |n_levels| (SolvedRule::Levels, levels::sizes(site, shares, n_levels));
+    match rule {
+        BranchRule::Width { depth } if (1..=MAX_DEPTH).contains(&depth) => Ok(by_width(depth)),
+        BranchRule::Width { depth } => Err(BranchError::Depth(depth)),
+        BranchRule::Levels => match level_macs(site.points) {
+            Ok(level_macs) => Ok(by_levels(levels::nearest(site, level_macs, budget_macs))),
+            Err(source) => Err(BranchError::LevelRule { source }),
+        },
+        BranchRule::Auto => Ok(match levels::meeting(site, budget_macs) {
+            Some(n_levels) => by_levels(n_levels),
+            None => by_width(AUTO_DEPTH),
+        }),
+    }
+}
+
+/// MACs of a branch, in closed form: solving tries many.
+fn macs(point: AttachPoint, size: Size, n_classes: usize) -> u64 {
+    let (channels, positions) = (point.shape.channels, point.shape.positions());
+    match size {
+        LINEAR => (channels * n_classes) as u64,
+        Size { depth, width } => (9 * positions * width * (channels + (depth - 1) * width) + width * n_classes) as u64,
+    }
+}
+
+fn total_macs(site: Site<'_>, sizes: &[Size]) -> u64 {
+    site.points.iter().zip(sizes).map(|(point, size)| macs(*point, *size, site.n_classes)).sum()
+}
+
+/// MACs of a linear classifier on the pooled features of every attach point: the least that branches can cost.
+fn classifiers_macs(site: Site<'_>) -> u64 {
+    site.points.iter().map(|point| macs(*point, LINEAR, site.n_classes)).sum()
+}
+
+fn within_tolerance(branch_macs: u64, budget_macs: u64) -> bool {
+    branch_macs.abs_diff(budget_macs) as f64 <= TOLERANCE * budget_macs as f64
+}
+
+fn branches(site: Site<'_>, sizes: &[Size]) -> Vec<Branch> {
+    let branch = |(point, size): (&AttachPoint, &Size)| Branch {
+        unit: point.unit,
+        input: point.shape,
+        depth: size.depth,
+        width: size.width,
+        layers: layers(point.shape.channels, *size, site.n_classes),
+    };
+    site.points.iter().zip(sizes).map(branch).collect()
+}
+
+fn layers(channels: usize, size: Size, n_classes: usize) -> Vec<Layer> {
+    let mut layers = Vec::with_capacity(3 * size.depth + 2);
+    let mut inputs = channels;
+    for _ in 0..size.depth {
+        layers.extend([Layer::conv3x3(inputs, size.width, 1), Layer::BatchNorm { channels: size.width }, Layer::Relu]);
+        inputs = size.width;
+    }
+    layers.extend([Layer::GlobalAveragePool, Layer::Linear { inputs, outputs: n_classes }]);
+    layers
+}
+
+impl Branch {
+    /// Strict MACs per sample, classifier included.
+    pub fn macs(&self) -> u64 {
+        summarise(&self.layers, self.input).macs
+    }
+
+    /// Trainable parameters.
+    pub fn params(&self) -> u64 {
+        summarise(&self.layers, self.input).params
+    }
+}
+
+/// Where to look for another budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Down,
+    Up,
+}
+
+/// A budget that can be met.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Feasible {
+    /// As a share of the backbone's MACs, of four significant digits; met as written.
+    pub share: f64,
+    /// As a number of levels, where branches would be built of them.
+    pub levels: Option<u32>,
+}
+
+impl std::fmt::Display for Feasible {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.levels {
+            Some(levels) => write!(f, "{} of the backbone's MACs ({levels} levels)", self.share),
+            None => write!(f, "{} of the backbone's MACs", self.share),
+        }
+    }
+}
+
+/// Walks away from a budget that cannot be met to the first that can.
+fn nearest_feasible(site: Site<'_>, shares: &[f64], budget_macs: u64, rule: BranchRule, direction: Direction) -> Option<Feasible> {
+    // Budgets that can be met are a window of twice the tolerance wide around each total; steps of half of it miss none.
+    let step = 1.0 + TOLERANCE / 2.0;
+    let whole = site.backbone_macs as f64;
+    let asked = budget_macs as f64 / whole;
+    let least = (1.0 - TOLERANCE) * classifiers_macs(site) as f64 / whole;
+    let met = |share: f64| -> Option<(f64, Feasible)> {
+        let share = four_digits(share);
+        let macs = budget_macs_of_share(site, share)?;
+        let (solved_rule, sizes) = sizes(site, shares, macs, rule).ok()?;
+        let total = total_macs(site, &sizes);
+        let levels = (solved_rule == SolvedRule::Levels).then(|| sizes.iter().map(|size| size.depth as u32).sum());
+        within_tolerance(total, macs).then_some((total as f64 / whole, Feasible { share, levels }))
+    };
+    let beyond = |share: f64| if direction == Direction::Up { share > asked } else { share < asked };
+    let mut candidate = if direction == Direction::Up { asked.max(least) * step } else { asked / step };
+    while candidate >= least && candidate <= MAX_SHARE {
+        if let Some((realised, feasible)) = met(candidate) {
+            // The total that was reached is a rounder answer than the edge of the window around it.
+            let exact = met(realised).filter(|(_, exact)| beyond(exact.share));
+            return Some(exact.map_or(feasible, |(_, exact)| exact));
+        }
+        candidate = if direction == Direction::Up { candidate * step } else { candidate / step };
+    }
+    None
+}
+
+fn budget_macs_of_share(site: Site<'_>, share: f64) -> Option<u64> {
+    budget_macs(site, Budget::Share(share)).ok()
+}
+
+/// Rounds to four significant digits, a tenth of the tolerance.
+fn four_digits(value: f64) -> f64 {
+    format!("{value:.3e}").parse().expect("a formatted number is a number")
+}
+
+/// That a level does not cost the same at every exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a convolution level costs from {least} to {most} MACs, depending on the exit")]
+pub struct LevelsDiffer {
+    /// MACs of the cheapest level.
+    pub least: u64,
+    /// MACs of the dearest level.
+    pub most: u64,
+}
+
+/// Why no branches meet a budget.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BranchError {
+    /// Nothing, too much, or not a number.
+    #[error("a budget of {} is not above 0 and at most {MAX_SHARE} times the backbone's MACs", describe(*.0))]
+    BudgetOutOfRange(Budget),
+    /// A budget in levels where there are none.
+    #[error("a budget of {n_levels} levels means nothing at these exits")]
+    LevelBudget {
+        /// The budget.
+        n_levels: u32,
+        /// What levels would cost.
+        source: LevelsDiffer,
+    },
+    /// A rule that needs levels where there are none.
+    #[error("branches at these exits cannot be built of levels")]
+    LevelRule {
+        /// What levels would cost.
+        source: LevelsDiffer,
+    },
+    /// A depth that makes no branch.
+    #[error("a branch depth of {0} is not between 1 and {MAX_DEPTH}")]
+    Depth(u32),
+    /// Even linear classifiers cost more.
+    #[error("a budget of {} is {budget_macs} MACs, and the branches' classifiers alone take {classifiers_macs}", describe(*budget))]
+    ClassifiersAlone {
+        /// The budget.
+        budget: Budget,
+        /// The same in MACs.
+        budget_macs: u64,
+        /// The least that branches can cost, MACs.
+        classifiers_macs: u64,
+        /// The nearest larger budget that can be met.
+        above: Option<Feasible>,
+    },
+    /// The nearest branches miss it by more than [`TOLERANCE`].
+    #[error("a budget of {} is {budget_macs} MACs, and the nearest branches take {branch_macs}: more than 0.5 % off", describe(*budget))]
+    Infeasible {
+        /// The budget.
+        budget: Budget,
+        /// The same in MACs.
+        budget_macs: u64,
+        /// The total nearest to it, MACs.
+        branch_macs: u64,
+        /// The nearest smaller budget that can be met.
+        below: Option<Feasible>,
+        /// The nearest larger budget that can be met.
+        above: Option<Feasible>,
+    },
+}
+
+impl BranchError {
+    /// What to try instead.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BudgetOutOfRange(_) => Some("a quarter of the backbone's MACs is `0.25`".to_owned()),
+            Self::LevelBudget { source, .. } => Some(format!("{source}: give the budget as a share of the backbone's MACs")),
+            Self::LevelRule { source } => Some(format!("{source}: let the rule be `auto` or `width`")),
+            Self::Depth(_) => Some(format!("`auto` solves for width at depth {AUTO_DEPTH}")),
+            Self::ClassifiersAlone { above, .. } => above.map(|above| format!("the nearest budget that can be met is {above}")),
+            Self::Infeasible { below, above, .. } => match (below, above) {
+                (Some(below), Some(above)) => Some(format!("the nearest budgets that can be met are {below} and {above}")),
+                (Some(only), None) | (None, Some(only)) => Some(format!("the nearest budget that can be met is {only}")),
+                (None, None) => None,
+            },
+        }
+    }
+}
+
+/// A budget in words.
+fn describe(budget: Budget) -> String {
+    match budget {
+        Budget::Share(share) => format!("{share} of the backbone's MACs"),
+        Budget::Levels(n_levels) => format!("{n_levels} levels"),
+        Budget::Macs(macs) => format!("{macs} MACs"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

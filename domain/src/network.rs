@@ -1,7 +1,12 @@
 //! A backbone with its branches: the one description that costs and modules come from.
 
-use crate::backbone::Backbone;
+use crate::backbone::{self, Backbone};
+use crate::branch::{self, BranchError, Site};
+use crate::dataset;
+use crate::exits::{self, ExitsError};
+use crate::job::{BranchConfig, JobConfig};
 use crate::layer::Layer;
+use crate::pattern::{self, PatternError};
 use crate::shape::Shape;
 
 /// A multi-exit network, fully determined.
@@ -71,24 +76,58 @@ pub struct ExitCost {
 ///
 /// # Errors
 /// When a name is unknown, the exits cannot be placed, or the budget cannot be met.
-pub fn assemble(_config: &crate::job::JobConfig) -> Result<Network, NetworkError> {
-    todo!()
+pub fn assemble(config: &JobConfig) -> Result<Network, NetworkError> {
+    let dataset = dataset::find(&config.dataset).ok_or_else(|| NetworkError::UnknownDataset(config.dataset.clone()))?;
+    let backbone = backbone::build(&config.backbone, dataset.input, dataset.n_classes)?;
+    assemble_parts(backbone, dataset.n_classes, config.branches.as_ref())
+}
+
+/// Hangs branches on a backbone whose head tells `n_classes` apart.
+///
+/// # Errors
+/// When the exits cannot be placed, or the budget cannot be met.
+pub fn assemble_parts(backbone: Backbone, n_classes: usize, branches: Option<&BranchConfig>) -> Result<Network, NetworkError> {
+    let Some(config) = branches else {
+        return Ok(Network { backbone, branches: Vec::new(), n_classes, plan: None });
+    };
+    let points = exits::place(&backbone, &config.exits)?;
+    let shares = pattern::shares(&config.pattern, points.len())?;
+    let site = Site { points: &points, n_classes, backbone_macs: backbone.total().macs };
+    let solution = branch::solve(site, &shares, config.budget, config.rule)?;
+    Ok(Network { backbone, branches: solution.branches, n_classes, plan: Some(solution.plan) })
 }
 
 impl Network {
     /// Costs of every exit, side exits first to last, then the final exit.
     pub fn exit_costs(&self) -> Vec<ExitCost> {
-        todo!()
+        let cumulative = self.backbone.cumulative();
+        let mut paid = 0;
+        let mut costs: Vec<ExitCost> = Vec::with_capacity(self.n_exits());
+        for branch in &self.branches {
+            let backbone_macs = cumulative[branch.unit].macs;
+            let branch_macs = branch.macs();
+            paid += branch_macs;
+            costs.push(ExitCost {
+                backbone_macs,
+                branch_macs,
+                branch_params: branch.params(),
+                macs_cascade: backbone_macs + paid,
+                macs_selected: backbone_macs + branch_macs,
+            });
+        }
+        let whole = self.backbone_macs();
+        costs.push(ExitCost { backbone_macs: whole, branch_macs: 0, branch_params: 0, macs_cascade: whole + paid, macs_selected: whole });
+        costs
     }
 
     /// MACs of the backbone with its head, without branches.
     pub fn backbone_macs(&self) -> u64 {
-        todo!()
+        self.backbone.total().macs
     }
 
     /// Trainable parameters, branches included.
     pub fn params(&self) -> u64 {
-        todo!()
+        self.backbone.total().params + self.branches.iter().map(Branch::params).sum::<u64>()
     }
 
     /// Number of exits, the final one included.
@@ -97,13 +136,81 @@ impl Network {
     }
 }
 
-/// Why a job has no network. `hint` where there is something to try.
+impl Plan {
+    /// How far the branches' cost is from the budget, as a share of the budget; above 0 where they cost more.
+    pub fn error(&self) -> f64 {
+        (self.branch_macs as f64 - self.budget_macs as f64) / self.budget_macs as f64
+    }
+}
+
+/// Why a job has no network.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NetworkError {
-    /// See [`crate::backbone::BackboneError`].
+    /// See [`backbone::BackboneError`].
     #[error(transparent)]
-    Backbone(#[from] crate::backbone::BackboneError),
+    Backbone(#[from] backbone::BackboneError),
     /// No dataset has this name.
     #[error("no dataset is called `{0}`")]
     UnknownDataset(String),
+    /// See [`ExitsError`].
+    #[error(transparent)]
+    Exits(#[from] ExitsError),
+    /// See [`PatternError`].
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// See [`BranchError`].
+    #[error(transparent)]
+    Branch(#[from] BranchError),
 }
+
+/// The key of a sweep file that decides a part of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// Axis `backbone`.
+    Backbone,
+    /// Axis `dataset`.
+    Dataset,
+    /// Axis `exits`.
+    Exits,
+    /// Axis `pattern`.
+    Pattern,
+    /// Axis `budget`.
+    Budget,
+    /// Table `branch`: the rule and its depth.
+    Branch,
+}
+
+impl NetworkError {
+    /// What to try instead, where there is something to try.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Backbone(error) => Some(error.hint()),
+            Self::UnknownDataset(_) => {
+                Some(format!("known datasets: {}", dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")))
+            }
+            Self::Exits(error) => Some(error.hint()),
+            Self::Pattern(error) => Some(error.hint()),
+            Self::Branch(error) => error.hint(),
+        }
+    }
+
+    /// The key whose value is at fault.
+    pub fn field(&self) -> Field {
+        match self {
+            Self::Backbone(backbone::BackboneError::Unknown { .. }) => Field::Backbone,
+            Self::Backbone(backbone::BackboneError::InputTooSmall { .. }) | Self::UnknownDataset(_) => Field::Dataset,
+            Self::Exits(_) => Field::Exits,
+            Self::Pattern(_) => Field::Pattern,
+            Self::Branch(BranchError::Depth(_) | BranchError::LevelRule { .. }) => Field::Branch,
+            Self::Branch(
+                BranchError::BudgetOutOfRange(_)
+                | BranchError::LevelBudget { .. }
+                | BranchError::ClassifiersAlone { .. }
+                | BranchError::Infeasible { .. },
+            ) => Field::Budget,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
