@@ -1,0 +1,232 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A cost with the two accountings given.
+fn cost(macs_cascade: u64, macs_selected: u64) -> ExitCost {
+    ExitCost { backbone_macs: 0, branch_macs: 0, branch_params: 0, macs_cascade, macs_selected }
+}
+
+/// Two side exits and the final one, with figures that are easy to add up by hand.
+fn three_exits() -> Vec<ExitCost> {
+    vec![cost(100, 100), cost(200, 180), cost(400, 360)]
+}
+
+fn exit(prediction: &[u32], confidence: &[f32]) -> ExitRecords {
+    ExitRecords { prediction: prediction.to_vec(), confidence: confidence.to_vec(), loss: vec![0.5; prediction.len()] }
+}
+
+/// Four samples, classes 0 to 3. Exit 0 is right on sample 0; exit 1 on samples 0 and 1; the final exit on 0, 1 and 2.
+fn four_samples() -> SplitRecords {
+    SplitRecords {
+        labels: vec![0, 1, 2, 3],
+        exits: vec![
+            exit(&[0, 0, 0, 0], &[0.875, 0.5, 0.25, 0.375]),
+            exit(&[0, 1, 1, 1], &[0.75, 0.625, 0.5, 0.25]),
+            exit(&[0, 1, 2, 2], &[1.0, 1.0, 1.0, 1.0]),
+        ],
+    }
+}
+
+fn max_softmax() -> Evaluation {
+    Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] }
+}
+
+fn settings(evaluated: &Evaluated, policy: &str) -> Vec<f64> {
+    evaluated.operating_points.iter().filter(|point| point.policy == policy).map(|point| point.setting).collect()
+}
+
+#[test]
+fn fixed_points_are_the_exits_themselves() {
+    let evaluated = evaluate_with_costs(&three_exits(), &max_softmax(), &four_samples(), &four_samples());
+    let fixed: Vec<_> = evaluated.operating_points.iter().take(3).collect();
+    assert!(fixed.iter().all(|point| point.policy == "fixed"));
+    let rows: Vec<_> = fixed.iter().map(|p| (p.setting, p.accuracy, p.macs_cascade, p.macs_selected, p.exit_shares.clone())).collect();
+    assert_eq!(
+        rows,
+        [
+            (0.0, 0.25, 100.0, 100.0, vec![1.0, 0.0, 0.0]),
+            (1.0, 0.5, 200.0, 180.0, vec![0.0, 1.0, 0.0]),
+            (2.0, 0.75, 400.0, 360.0, vec![0.0, 0.0, 1.0]),
+        ]
+    );
+}
+
+#[test]
+fn exit_metrics_are_means_over_their_own_split() {
+    let mut test = four_samples();
+    test.labels = vec![0, 0, 0, 0];
+    test.exits[0].loss = vec![0.0, 1.0, 2.0, 5.0];
+    let evaluated = evaluate_with_costs(&three_exits(), &max_softmax(), &four_samples(), &test);
+    assert_eq!(evaluated.exits[0], ExitResult { accuracy: 1.0, loss: 2.0, calibration_accuracy: 0.25, calibration_loss: 0.5 });
+    assert_eq!(evaluated.exits[2].accuracy, 0.25);
+    assert_eq!(evaluated.exits[2].calibration_accuracy, 0.75);
+}
+
+/// Thresholds by hand. Where each of the four samples leaves (exit index), accuracy, and the mean of the cascade costs:
+/// ```text
+/// 0.875  0 2 2 2   3/4   (100 + 3*400) / 4           = 325
+/// 0.75   0 2 2 2   the same point
+/// 0.625  0 1 2 2   3/4   (100 + 200 + 2*400) / 4     = 275   dominates those above
+/// 0.5    0 0 1 2   1/4   (2*100 + 200 + 400) / 4     = 200
+/// 0.375  0 0 1 0   1/4   (3*100 + 200) / 4           = 125   dominates 0.5
+/// 0.25   0 0 0 0   1/4   100                                 dominates 0.375
+/// ```
+#[test]
+fn thresholds_that_calibration_singles_out_by_hand() {
+    let evaluated = evaluate_with_costs(&three_exits(), &max_softmax(), &four_samples(), &four_samples());
+    assert_eq!(settings(&evaluated, "max-softmax"), [0.25, 0.625]);
+    let cautious = &evaluated.operating_points[4];
+    assert_eq!((cautious.accuracy, cautious.macs_cascade), (0.75, 275.0));
+    assert_eq!(cautious.macs_selected, f64::from(100 + 180 + 2 * 360) / 4.0);
+    assert_eq!(cautious.exit_shares, [0.25, 0.25, 0.5]);
+    assert_eq!((cautious.calibration_accuracy, cautious.calibration_macs_cascade), (0.75, 275.0));
+}
+
+#[test]
+fn of_equal_calibration_points_the_most_cautious_threshold_stays() {
+    // Sample 0 leaves at exit 0 under either of 0.75 and 0.875, sample 1 never: one point, two thresholds.
+    let split = SplitRecords {
+        labels: vec![0, 1],
+        exits: vec![exit(&[0, 0], &[0.875, 0.125]), exit(&[0, 0], &[0.75, 0.125]), exit(&[0, 1], &[1.0, 1.0])],
+    };
+    let evaluated = evaluate_with_costs(&three_exits(), &max_softmax(), &split, &split);
+    assert_eq!(settings(&evaluated, "max-softmax"), [0.125, 0.875]);
+}
+
+#[test]
+fn a_network_without_side_exits_has_its_fixed_point_only() {
+    let split = SplitRecords { labels: vec![0, 1], exits: vec![exit(&[0, 0], &[0.9, 0.8])] };
+    let evaluated = evaluate_with_costs(&[cost(400, 400)], &max_softmax(), &split, &split);
+    assert_eq!(evaluated.operating_points.len(), 1);
+    assert_eq!(evaluated.operating_points[0].accuracy, 0.5);
+}
+
+#[test]
+fn no_policy_leaves_the_fixed_points() {
+    let evaluation = Evaluation { calibration: 0.1, policies: vec![] };
+    assert_eq!(evaluate_with_costs(&three_exits(), &evaluation, &four_samples(), &four_samples()).operating_points.len(), 3);
+}
+
+#[test]
+fn many_confidences_are_thinned_to_the_most_thresholds_with_both_ends() {
+    let n = 1000_u16;
+    let confidence: Vec<f32> = (0..n).map(|i| f32::from(i) / f32::from(n)).collect();
+    let prediction = vec![0; usize::from(n)];
+    let split = SplitRecords { labels: prediction.clone(), exits: vec![exit(&prediction, &confidence), exit(&prediction, &confidence)] };
+    let thresholds = candidate_thresholds(&split);
+    assert_eq!(thresholds.len(), MAX_THRESHOLDS);
+    assert_eq!(thresholds[0], 0.0);
+    assert_eq!(thresholds[MAX_THRESHOLDS - 1], f64::from(999.0_f32 / 1000.0));
+    assert!(thresholds.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+fn point(macs_cascade: f64, accuracy: f64) -> OperatingPoint {
+    OperatingPoint {
+        policy: "fixed".to_owned(),
+        setting: 0.0,
+        macs_cascade,
+        macs_selected: macs_cascade,
+        accuracy,
+        calibration_accuracy: accuracy,
+        calibration_macs_cascade: macs_cascade,
+        exit_shares: vec![1.0],
+    }
+}
+
+#[test]
+fn area_by_hand() {
+    // Backbone 100 MACs, so costs 0 to 200; 10 classes. Chance to 50, 0.6 to 100, 0.9 from there on: (50*0.1 + 50*0.6 + 100*0.9) / 200.
+    let points = [point(100.0, 0.9), point(50.0, 0.6)];
+    assert!((area(&points, 100, 10) - 0.625).abs() < 1e-15);
+    // A worse point at a higher cost, one beyond the range and one that is not a number change nothing.
+    let more = [point(100.0, 0.9), point(50.0, 0.6), point(150.0, 0.7), point(200.0, 1.0), point(60.0, f64::NAN)];
+    assert!((area(&more, 100, 10) - 0.625).abs() < 1e-15);
+    // Nothing attained: chance throughout. Worse than chance: guessing is better.
+    assert!((area(&[], 100, 4) - 0.25).abs() < 1e-15);
+    assert!((area(&[point(10.0, 0.05)], 100, 10) - 0.1).abs() < 1e-15);
+}
+
+const N_EXITS: usize = 3;
+
+fn splits(n_samples: usize) -> impl Strategy<Value = SplitRecords> {
+    let exit = (prop::collection::vec(0..4_u32, n_samples), prop::collection::vec(0.25..1.0_f32, n_samples))
+        .prop_map(|(prediction, confidence)| exit(&prediction, &confidence));
+    (prop::collection::vec(0..4_u32, n_samples), prop::collection::vec(exit, N_EXITS))
+        .prop_map(|(labels, exits)| SplitRecords { labels, exits })
+}
+
+fn reversed(split: &SplitRecords) -> SplitRecords {
+    fn back<T: Copy>(values: &[T]) -> Vec<T> {
+        values.iter().rev().copied().collect()
+    }
+    let turn = |exit: &ExitRecords| ExitRecords {
+        prediction: back(&exit.prediction),
+        confidence: back(&exit.confidence),
+        loss: back(&exit.loss),
+    };
+    SplitRecords { labels: back(&split.labels), exits: split.exits.iter().map(turn).collect() }
+}
+
+proptest! {
+    #[test]
+    fn shares_sum_to_one_and_costs_stay_between_the_first_and_the_last_exit(calibration in splits(20), test in splits(30)) {
+        for point in evaluate_with_costs(&three_exits(), &max_softmax(), &calibration, &test).operating_points {
+            prop_assert!((point.exit_shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!((100.0..=400.0).contains(&point.macs_cascade));
+            prop_assert!((100.0..=360.0).contains(&point.macs_selected));
+            prop_assert!(point.macs_selected <= point.macs_cascade);
+            prop_assert!((0.0..=1.0).contains(&point.accuracy));
+        }
+    }
+
+    #[test]
+    fn a_threshold_above_every_confidence_is_the_final_exit(split in splits(20)) {
+        let played = play(&three_exits(), &split, &leave_when_confident(&split, 1.5));
+        prop_assert_eq!(played.accuracy, accuracy(&split.exits[2], &split.labels));
+        prop_assert_eq!(played.macs_cascade, 400.0);
+    }
+
+    #[test]
+    fn a_threshold_of_zero_is_the_first_exit(split in splits(20)) {
+        let played = play(&three_exits(), &split, &leave_when_confident(&split, 0.0));
+        prop_assert_eq!(played.accuracy, accuracy(&split.exits[0], &split.labels));
+        prop_assert_eq!(played.macs_cascade, 100.0);
+    }
+
+    #[test]
+    fn settings_do_not_depend_on_the_test_split(calibration in splits(20), test in splits(30), other in splits(7)) {
+        let with = |test: &SplitRecords| settings(&evaluate_with_costs(&three_exits(), &max_softmax(), &calibration, test), "max-softmax");
+        prop_assert_eq!(with(&test), with(&other));
+    }
+
+    #[test]
+    fn the_order_of_samples_changes_nothing(calibration in splits(20), test in splits(30)) {
+        let straight = evaluate_with_costs(&three_exits(), &max_softmax(), &calibration, &test);
+        let turned = evaluate_with_costs(&three_exits(), &max_softmax(), &reversed(&calibration), &reversed(&test));
+        prop_assert_eq!(straight.operating_points, turned.operating_points);
+    }
+
+    #[test]
+    fn chosen_settings_do_not_dominate_each_other_on_the_calibration_split(calibration in splits(20)) {
+        let evaluated = evaluate_with_costs(&three_exits(), &max_softmax(), &calibration, &calibration);
+        let points: Vec<Point> = evaluated.operating_points[N_EXITS..]
+            .iter()
+            .map(|p| Point { cost: p.calibration_macs_cascade, accuracy: p.calibration_accuracy })
+            .collect();
+        for a in &points {
+            prop_assert!(!points.iter().any(|b| b.dominates(*a)));
+        }
+        // Rising in cost, so rising in accuracy.
+        prop_assert!(points.windows(2).all(|pair| pair[0].cost < pair[1].cost && pair[0].accuracy < pair[1].accuracy));
+    }
+
+    #[test]
+    fn area_never_falls_when_a_point_is_added(points in prop::collection::vec((0.0..300.0_f64, 0.0..1.0_f64), 1..10)) {
+        let points: Vec<_> = points.into_iter().map(|(cost, accuracy)| point(cost, accuracy)).collect();
+        let fewer = area(&points[1..], 100, 4);
+        let all = area(&points, 100, 4);
+        prop_assert!(all >= fewer - 1e-12);
+        prop_assert!((0.25 - 1e-12..=1.0).contains(&all));
+    }
+}
