@@ -17,6 +17,35 @@ pub enum State {
     Diverged,
 }
 
+impl State {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Leased, Self::Succeeded, Self::Failed, Self::Diverged];
+
+    /// The state's name, as the database and the wire write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Leased => "leased",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Diverged => "diverged",
+        }
+    }
+
+    /// Reads a state's name; `None` where no state has it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether nothing moves a job out of this state.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Leased => false,
+            Self::Succeeded | Self::Failed | Self::Diverged => true,
+        }
+    }
+}
+
 /// What happens to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -43,12 +72,150 @@ pub struct Transition {
     pub backs_off: bool,
 }
 
-/// What `event` does to a job in `state` that has failed `n_failures` times of `max_failures`; `None` where the event cannot happen.
-pub fn step(_state: State, _event: Event, _n_failures: u32, _max_failures: u32) -> Option<Transition> {
-    todo!()
+impl Transition {
+    /// Moves to `state`, and nothing else follows.
+    const fn to(state: State) -> Option<Self> {
+        Some(Self { state, counts_as_failure: false, backs_off: false })
+    }
 }
 
+/// What `event` does to a job in `state` that has failed `n_failures` times of `max_failures`; `None` where the event cannot happen.
+///
+/// A divergence ends the job without counting, because trying again would diverge again; a lost or released lease says nothing about
+/// the job and does not count either.
+pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> Option<Transition> {
+    match (state, event) {
+        (State::Queued, Event::Claimed) => Transition::to(State::Leased),
+        (State::Leased, Event::Completed) => Transition::to(State::Succeeded),
+        (State::Leased, Event::Failed(FailureKind::Diverged)) => Transition::to(State::Diverged),
+        (State::Leased, Event::Failed(FailureKind::Failed | FailureKind::OutOfMemory)) => {
+            let exhausted = n_failures.saturating_add(1) >= max_failures;
+            let state = if exhausted { State::Failed } else { State::Queued };
+            Some(Transition { state, counts_as_failure: true, backs_off: !exhausted })
+        }
+        (State::Leased, Event::Lost | Event::Released) => Transition::to(State::Queued),
+        (State::Queued, Event::Completed | Event::Failed(_) | Event::Lost | Event::Released)
+        | (State::Leased, Event::Claimed)
+        | (
+            State::Succeeded | State::Failed | State::Diverged,
+            Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Released,
+        ) => None,
+    }
+}
+
+/// The first delay; short, because most failures on a shared machine pass at once.
+const BACK_OFF_FIRST_MS: u64 = 1_000;
+/// The longest delay: a fleet whose fault is repaired is at work again within minutes.
+const BACK_OFF_LONGEST_MS: u64 = 300_000;
+
 /// Delay before attempt number `n_failures + 1`, milliseconds: doubling from 1 s to at most 5 minutes, times a factor in [0.5, 1) drawn from `seed`.
-pub fn back_off_ms(_n_failures: u32, _seed: u64) -> u64 {
-    todo!()
+///
+/// The factor differs from failure to failure, and between jobs as their seeds do, so that jobs that failed together do not come back
+/// together. Without a failure there is no delay.
+pub fn back_off_ms(n_failures: u32, seed: u64) -> u64 {
+    let Some(doublings) = n_failures.checked_sub(1) else { return 0 };
+    let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+    let full_ms = BACK_OFF_FIRST_MS.saturating_mul(factor).min(BACK_OFF_LONGEST_MS);
+    let half_ms = full_ms / 2;
+    half_ms + scramble(seed.wrapping_add(u64::from(n_failures))) % half_ms
+}
+
+/// The output function of `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014): nearby seeds give unrelated numbers.
+const fn scramble(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [Event; 7] = [
+        Event::Claimed,
+        Event::Completed,
+        Event::Failed(FailureKind::Failed),
+        Event::Failed(FailureKind::OutOfMemory),
+        Event::Failed(FailureKind::Diverged),
+        Event::Lost,
+        Event::Released,
+    ];
+
+    /// The whole table, a row a state and a column an event of `EVENTS`; `+` counts a failure, `~` backs off.
+    fn table(n_failures: u32, max_failures: u32) -> String {
+        let cell = |state, event| match step(state, event, n_failures, max_failures) {
+            None => "-".to_owned(),
+            Some(next) => {
+                let marks = [(next.counts_as_failure, "+"), (next.backs_off, "~")];
+                let marks: String = marks.into_iter().filter(|(set, _)| *set).map(|(_, mark)| mark).collect();
+                format!("{}{marks}", next.state.as_str())
+            }
+        };
+        State::ALL.map(|state| EVENTS.map(|event| cell(state, event)).join(" ")).join("\n")
+    }
+
+    #[test]
+    fn every_event_in_every_state() {
+        let with_budget_left = "\
+leased - - - - - -
+- succeeded queued+~ queued+~ diverged queued queued
+- - - - - - -
+- - - - - - -
+- - - - - - -";
+        assert_eq!(table(0, 3), with_budget_left);
+        assert_eq!(table(1, 3), with_budget_left);
+        let on_the_last_attempt = with_budget_left.replace("queued+~", "failed+");
+        assert_eq!(table(2, 3), on_the_last_attempt);
+        assert_eq!(table(0, 1), on_the_last_attempt);
+        assert_eq!(table(u32::MAX, u32::MAX), on_the_last_attempt);
+    }
+
+    #[test]
+    fn only_final_states_have_no_way_out() {
+        for state in State::ALL {
+            let stuck = EVENTS.iter().all(|event| step(state, *event, 0, 3).is_none());
+            assert_eq!(stuck, state.is_final(), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(State::parse("Queued"), None);
+        assert_eq!(State::parse(""), None);
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_five_minutes() {
+        let full_ms = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000];
+        for seed in 0..1_000 {
+            assert_eq!(back_off_ms(0, seed), 0);
+            for (n_failures, full_ms) in (1..).zip(full_ms) {
+                let ms = back_off_ms(n_failures, seed);
+                assert!((full_ms / 2..full_ms).contains(&ms), "{ms} after {n_failures} failures");
+            }
+            assert!((150_000..300_000).contains(&back_off_ms(u32::MAX, seed)));
+        }
+    }
+
+    #[test]
+    fn back_off_spreads_jobs_and_is_repeatable() {
+        let delays: Vec<u64> = (0..1_000).map(|seed| back_off_ms(1, seed)).collect();
+        let mean = delays.iter().sum::<u64>() as f64 / 1_000.0;
+        // Uniform on [500, 1000): mean 749.5, standard error of 1,000 draws 4.6.
+        assert!((mean - 749.5).abs() < 5.0 * 4.6, "{mean}");
+        assert_eq!(delays, (0..1_000).map(|seed| back_off_ms(1, seed)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn scramble_is_splitmix64() {
+        // First outputs of the reference implementation seeded with 1234567: each adds the constant once more.
+        let outputs = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        for (index, output) in (0_u64..).zip(outputs) {
+            assert_eq!(scramble(1_234_567_u64.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))), output);
+        }
+    }
 }
