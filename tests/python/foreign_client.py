@@ -1,0 +1,113 @@
+"""Speaks with a coordinator knowing only its address: services and messages come from reflection.
+
+Usage: foreign_client.py HOST:PORT SWEEP.toml
+
+Submits the sweep twice, works on one job as a worker would, delivers its result twice, and tries what must be refused.
+"""
+
+import json
+import sys
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+PACKAGE = "offramp.v1"
+
+
+class Client:
+    def __init__(self, channel):
+        self.channel = channel
+        self.database = ProtoReflectionDescriptorDatabase(channel)
+        self.pool = DescriptorPool(self.database)
+
+    def call(self, service, method, **fields):
+        descriptor = self.pool.FindServiceByName(f"{PACKAGE}.{service}").FindMethodByName(method)
+        request = GetMessageClass(descriptor.input_type)(**fields)
+        answer = GetMessageClass(descriptor.output_type)
+        stub = self.channel.unary_unary(
+            f"/{PACKAGE}.{service}/{method}", request_serializer=lambda m: m.SerializeToString(), response_deserializer=answer.FromString
+        )
+        return stub(request, timeout=20)
+
+    def refused(self, code, service, method, **fields):
+        try:
+            self.call(service, method, **fields)
+        except grpc.RpcError as error:
+            assert error.code() == code, f"{method}: {error.code()} {error.details()}, expected {code}"
+            return error.details()
+        raise AssertionError(f"{method} {fields} was accepted")
+
+
+def main():
+    address, sweep_file = sys.argv[1:]
+    channel = grpc.insecure_channel(address)
+    grpc.channel_ready_future(channel).result(timeout=20)
+    client = Client(channel)
+    services = set(client.database.get_services())
+    assert {f"{PACKAGE}.{name}" for name in ("SweepService", "WorkerService", "ResultService")} <= services, services
+    health = health_pb2_grpc.HealthStub(channel)
+    for service in ("", f"{PACKAGE}.SweepService", f"{PACKAGE}.WorkerService", f"{PACKAGE}.ResultService"):
+        answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, (service, answer)
+
+    text = open(sweep_file, encoding="utf-8").read()
+    planned = client.call("SweepService", "SubmitSweep", text=text, dry_run=True)
+    assert planned.n_jobs == 16 and not planned.HasField("sweep"), planned
+    assert not client.call("SweepService", "ListSweeps").sweeps
+    first = client.call("SweepService", "SubmitSweep", text=text)
+    second = client.call("SweepService", "SubmitSweep", text=text)
+    assert first.created and not second.created and first.sweep.sweep == second.sweep.sweep
+    assert second.n_known_jobs == 16
+
+    session = client.call("WorkerService", "OpenSession", worker="foreign", version="0", n_slots=1, trainer="by hand")
+    assert 0 < session.heartbeat_ms < session.lease_ms
+    (lease,) = client.call("WorkerService", "Claim", session=session.session, max_jobs=1).leases
+    config = json.loads(lease.config_json)
+    assert config["dataset"] == "digits" and lease.attempt == 1
+    attempt = {"job_key": lease.job_key, "attempt": lease.attempt}
+    n_exits = 1 if config["branches"] is None else 4
+    exit_result = {"accuracy": 0.5, "loss": 1.0, "calibration_accuracy": 0.5, "calibration_loss": 1.0}
+    point = {"policy": "fixed", "setting": n_exits - 1, "accuracy": 0.5, "macs_cascade": 1e6, "macs_selected": 1e6,
+             "calibration_accuracy": 0.5, "calibration_macs_cascade": 1e6, "exit_shares": [0.0] * (n_exits - 1) + [1.0]}  # fmt: skip
+    outcome = {"exits": [exit_result] * n_exits, "operating_points": [point], "n_train": 1, "n_calibration": 1, "n_test": 1,
+               "train_seconds": 1.0, "trainer": "by hand"}  # fmt: skip
+
+    beat = client.call("WorkerService", "Heartbeat", session=session.session, attempts=[{"attempt": attempt}])
+    assert not beat.stale
+    stale = dict(attempt, attempt=7)
+    beat = client.call("WorkerService", "Heartbeat", session=session.session, attempts=[{"attempt": stale}])
+    assert len(beat.stale) == 1 and beat.stale[0].attempt == 7
+
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    too_many = dict(outcome, exits=[exit_result] * (n_exits + 1))
+    client.refused(invalid, "WorkerService", "Complete", session=session.session, attempt=attempt, outcome=too_many)
+    not_a_share = dict(outcome, exits=[dict(exit_result, accuracy=float("nan"))] * n_exits)
+    assert "accuracy" in client.refused(
+        invalid, "WorkerService", "Complete", session=session.session, attempt=attempt, outcome=not_a_share
+    )
+    client.refused(invalid, "WorkerService", "Fail", session=session.session, attempt=attempt, message="no kind")
+    client.refused(invalid, "WorkerService", "Complete", session=session.session, outcome=outcome)
+    client.refused(invalid, "WorkerService", "Claim", session=session.session, max_jobs=100_000)
+    client.refused(invalid, "SweepService", "SubmitSweep", text="name = 3")
+    client.refused(grpc.StatusCode.NOT_FOUND, "SweepService", "GetJob", job="ffffffffffff")
+
+    reports = [
+        client.call("WorkerService", "Complete", session=session.session, attempt=attempt, outcome=outcome).answer for _ in range(3)
+    ]
+    assert reports == [1, 1, 1], reports
+    late = client.call("WorkerService", "Complete", session=session.session, attempt=stale, outcome=outcome)
+    assert late.answer == 2, late
+    frontier = client.call("ResultService", "GetFrontier", sweep="last", cost_metric=1)
+    assert [(p.cost, p.accuracy) for p in frontier.points] == [(1e6, 0.5)], frontier
+    client.refused(invalid, "ResultService", "GetFrontier", sweep="last")
+    detail = client.call("SweepService", "GetJob", job=lease.job_key[:12])
+    assert detail.job.state == "succeeded" and len(detail.attempts) == 1, detail
+    client.call("WorkerService", "CloseSession", session=session.session)
+    print("a foreign client can work")
+
+
+if __name__ == "__main__":
+    main()
