@@ -88,7 +88,7 @@ impl Backbone {
     }
 }
 
-/// Depths of the known ResNets, 6n + 2 weighted layers each.
+/// Weighted layers of the known residual networks: 6n + 2 for n units a stage.
 const RESNET_DEPTHS: [usize; 7] = [8, 14, 20, 32, 44, 56, 110];
 
 /// Channels of the three stages.

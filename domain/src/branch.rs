@@ -1,6 +1,6 @@
 //! Branches: the layers that realise a pattern's shares at one total cost.
 //!
-//! A branch of depth `d` and width `w` is `d` times 3x3 convolution to `w` channels, batch norm, ReLU; then global average pooling and a linear
+//! A branch of depth `d` and width `w` is `d` times 3x3 convolution to `w` channels, batch norm, rectifier; then global average pooling and a linear
 //! classifier. Depth 0 is the linear classifier alone, on the pooled features. Two rules turn shares into depths and widths:
 //!
 //! - **Levels**: a level is one convolution as wide as the trunk at that exit. Where it costs the same at every exit, whole levels can be dealt
@@ -20,7 +20,7 @@ use crate::layer::{Layer, summarise};
 use crate::network::{Branch, Plan, SolvedRule};
 
 /// How far the total cost of the branches may be from the budget, as a share of the budget. Effects of a pattern are a few tenths of a percent of
-/// accuracy, those of a budget this much off are far below that.
+/// accuracy, and those of so small a difference in cost are far below that.
 pub const TOLERANCE: f64 = 0.005;
 
 /// Convolutions of a branch where [`BranchRule::Auto`] solves for width: the fewest that mix channels once more after changing their number.
@@ -84,7 +84,10 @@ pub fn solve(site: Site<'_>, shares: &[f64], budget: Budget, rule: BranchRule) -
     Err(BranchError::Infeasible { budget, budget_macs, branch_macs, below: nearest(Direction::Down), above: nearest(Direction::Up) })
 }
 
-/// MACs of one convolution level where it costs the same at every attach point; the least and most where not.
+/// MACs of one convolution level.
+///
+/// # Errors
+/// When it does not cost the same at every attach point.
 pub fn level_macs(points: &[AttachPoint]) -> Result<u64, LevelsDiffer> {
     let costs = points.iter().map(|point| Layer::conv3x3(point.shape.channels, point.shape.channels, 1).macs(point.shape));
     let (least, most) = costs.fold((u64::MAX, 0), |(least, most), cost| (least.min(cost), most.max(cost)));
@@ -287,14 +290,14 @@ pub enum BranchError {
         /// The nearest larger budget that can be met.
         above: Option<Feasible>,
     },
-    /// The nearest branches miss it by more than [`TOLERANCE`].
-    #[error("a budget of {} is {budget_macs} MACs, and the nearest branches take {branch_macs}: more than 0.5 % off", describe(*budget))]
+    /// The branches solved for it miss it by more than [`TOLERANCE`].
+    #[error("a budget of {} is {budget_macs} MACs, and the branches solved for it take {branch_macs}: more than 0.5 % off", describe(*budget))]
     Infeasible {
         /// The budget.
         budget: Budget,
         /// The same in MACs.
         budget_macs: u64,
-        /// The total nearest to it, MACs.
+        /// What they cost, MACs.
         branch_macs: u64,
         /// The nearest smaller budget that can be met.
         below: Option<Feasible>,

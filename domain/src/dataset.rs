@@ -26,3 +26,24 @@ pub const DATASETS: &[Dataset] = &[
 pub fn find(name: &str) -> Option<&'static Dataset> {
     DATASETS.iter().find(|dataset| dataset.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datasets_are_found_by_their_exact_name() {
+        let cifar = find("cifar100").unwrap();
+        assert_eq!((cifar.input, cifar.n_classes, cifar.embedded), (Shape::new(3, 32, 32), 100, false));
+        assert_eq!(find("CIFAR100"), None);
+        assert_eq!(find(""), None);
+    }
+
+    #[test]
+    fn names_are_unique_and_every_dataset_has_something_to_tell_apart() {
+        for (index, dataset) in DATASETS.iter().enumerate() {
+            assert!(DATASETS[index + 1..].iter().all(|later| later.name != dataset.name), "{}", dataset.name);
+            assert!(dataset.n_classes >= 2 && dataset.input.channels >= 1, "{}", dataset.name);
+        }
+    }
+}

@@ -111,3 +111,43 @@ pub fn summarise(layers: &[Layer], input: Shape) -> Summary {
         params: so_far.params + layer.params(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUT: Shape = Shape::new(16, 9, 8);
+
+    /// Shape, MACs and parameters of one layer on 16 maps of 9x8, counted by hand.
+    fn check(layer: Layer, output: Shape, macs: u64, params: u64) {
+        assert_eq!((layer.output(INPUT), layer.macs(INPUT), layer.params()), (output, macs, params), "{layer:?}");
+    }
+
+    #[test]
+    fn convolutions_pay_for_every_output_position_and_have_no_bias() {
+        check(Layer::conv3x3(16, 32, 1), Shape::new(32, 9, 8), 9 * 16 * 32 * 72, 9 * 16 * 32);
+        // Centres 0, 2, 4, 6, 8 of nine rows and 0, 2, 4, 6 of eight columns.
+        check(Layer::conv3x3(16, 32, 2), Shape::new(32, 5, 4), 9 * 16 * 32 * 20, 9 * 16 * 32);
+        check(Layer::conv1x1(16, 64, 2), Shape::new(64, 5, 4), 16 * 64 * 20, 16 * 64);
+    }
+
+    #[test]
+    fn everything_but_convolutions_and_linear_layers_is_free() {
+        check(Layer::BatchNorm { channels: 16 }, INPUT, 0, 32);
+        check(Layer::Relu, INPUT, 0, 0);
+        check(Layer::GlobalAveragePool, Shape::new(16, 1, 1), 0, 0);
+    }
+
+    #[test]
+    fn a_linear_layers_bias_is_a_parameter_and_no_mac() {
+        check(Layer::Linear { inputs: 16, outputs: 10 }, Shape::new(10, 1, 1), 160, 170);
+    }
+
+    #[test]
+    fn a_summary_feeds_each_layer_the_shape_before_it() {
+        let layers = [Layer::conv3x3(16, 32, 2), Layer::Relu, Layer::conv3x3(32, 8, 1), Layer::GlobalAveragePool];
+        let expected = Summary { output: Shape::new(8, 1, 1), macs: (4_608 + 2_304) * 20, params: 4_608 + 2_304 };
+        assert_eq!(summarise(&layers, INPUT), expected);
+        assert_eq!(summarise(&[], INPUT), Summary { output: INPUT, macs: 0, params: 0 });
+    }
+}

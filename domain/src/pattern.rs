@@ -10,8 +10,8 @@
 
 use crate::job::Pattern;
 
-/// How far explicit shares may be from summing to 1: enough for decimal fractions written by hand, such as 0.333333 three times.
-const SUM_TOLERANCE: f64 = 1e-6;
+/// How far explicit shares may be from summing to 1: a hair above a millionth, so that three times 0.333333 passes in spite of binary rounding.
+const SUM_TOLERANCE: f64 = 1.000_001e-6;
 
 /// The share of each of `n_exits` side exits, first to last.
 ///

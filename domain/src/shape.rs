@@ -28,3 +28,15 @@ impl std::fmt::Display for Shape {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_read_channels_first() {
+        let shape = Shape::new(3, 32, 24);
+        assert_eq!(shape.to_string(), "3x32x24");
+        assert_eq!(shape.positions(), 768);
+    }
+}

@@ -1,1 +1,391 @@
+use super::*;
+use crate::backbone::build;
+use crate::exits::place;
+use crate::job::{ExitPlacement, Pattern};
+use crate::pattern;
+use crate::shape::Shape;
+use proptest::prelude::*;
 
+/// A backbone's attach points, and what branches are solved for there.
+#[derive(Debug)]
+struct Cell {
+    points: Vec<AttachPoint>,
+    n_classes: usize,
+    backbone_macs: u64,
+}
+
+impl Cell {
+    fn new(name: &str, input: Shape, n_classes: usize, exits: &ExitPlacement) -> Self {
+        let backbone = build(name, input, n_classes).unwrap();
+        Self { points: place(&backbone, exits).unwrap(), n_classes, backbone_macs: backbone.total().macs }
+    }
+
+    fn cifar(name: &str) -> Self {
+        Self::new(name, Shape::new(3, 32, 32), 10, &ExitPlacement::StageEnds)
+    }
+
+    fn cifar_at_six_fractions(name: &str) -> Self {
+        Self::new(name, Shape::new(3, 32, 32), 10, &ExitPlacement::Fractions(vec![0.15, 0.30, 0.45, 0.60, 0.75, 0.90]))
+    }
+
+    fn digits(name: &str) -> Self {
+        Self::new(name, Shape::new(1, 8, 8), 10, &ExitPlacement::StageEnds)
+    }
+
+    /// Exits at maps of these channels and sides, on a backbone of a round number of MACs.
+    fn custom(maps: &[(usize, usize)]) -> Self {
+        let point = |(unit, (channels, side)): (usize, &(usize, usize))| AttachPoint { unit, shape: Shape::new(*channels, *side, *side) };
+        Self { points: maps.iter().enumerate().map(point).collect(), n_classes: 10, backbone_macs: 10_000_000 }
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site { points: &self.points, n_classes: self.n_classes, backbone_macs: self.backbone_macs }
+    }
+
+    fn solve(&self, pattern: &Pattern, budget: Budget, rule: BranchRule) -> Result<Solution, BranchError> {
+        let shares = pattern::shares(pattern, self.points.len()).unwrap();
+        solve(self.site(), &shares, budget, rule)
+    }
+}
+
+/// The linear pattern of slope `gamma`, as papers write it: above 0 decreasing.
+fn linear(gamma: f64) -> Pattern {
+    match gamma {
+        0.0 => Pattern::Constant,
+        falling if falling > 0.0 => Pattern::Decreasing(falling),
+        rising => Pattern::Increasing(-rising),
+    }
+}
+
+fn depths(solution: &Solution) -> Vec<usize> {
+    solution.branches.iter().map(|branch| branch.depth).collect()
+}
+
+fn widths(solution: &Solution) -> Vec<usize> {
+    solution.branches.iter().map(|branch| branch.width).collect()
+}
+
+#[test]
+fn every_way_to_deal_six_levels_costs_the_same() {
+    // 6 * 2,359,296 MACs, and (16 + 32 + 64) * classes.
+    for (n_classes, total) in [(10, 14_156_896), (100, 14_166_976), (200, 14_178_176)] {
+        for name in ["resnet20", "resnet56", "resnet110-b"] {
+            let cell = Cell::new(name, Shape::new(3, 32, 32), n_classes, &ExitPlacement::StageEnds);
+            for dealt in [[2, 2, 2], [3, 2, 1], [1, 2, 3], [4, 2, 0], [0, 2, 4]] {
+                let list = Pattern::List(dealt.iter().map(|levels| f64::from(*levels) / 6.0).collect());
+                let solution = cell.solve(&list, Budget::Levels(6), BranchRule::Levels).unwrap();
+                assert_eq!(depths(&solution), dealt.map(|levels| levels as usize));
+                assert_eq!(solution.plan, Plan { rule: SolvedRule::Levels, budget_macs: total, branch_macs: total });
+                assert_eq!(solution.branches.iter().map(Branch::macs).sum::<u64>(), total);
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_cost_is_not_equal_parameters() {
+    // A level holds 9 C^2 weights: 2,304, 9,216 and 36,864 at the three stage ends.
+    let conv_weights = |branch: &Branch| {
+        let weights = branch.layers.iter().filter(|layer| matches!(layer, Layer::Conv2d(_))).map(|layer| layer.params());
+        weights.sum::<u64>()
+    };
+    for (pattern, dealt, weights) in [
+        (Pattern::Decreasing(0.5), [3, 2, 1], 62_208),
+        (Pattern::Constant, [2, 2, 2], 96_768),
+        (Pattern::Increasing(0.5), [1, 2, 3], 131_328),
+    ] {
+        let solution = Cell::cifar("resnet56").solve(&pattern, Budget::Levels(6), BranchRule::Auto).unwrap();
+        assert_eq!(depths(&solution), dealt);
+        assert_eq!(solution.branches.iter().map(conv_weights).sum::<u64>(), weights);
+    }
+}
+
+#[test]
+fn equal_remainders_go_to_the_earlier_exit_unless_shares_rise() {
+    let check = |pattern: Pattern, n_levels: u32, dealt: [usize; 3]| {
+        let solution = Cell::cifar("resnet20").solve(&pattern, Budget::Levels(n_levels), BranchRule::Levels).unwrap();
+        assert_eq!(depths(&solution), dealt, "{pattern:?}");
+    };
+    check(Pattern::Constant, 4, [2, 1, 1]);
+    check(Pattern::Constant, 5, [2, 2, 1]);
+    // Wanted: 1.5, 1, 0.5.
+    check(Pattern::Decreasing(0.5), 3, [2, 1, 0]);
+    check(Pattern::Increasing(0.5), 3, [0, 1, 2]);
+    check(Pattern::List(vec![0.5, 1.0 / 3.0, 0.5 / 3.0]), 3, [2, 1, 0]);
+    check(Pattern::List(vec![0.5 / 3.0, 1.0 / 3.0, 0.5]), 3, [0, 1, 2]);
+    // Wanted: 2.8, 2, 1.2 for six levels, and 0.75, 0, 2.25 for three.
+    check(Pattern::Decreasing(0.4), 6, [3, 2, 1]);
+    check(Pattern::List(vec![0.25, 0.0, 0.75]), 3, [1, 0, 2]);
+    // Shares a little short of 1, as written by hand.
+    check(Pattern::List(vec![0.333_333; 3]), 6, [2, 2, 2]);
+}
+
+#[test]
+fn a_branch_without_levels_is_a_linear_classifier() {
+    let solution = Cell::cifar("resnet20").solve(&Pattern::List(vec![1.0, 0.0, 0.0]), Budget::Levels(2), BranchRule::Levels).unwrap();
+    let norm = Layer::BatchNorm { channels: 16 };
+    let conv = Layer::conv3x3(16, 16, 1);
+    let linear = |inputs| Layer::Linear { inputs, outputs: 10 };
+    assert_eq!(solution.branches[0].layers, [conv, norm, Layer::Relu, conv, norm, Layer::Relu, Layer::GlobalAveragePool, linear(16)]);
+    assert_eq!(solution.branches[2].layers, [Layer::GlobalAveragePool, linear(64)]);
+    assert_eq!((solution.branches[2].depth, solution.branches[2].width), (0, 0));
+}
+
+/// Widths found by an independent program that follows the written rule.
+#[test]
+fn widths_at_stage_ends_match_the_worked_examples() {
+    let cell = Cell::cifar("resnet56-b");
+    for (gamma, expected) in [(-0.8, [15, 81, 225]), (0.0, [40, 81, 162]), (0.8, [56, 82, 59])] {
+        let solution = cell.solve(&linear(gamma), Budget::Share(0.5), BranchRule::Width { depth: 2 }).unwrap();
+        assert_eq!(widths(&solution), expected, "slope {gamma}");
+        assert_eq!(solution.plan.budget_macs, 62_873_920, "half of 125,747,840");
+    }
+}
+
+/// Widths and totals of an independent program, ResNet-56 with exits after units 4, 8, .. 24.
+#[test]
+fn widths_at_six_exits_match_an_independent_solver() {
+    let cell = Cell::cifar_at_six_fractions("resnet56");
+    for (share, gamma, expected, total) in [
+        (0.10, -0.8, [3, 5, 16, 20, 48, 55], 12_526_590),
+        (0.10, 0.0, [9, 9, 18, 18, 37, 36], 12_521_782),
+        (0.10, 0.8, [14, 12, 20, 16, 21, 9], 12_540_440),
+        (0.25, -0.4, [12, 14, 32, 37, 79, 85], 31_372_702),
+        (0.25, 0.4, [21, 20, 36, 32, 58, 48], 31_329_638),
+        (0.50, 0.0, [27, 27, 53, 53, 105, 106], 62_762_942),
+        (0.50, 0.8, [38, 34, 58, 48, 69, 35], 62_737_284),
+    ] {
+        let solution = cell.solve(&linear(gamma), Budget::Share(share), BranchRule::Auto).unwrap();
+        assert_eq!((widths(&solution), solution.plan.branch_macs), (expected.to_vec(), total), "{share} {gamma}");
+        assert_eq!(solution.plan.rule, SolvedRule::Width);
+        assert_eq!(depths(&solution), [2; 6]);
+    }
+}
+
+/// Single steps stop 0.6 to 0.9 % off; widening one exit while narrowing another gets below half a percent. Widths of an independent program.
+#[test]
+fn two_exits_are_moved_together_where_single_steps_miss() {
+    let cell = Cell::digits("resnet8");
+    for (budget, expected, total) in [(160_634, [2, 8, 28], 159_932), (209_945, [3, 10, 33], 209_008), (268_222, [2, 15, 39], 267_428)] {
+        let solution = cell.solve(&Pattern::Increasing(0.6), Budget::Macs(budget), BranchRule::Width { depth: 2 }).unwrap();
+        assert_eq!((widths(&solution), solution.plan.branch_macs), (expected.to_vec(), total));
+    }
+}
+
+#[test]
+fn two_exits_move_by_up_to_three_channels_where_one_misses() {
+    let cell = Cell::cifar("resnet20");
+    for (gamma, expected, total) in [(-0.8, [3, 15, 45], 4_975_542), (0.0, [8, 12, 35], 4_982_374), (0.5, [10, 15, 20], 4_988_610)] {
+        let solution = cell.solve(&linear(gamma), Budget::Share(0.123), BranchRule::Auto).unwrap();
+        assert_eq!((widths(&solution), solution.plan.branch_macs), (expected.to_vec(), total));
+    }
+}
+
+#[test]
+fn width_at_depth_one_is_solved_without_a_square() {
+    // (9 * 64 * 4 + 10) w = 23,140 for w = 10.
+    let solution = Cell::custom(&[(64, 2)]).solve(&Pattern::Constant, Budget::Macs(23_140), BranchRule::Width { depth: 1 }).unwrap();
+    assert_eq!((widths(&solution), solution.plan.error()), (vec![10], 0.0));
+}
+
+#[test]
+fn a_share_too_small_for_one_channel_gets_a_linear_classifier() {
+    // One channel twice costs 9 * 16 * 1024 + 9 * 1024 + 10 = 156,682 MACs at the first stage end; its share is a little less, then a little more.
+    let cell = Cell::cifar("resnet56");
+    for (first_share, depth) in [(156_600, 0), (156_700, 2)] {
+        let rest = (10_000_000 - first_share) / 2;
+        let list = [first_share, rest, rest].map(|macs| f64::from(macs) / 1e7);
+        let solution = cell.solve(&Pattern::List(list.to_vec()), Budget::Macs(10_000_000), BranchRule::Width { depth: 2 }).unwrap();
+        assert_eq!(solution.branches[0].depth, depth, "{first_share}");
+        assert_eq!(depths(&solution)[1..], [2, 2]);
+        assert!(solution.plan.error().abs() <= TOLERANCE);
+    }
+}
+
+#[test]
+fn auto_takes_levels_only_where_a_whole_number_meets_the_budget() {
+    let rule = |cell: &Cell, budget| cell.solve(&Pattern::Decreasing(0.5), budget, BranchRule::Auto).unwrap().plan.rule;
+    let cell = Cell::cifar("resnet20");
+    // Six levels are 14,156,896 MACs; 70,000 more are 0.49 %, 72,000 are 0.506 %.
+    assert_eq!(rule(&cell, Budget::Macs(14_156_896 + 70_000)), SolvedRule::Levels);
+    assert_eq!(rule(&cell, Budget::Macs(14_156_896 + 72_000)), SolvedRule::Width);
+    assert_eq!(rule(&cell, Budget::Share(0.3491)), SolvedRule::Levels);
+    assert_eq!(rule(&cell, Budget::Share(0.25)), SolvedRule::Width);
+    assert_eq!(rule(&Cell::digits("resnet8"), Budget::Levels(6)), SolvedRule::Levels);
+    assert_eq!(rule(&Cell::custom(&[(16, 32), (48, 16)]), Budget::Share(0.3)), SolvedRule::Width);
+}
+
+#[test]
+fn a_budget_in_levels_is_a_number_of_macs_for_the_width_rule() {
+    let solution = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Levels(6), BranchRule::Width { depth: 2 }).unwrap();
+    assert_eq!((solution.plan.rule, solution.plan.budget_macs), (SolvedRule::Width, 14_156_896));
+}
+
+#[test]
+fn levels_of_different_cost_are_refused() {
+    // 9 * 16^2 * 32^2 and 9 * 48^2 * 16^2.
+    let cell = Cell::custom(&[(16, 32), (48, 16)]);
+    let source = LevelsDiffer { least: 2_359_296, most: 5_308_416 };
+    assert_eq!(level_macs(&cell.points), Err(source));
+    for rule in [BranchRule::Auto, BranchRule::Levels, BranchRule::Width { depth: 2 }] {
+        let refused = cell.solve(&Pattern::Constant, Budget::Levels(2), rule).unwrap_err();
+        assert_eq!(refused, BranchError::LevelBudget { n_levels: 2, source });
+    }
+    let refused = cell.solve(&Pattern::Constant, Budget::Share(0.25), BranchRule::Levels).unwrap_err();
+    assert_eq!(refused, BranchError::LevelRule { source });
+    assert_eq!(
+        refused.hint().unwrap(),
+        "a convolution level costs from 2359296 to 5308416 MACs, depending on the exit: let the rule be `auto` or `width`"
+    );
+}
+
+#[test]
+fn a_budget_between_levels_is_refused_with_both_neighbours() {
+    // Four and five levels are 9,438,304 and 11,797,600 of 40,551,040 MACs: 0.23275 and 0.29093.
+    let refused = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Share(0.25), BranchRule::Levels).unwrap_err();
+    assert_eq!(
+        refused,
+        BranchError::Infeasible {
+            budget: Budget::Share(0.25),
+            budget_macs: 10_137_760,
+            branch_macs: 9_438_304,
+            below: Some(Feasible { share: 0.2328, levels: Some(4) }),
+            above: Some(Feasible { share: 0.2909, levels: Some(5) }),
+        }
+    );
+    assert_eq!(
+        refused.to_string(),
+        "a budget of 0.25 of the backbone's MACs is 10137760 MACs, and the branches solved for it take 9438304: more than 0.5 % off"
+    );
+    assert_eq!(
+        refused.hint().unwrap(),
+        "the nearest budgets that can be met are 0.2328 of the backbone's MACs (4 levels) and 0.2909 of the backbone's MACs (5 levels)"
+    );
+}
+
+#[test]
+fn a_budget_below_the_classifiers_is_refused_with_the_least_there_is() {
+    // The classifiers take (16 + 32 + 64) * 10 MACs, 0.000027619 of the backbone.
+    let refused = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1000), BranchRule::Auto).unwrap_err();
+    let above = Some(Feasible { share: 0.000_027_62, levels: Some(0) });
+    assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), budget_macs: 1000, classifiers_macs: 1120, above });
+    assert_eq!(refused.to_string(), "a budget of 1000 MACs is 1000 MACs, and the branches' classifiers alone take 1120");
+    let classifiers = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1120), BranchRule::Auto).unwrap();
+    assert_eq!(depths(&classifiers), [0, 0, 0]);
+}
+
+#[test]
+fn budgets_and_depths_out_of_range_are_refused() {
+    let cell = Cell::cifar("resnet20");
+    for share in [0.0, -0.25, 10.1, 1e-9, f64::INFINITY, f64::NAN] {
+        let refused = cell.solve(&Pattern::Constant, Budget::Share(share), BranchRule::Auto);
+        assert!(matches!(refused, Err(BranchError::BudgetOutOfRange(Budget::Share(_)))), "{share}");
+    }
+    for budget in [Budget::Macs(0), Budget::Macs(u64::MAX), Budget::Macs(405_510_401), Budget::Levels(172), Budget::Levels(u32::MAX)] {
+        assert_eq!(cell.solve(&Pattern::Constant, budget, BranchRule::Auto), Err(BranchError::BudgetOutOfRange(budget)));
+    }
+    // 171 levels are 403,440,736 MACs, still below ten times 40,551,040.
+    assert_eq!(depths(&cell.solve(&Pattern::Constant, Budget::Levels(171), BranchRule::Auto).unwrap()), [57; 3]);
+    for depth in [0, 17, u32::MAX] {
+        let refused = cell.solve(&Pattern::Constant, Budget::Share(0.25), BranchRule::Width { depth });
+        assert_eq!(refused, Err(BranchError::Depth(depth)));
+    }
+}
+
+#[test]
+fn four_digits_round_to_nearest() {
+    for (value, rounded) in [(0.232_751_3, 0.2328_f64), (14.156_49, 14.16), (0.000_027_619_5, 0.000_027_62), (9.999_9, 10.0), (0.25, 0.25)]
+    {
+        assert_eq!(four_digits(value).to_bits(), rounded.to_bits(), "{value}");
+    }
+}
+
+fn any_cell() -> impl Strategy<Value = Cell> {
+    let names = prop::sample::select(crate::backbone::names().collect::<Vec<_>>());
+    let datasets = prop::sample::select(crate::dataset::DATASETS.to_vec());
+    let exits = prop_oneof![
+        Just(ExitPlacement::StageEnds),
+        Just(ExitPlacement::Fractions(vec![0.4, 0.7])),
+        // The stem's map is as wide as the first stage's; one exit alone.
+        Just(ExitPlacement::Fractions(vec![0.001])),
+    ];
+    (names, datasets, exits).prop_map(|(name, dataset, exits)| Cell::new(&name, dataset.input, dataset.n_classes, &exits))
+}
+
+fn any_rule() -> impl Strategy<Value = BranchRule> {
+    prop_oneof![Just(BranchRule::Auto), Just(BranchRule::Levels), (1_u32..=4).prop_map(|depth| BranchRule::Width { depth })]
+}
+
+/// Shares as spread out as possible, so budgets of every size come up as often.
+fn any_share() -> impl Strategy<Value = f64> {
+    (-5.0..1.0).prop_map(|exponent: f64| 10.0_f64.powf(exponent))
+}
+
+proptest! {
+    #[test]
+    fn budgets_are_met_or_refused_with_ones_that_are_met(
+        cell in any_cell(), rule in any_rule(), share in any_share(), gamma in -1.0..=1.0,
+    ) {
+        let pattern = linear(gamma);
+        match cell.solve(&pattern, Budget::Share(share), rule) {
+            Ok(solution) => {
+                prop_assert!(solution.plan.error().abs() <= 0.005);
+                prop_assert_eq!(solution.plan.branch_macs, solution.branches.iter().map(Branch::macs).sum::<u64>());
+                prop_assert_eq!(solution.branches.len(), cell.points.len());
+                for branch in &solution.branches {
+                    prop_assert_eq!(summarise(&branch.layers, branch.input).output, Shape::new(cell.n_classes, 1, 1));
+                    prop_assert_eq!(branch.depth == 0, branch.width == 0);
+                }
+            }
+            Err(BranchError::Infeasible { below, above, .. }) => {
+                for (feasible, is_below) in [(below, true), (above, false)].into_iter().filter_map(|(found, side)| Some((found?, side))) {
+                    prop_assert_eq!(feasible.share < share, is_below);
+                    let solution = cell.solve(&pattern, Budget::Share(feasible.share), rule).unwrap();
+                    prop_assert_eq!(solution.plan.rule == SolvedRule::Levels, feasible.levels.is_some());
+                    if let Some(levels) = feasible.levels {
+                        prop_assert_eq!(depths(&solution).iter().sum::<usize>(), levels as usize);
+                    }
+                }
+                prop_assert!(below.is_some() || above.is_some());
+            }
+            Err(BranchError::ClassifiersAlone { budget_macs, classifiers_macs, above, .. }) => {
+                prop_assert!(budget_macs < classifiers_macs);
+                prop_assert!(cell.solve(&pattern, Budget::Share(above.unwrap().share), rule).is_ok());
+            }
+            Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone_macs as f64) < 0.5),
+            Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+
+    #[test]
+    fn mirrored_patterns_get_mirrored_levels(n_levels in 0_u32..40, slope in 0.001..=1.0, name in prop::sample::select(vec!["resnet8", "resnet110"])) {
+        let cell = Cell::cifar(name);
+        let solve = |pattern| cell.solve(&pattern, Budget::Levels(n_levels), BranchRule::Levels).unwrap();
+        let (increasing, decreasing) = (solve(Pattern::Increasing(slope)), solve(Pattern::Decreasing(slope)));
+        let mut mirrored = depths(&increasing);
+        mirrored.reverse();
+        prop_assert_eq!(mirrored, depths(&decreasing));
+        prop_assert_eq!(increasing.plan, decreasing.plan);
+        prop_assert_eq!(increasing.plan.branch_macs, increasing.plan.budget_macs);
+    }
+
+    #[test]
+    fn levels_follow_the_pattern(n_levels in 0_u32..60, slope in 0.001..=1.0) {
+        let cell = Cell::cifar("resnet44");
+        let solve = |pattern| depths(&cell.solve(&pattern, Budget::Levels(n_levels), BranchRule::Levels).unwrap());
+        prop_assert!(solve(Pattern::Increasing(slope)).is_sorted());
+        prop_assert!(solve(Pattern::Decreasing(slope)).iter().rev().is_sorted());
+        let constant = solve(Pattern::Constant);
+        prop_assert!(constant.iter().max().unwrap() - constant.iter().min().unwrap() <= 1);
+    }
+
+    #[test]
+    fn patterns_that_are_compared_share_rule_and_budget(cell in any_cell(), share in 0.05..2.0, slope in 0.001..=1.0) {
+        let solved = [Pattern::Constant, Pattern::Increasing(slope), Pattern::Decreasing(slope)]
+            .map(|pattern| cell.solve(&pattern, Budget::Share(share), BranchRule::Auto));
+        let plans: Vec<Plan> = solved.into_iter().filter_map(Result::ok).map(|solution| solution.plan).collect();
+        for plan in &plans {
+            prop_assert_eq!((plan.rule, plan.budget_macs), (plans[0].rule, plans[0].budget_macs));
+        }
+    }
+}

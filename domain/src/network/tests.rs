@@ -1,1 +1,177 @@
+use super::*;
+use crate::job::{Augment, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
+use proptest::prelude::*;
 
+fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobConfig {
+    JobConfig {
+        version: CONFIG_VERSION,
+        backbone: backbone.to_owned(),
+        dataset: dataset.to_owned(),
+        branches,
+        recipe: Recipe {
+            epochs: 1,
+            batch_size: 1,
+            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 },
+            schedule: Schedule::Constant,
+            augment: Augment::None,
+        },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        seed: 0,
+    }
+}
+
+fn branches(pattern: Pattern, budget: Budget) -> BranchConfig {
+    BranchConfig { exits: ExitPlacement::StageEnds, pattern, budget, rule: BranchRule::Auto }
+}
+
+/// Counted by hand: units 1 to 3 of `resnet8` on digits end at 304,128, 525,312 and 746,496 MACs; a level is 147,456 MACs at every stage end and
+/// holds 9 C^2 + 2 C parameters with its batch norm, a classifier C * 10 MACs and 10 more parameters.
+#[test]
+fn costs_of_decreasing_branches_on_digits_match_a_hand_count() {
+    let network = assemble(&config("resnet8", "digits", Some(branches(Pattern::Decreasing(0.5), Budget::Levels(6))))).unwrap();
+    let branch_macs = [3 * 147_456 + 160, 2 * 147_456 + 320, 147_456 + 640];
+    let branch_params = [3 * 2_336 + 170, 2 * 9_280 + 330, 36_992 + 650];
+    let trunk = [304_128, 525_312, 746_496];
+    let mut expected: Vec<ExitCost> = (0..3)
+        .map(|exit| ExitCost {
+            backbone_macs: trunk[exit],
+            branch_macs: branch_macs[exit],
+            branch_params: branch_params[exit],
+            macs_cascade: trunk[exit] + branch_macs[..=exit].iter().sum::<u64>(),
+            macs_selected: trunk[exit] + branch_macs[exit],
+        })
+        .collect();
+    expected.push(ExitCost {
+        backbone_macs: 747_136,
+        branch_macs: 0,
+        branch_params: 0,
+        macs_cascade: 747_136 + 6 * 147_456 + 1_120,
+        macs_selected: 747_136,
+    });
+    assert_eq!(network.exit_costs(), expected);
+    assert_eq!(network.backbone_macs(), 747_136);
+    assert_eq!(network.params(), 75_002 + branch_params.iter().sum::<u64>());
+    assert_eq!(network.n_exits(), 4);
+    let plan = network.plan.unwrap();
+    assert_eq!((plan.rule, plan.budget_macs, plan.branch_macs), (SolvedRule::Levels, 885_856, 885_856));
+}
+
+#[test]
+fn a_network_without_branches_has_the_final_exit_alone() {
+    let network = assemble(&config("resnet20", "cifar100", None)).unwrap();
+    assert_eq!((network.n_exits(), network.n_classes, network.plan), (1, 100, None));
+    assert_eq!(network.params(), 275_572);
+    let whole =
+        ExitCost { backbone_macs: 40_556_800, branch_macs: 0, branch_params: 0, macs_cascade: 40_556_800, macs_selected: 40_556_800 };
+    assert_eq!(network.exit_costs(), [whole]);
+}
+
+#[test]
+fn a_share_is_rounded_to_whole_macs() {
+    // 0.123 of 40,551,040 is 4,987,777.92.
+    let network = assemble(&config("resnet20", "cifar10", Some(branches(Pattern::Constant, Budget::Share(0.123))))).unwrap();
+    let plan = network.plan.unwrap();
+    assert_eq!(plan.budget_macs, 4_987_778);
+    assert!(plan.error().abs() <= 0.005);
+}
+
+#[test]
+fn error_is_above_zero_where_branches_cost_more() {
+    let plan = |branch_macs| Plan { rule: SolvedRule::Width, budget_macs: 1000, branch_macs };
+    assert_eq!((plan(1004).error(), plan(1000).error(), plan(996).error()), (0.004, 0.0, -0.004));
+}
+
+#[test]
+fn errors_name_the_key_at_fault_and_a_way_out() {
+    let check = |config: &JobConfig, field: Field, message: &str, hint: &str| {
+        let error = assemble(config).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.hint().as_deref(), error.field()), (message, Some(hint), field));
+    };
+    let with = |branches: BranchConfig| config("resnet20", "cifar10", Some(branches));
+    let fine = branches(Pattern::Constant, Budget::Share(0.25));
+    check(&config("resnet21", "digits", None), Field::Backbone, "no backbone is called `resnet21`", "did you mean `resnet20`?");
+    check(
+        &config("vgg", "digits", None),
+        Field::Backbone,
+        "no backbone is called `vgg`",
+        "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
+         resnet56, resnet56-b, resnet110, resnet110-b",
+    );
+    check(&config("resnet8", "mnist", None), Field::Dataset, "no dataset is called `mnist`", "known datasets: digits, cifar10, cifar100");
+    check(
+        &with(BranchConfig { exits: ExitPlacement::Fractions(vec![1.0]), ..fine.clone() }),
+        Field::Exits,
+        "an exit at 1 of the backbone's MACs does not lie strictly between 0 and 1",
+        "the final exit, at 1, is always there and not listed",
+    );
+    check(
+        &with(BranchConfig { pattern: Pattern::Decreasing(2.0), ..fine.clone() }),
+        Field::Pattern,
+        "a slope of 2 is not above 0 and at most 1",
+        "at a slope of 1 the smallest share is already 0",
+    );
+    check(
+        &with(BranchConfig { budget: Budget::Share(25.0), ..fine.clone() }),
+        Field::Budget,
+        "a budget of 25 of the backbone's MACs is not above 0 and at most 10 times the backbone's MACs",
+        "a quarter of the backbone's MACs is `0.25`",
+    );
+    check(
+        &with(BranchConfig { rule: BranchRule::Width { depth: 0 }, ..fine }),
+        Field::Branch,
+        "a branch depth of 0 is not between 1 and 16",
+        "`auto` solves for width at depth 2",
+    );
+}
+
+#[test]
+fn an_input_too_small_is_the_datasets_fault() {
+    let error = NetworkError::from(backbone::build("resnet8", Shape::new(1, 2, 2), 10).unwrap_err());
+    assert_eq!((error.field(), error.hint().as_deref()), (Field::Dataset, Some("choose a dataset with images of at least 4x4")));
+}
+
+fn any_network() -> impl Strategy<Value = Network> {
+    let names = prop::sample::select(backbone::names().collect::<Vec<_>>());
+    let datasets = prop::sample::select(dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>());
+    let patterns = prop_oneof![
+        Just(Pattern::Constant),
+        (0.001..=1.0).prop_map(Pattern::Increasing),
+        (0.001..=1.0).prop_map(Pattern::Decreasing),
+        Just(Pattern::List(vec![0.0, 0.25, 0.75])),
+    ];
+    let budgets = prop_oneof![(0_u32..20).prop_map(Budget::Levels), (0.05..2.0).prop_map(Budget::Share)];
+    (names, datasets, patterns, budgets).prop_filter_map("the budget is met", |(name, dataset, pattern, budget)| {
+        assemble(&config(&name, dataset, Some(branches(pattern, budget)))).ok()
+    })
+}
+
+proptest! {
+    #[test]
+    fn cascade_pays_for_every_branch_on_the_way_and_selected_for_one(network in any_network()) {
+        let costs = network.exit_costs();
+        let plan = network.plan.unwrap();
+        prop_assert_eq!(costs.len(), network.n_exits());
+        prop_assert_eq!(costs.iter().map(|cost| cost.branch_macs).sum::<u64>(), plan.branch_macs);
+        let mut earlier = 0;
+        for cost in &costs {
+            prop_assert_eq!(cost.macs_selected, cost.backbone_macs + cost.branch_macs);
+            prop_assert_eq!(cost.macs_cascade, cost.macs_selected + earlier);
+            earlier += cost.branch_macs;
+        }
+        prop_assert!(costs.is_sorted_by(|earlier, later| earlier.backbone_macs < later.backbone_macs));
+        let last = costs.last().unwrap();
+        prop_assert_eq!(last.macs_selected, network.backbone_macs());
+        prop_assert_eq!(last.macs_cascade, network.backbone_macs() + plan.branch_macs);
+        let branch_params = costs.iter().map(|cost| cost.branch_params).sum::<u64>();
+        prop_assert_eq!(network.params(), network.backbone.total().params + branch_params);
+    }
+
+    #[test]
+    fn branches_read_what_their_units_put_out(network in any_network()) {
+        let running = network.backbone.cumulative();
+        for branch in &network.branches {
+            prop_assert_eq!(branch.input, running[branch.unit].output);
+        }
+        prop_assert!(network.branches.is_sorted_by(|earlier, later| earlier.unit < later.unit));
+    }
+}
