@@ -114,7 +114,7 @@ fn a_worker_without_a_coordinator_says_so_once_and_gives_up() {
     let home = Home::new();
     // Nothing listens on port 1.
     let arguments = ["worker", "--coordinator", "http://127.0.0.1:1", "--trainer", "simulated", "--give-up-after", "3s"];
-    let worker = home.start(&arguments).finish(Duration::from_secs(60));
+    let worker = home.start(&arguments).finish(Duration::from_mins(1));
     assert_eq!(worker.code, Some(3), "{}", worker.stderr);
     let mentions = worker.stderr.lines().filter(|line| line.contains("http://127.0.0.1:1") && !line.starts_with("error")).count();
     assert_eq!(mentions, 1, "{}", worker.stderr);

@@ -6,7 +6,7 @@ use offramp_tests::{Home, sweep_file};
 use serde_json::Value;
 
 /// The whole demonstration, with room for a machine much slower than the one it is tuned on.
-const LONG: Duration = Duration::from_secs(40 * 60);
+const LONG: Duration = Duration::from_mins(40);
 
 /// Two jobs of the demonstration's kind, cut short.
 const SHORT: &str = r#"name = "short"
