@@ -279,7 +279,7 @@ pub enum BranchError {
     #[error("a branch depth of {0} is not between 1 and {MAX_DEPTH}")]
     Depth(u32),
     /// Even linear classifiers cost more.
-    #[error("a budget of {} is {budget_macs} MACs, and the branches' classifiers alone take {classifiers_macs}", describe(*budget))]
+    #[error("a budget of {} does not pay for the branches' classifiers, which take {classifiers_macs} MACs", describe_with_macs(*budget, *budget_macs))]
     ClassifiersAlone {
         /// The budget.
         budget: Budget,
@@ -291,7 +291,7 @@ pub enum BranchError {
         above: Option<Feasible>,
     },
     /// The branches solved for it miss it by more than [`TOLERANCE`].
-    #[error("a budget of {} is {budget_macs} MACs, and the branches solved for it take {branch_macs}: more than 0.5 % off", describe(*budget))]
+    #[error("a budget of {} is missed by more than 0.5 %: the branches solved for it take {branch_macs} MACs", describe_with_macs(*budget, *budget_macs))]
     Infeasible {
         /// The budget.
         budget: Budget,
@@ -330,6 +330,14 @@ fn describe(budget: Budget) -> String {
         Budget::Share(share) => format!("{share} of the backbone's MACs"),
         Budget::Levels(n_levels) => format!("{n_levels} levels"),
         Budget::Macs(macs) => format!("{macs} MACs"),
+    }
+}
+
+/// A budget in words, and in MACs where it was given otherwise.
+fn describe_with_macs(budget: Budget, budget_macs: u64) -> String {
+    match budget {
+        Budget::Share(_) | Budget::Levels(_) => format!("{} ({budget_macs} MACs)", describe(budget)),
+        Budget::Macs(_) => describe(budget),
     }
 }
 

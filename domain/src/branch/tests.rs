@@ -255,7 +255,7 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
     );
     assert_eq!(
         refused.to_string(),
-        "a budget of 0.25 of the backbone's MACs is 10137760 MACs, and the branches solved for it take 9438304: more than 0.5 % off"
+        "a budget of 0.25 of the backbone's MACs (10137760 MACs) is missed by more than 0.5 %: the branches solved for it take 9438304 MACs"
     );
     assert_eq!(
         refused.hint().unwrap(),
@@ -269,7 +269,7 @@ fn a_budget_below_the_classifiers_is_refused_with_the_least_there_is() {
     let refused = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1000), BranchRule::Auto).unwrap_err();
     let above = Some(Feasible { share: 0.000_027_62, levels: Some(0) });
     assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), budget_macs: 1000, classifiers_macs: 1120, above });
-    assert_eq!(refused.to_string(), "a budget of 1000 MACs is 1000 MACs, and the branches' classifiers alone take 1120");
+    assert_eq!(refused.to_string(), "a budget of 1000 MACs does not pay for the branches' classifiers, which take 1120 MACs");
     let classifiers = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1120), BranchRule::Auto).unwrap();
     assert_eq!(depths(&classifiers), [0, 0, 0]);
 }
