@@ -1,0 +1,279 @@
+//! The worker's line to the coordinator: deadlines, retries, sessions.
+//!
+//! Every call has a deadline and is repeated until it is answered; all of them may be (see `offramp/v1/worker.proto`). A session that the
+//! coordinator does not know (any more) is replaced in passing. How long there has been no contact is counted over all calls together.
+
+mod back_off;
+mod contact;
+
+use std::time::Duration;
+
+use offramp_proto::v1::worker_service_client::WorkerServiceClient;
+use offramp_proto::v1::{self, OpenSessionRequest};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
+
+use crate::chance;
+use contact::Contact;
+
+/// Deadline of a call that the coordinator answers at once. SQLite may be busy for seconds; a network that loses packets needs some too.
+pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to come about.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a connection is probed, also while a long poll waits on it: a coordinator whose machine is gone sends nothing to say so.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The shortest interval between heartbeats that is followed.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(10);
+
+/// The stubs, over a connection that comes back by itself.
+pub(crate) type Rpc = WorkerServiceClient<Channel>;
+
+/// Why a call got no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// There has been no contact for too long.
+    #[error("no contact with the coordinator for {} s", .after.as_secs_f64())]
+    Unreachable {
+        /// How long.
+        after: Duration,
+        /// The last failure.
+        source: Box<Status>,
+    },
+    /// The coordinator understood and refused: repeating the call would not help.
+    #[error("the coordinator refused {rpc}")]
+    Refused {
+        /// The call.
+        rpc: &'static str,
+        /// Its answer.
+        source: Box<Status>,
+    },
+}
+
+/// What the coordinator agreed to.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    /// How often it wants a heartbeat.
+    pub(crate) heartbeat: Duration,
+    /// Deadline of a heartbeat: one may get lost without the lease running out.
+    pub(crate) heartbeat_within: Duration,
+}
+
+/// How to connect to a coordinator at `http://host:port`.
+///
+/// # Errors
+/// When that is not a URL.
+pub(crate) fn endpoint(coordinator: &str) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(coordinator.to_owned())?
+        .connect_timeout(CONNECT_WITHIN)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_INTERVAL)
+        .keep_alive_while_idle(true))
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Client {
+    rpc: Rpc,
+    introduction: OpenSessionRequest,
+    contact: Contact,
+    /// The current session; the lock is held while it is being replaced.
+    session: Mutex<Option<Session>>,
+    seed: u64,
+}
+
+impl Client {
+    /// A client that connects when it is first used.
+    pub(crate) fn new(endpoint: &Endpoint, introduction: OpenSessionRequest, give_up_after: Duration) -> Self {
+        // Workers that lost the same coordinator come back at different times.
+        let seed = chance::text(&introduction.worker) ^ u64::from(std::process::id());
+        let contact = Contact::new(endpoint.uri().to_string(), give_up_after);
+        Self { rpc: Rpc::new(endpoint.connect_lazy()), introduction, contact, session: Mutex::new(None), seed }
+    }
+
+    /// The current session; opens one where there is none.
+    ///
+    /// # Errors
+    /// When that is refused, or the coordinator cannot be reached for too long.
+    pub(crate) async fn session(&self) -> Result<Session, CallError> {
+        let mut session = self.session.lock().await;
+        if let Some(session) = session.as_ref() {
+            return Ok(session.clone());
+        }
+        let mut n_failures = 0;
+        loop {
+            let (mut rpc, introduction) = (self.rpc.clone(), self.introduction.clone());
+            match self.try_once("OpenSession", CALL_WITHIN, async move { rpc.open_session(introduction).await }).await? {
+                Attempted::Answer(opened) => {
+                    let lease = Duration::from_millis(opened.lease_ms.into());
+                    let opened = Session {
+                        id: opened.session,
+                        // A coordinator that names no interval would otherwise be flooded.
+                        heartbeat: Duration::from_millis(opened.heartbeat_ms.into()).max(SHORTEST_HEARTBEAT),
+                        heartbeat_within: (lease / 3).clamp(CALL_WITHIN / 10, CALL_WITHIN),
+                    };
+                    tracing::info!(session = opened.id, coordinator = self.contact.coordinator(), "session opened");
+                    return Ok(session.insert(opened).clone());
+                }
+                Attempted::SessionLost(status) => return Err(CallError::Refused { rpc: "OpenSession", source: Box::new(status) }),
+                Attempted::Failed => self.back_off(&mut n_failures).await,
+            }
+        }
+    }
+
+    /// The current session's id, if there is one, without opening one.
+    pub(crate) async fn current_session(&self) -> Option<String> {
+        self.session.lock().await.as_ref().map(|session| session.id.clone())
+    }
+
+    /// Calls until there is an answer. `call` gets the stubs and the session to put into the request, and is asked again for each try.
+    ///
+    /// # Errors
+    /// When the call is refused, or the coordinator cannot be reached for too long.
+    pub(crate) async fn call<T, Fut>(
+        &self,
+        rpc: &'static str,
+        within: Duration,
+        mut call: impl FnMut(Rpc, String) -> Fut + Send,
+    ) -> Result<T, CallError>
+    where
+        Fut: Future<Output = Result<Response<T>, Status>> + Send,
+    {
+        let mut n_failures = 0;
+        loop {
+            let session = self.session().await?;
+            match self.try_once(rpc, within, call(self.rpc.clone(), session.id.clone())).await? {
+                Attempted::Answer(answer) => return Ok(answer),
+                Attempted::SessionLost(status) => {
+                    tracing::info!(session = session.id, %status, "the coordinator does not know the session any more");
+                    self.forget(&session).await;
+                    // Should every new session be unknown as well, this must not spin.
+                    self.back_off(&mut n_failures).await;
+                }
+                Attempted::Failed => self.back_off(&mut n_failures).await,
+            }
+        }
+    }
+
+    /// Ends the session, in one try: it lapses anyway.
+    pub(crate) async fn close(&self, within: Duration) {
+        let Some(session) = self.current_session().await else { return };
+        let mut rpc = self.rpc.clone();
+        match timeout(within, rpc.close_session(v1::CloseSessionRequest { session })).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(status)) => tracing::info!(%status, "the session was not closed and will lapse"),
+            Err(_) => tracing::info!("the session was not closed in time and will lapse"),
+        }
+    }
+
+    async fn forget(&self, lost: &Session) {
+        let mut session = self.session.lock().await;
+        // Another call may have replaced it already.
+        session.take_if(|current| current.id == lost.id);
+    }
+
+    async fn try_once<T>(
+        &self,
+        rpc: &'static str,
+        within: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>> + Send,
+    ) -> Result<Attempted<T>, CallError> {
+        let answer = timeout(within, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no answer within {within:?}"))));
+        let status = match answer {
+            Ok(answer) => {
+                self.contact.made();
+                return Ok(Attempted::Answer(answer.into_inner()));
+            }
+            Err(status) => status,
+        };
+        match verdict(&status) {
+            Verdict::NoContact => match self.contact.missed(&status) {
+                Some(after) => Err(CallError::Unreachable { after, source: Box::new(status) }),
+                None => Ok(Attempted::Failed),
+            },
+            Verdict::Trouble => {
+                self.contact.made();
+                tracing::warn!(rpc, %status, "the coordinator is in trouble, trying again");
+                Ok(Attempted::Failed)
+            }
+            Verdict::SessionLost => {
+                self.contact.made();
+                Ok(Attempted::SessionLost(status))
+            }
+            Verdict::Refused => {
+                self.contact.made();
+                Err(CallError::Refused { rpc, source: Box::new(status) })
+            }
+        }
+    }
+
+    async fn back_off(&self, n_failures: &mut u32) {
+        *n_failures += 1;
+        sleep(back_off::delay(self.seed, *n_failures).min(self.contact.left())).await;
+    }
+}
+
+/// What one try came to.
+enum Attempted<T> {
+    Answer(T),
+    SessionLost(Status),
+    Failed,
+}
+
+/// What a status means for the caller.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nobody there, or too slow: try again, but not for ever.
+    NoContact,
+    /// Somebody there who cannot answer now: try again.
+    Trouble,
+    /// Open another session and try again.
+    SessionLost,
+    /// Trying again would not help.
+    Refused,
+}
+
+fn verdict(status: &Status) -> Verdict {
+    // A status with a source was made here, of a connection that failed.
+    if std::error::Error::source(status).is_some() {
+        return Verdict::NoContact;
+    }
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded => Verdict::NoContact,
+        Code::NotFound | Code::FailedPrecondition => Verdict::SessionLost,
+        Code::Cancelled | Code::Unknown | Code::Internal | Code::ResourceExhausted | Code::Aborted | Code::DataLoss => Verdict::Trouble,
+        // `Ok` is no failure and cannot come here; refusing it is the safe reading.
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => Verdict::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_have_verdicts() {
+        assert_eq!(verdict(&Status::unavailable("")), Verdict::NoContact);
+        assert_eq!(verdict(&Status::deadline_exceeded("")), Verdict::NoContact);
+        assert_eq!(verdict(&Status::not_found("session")), Verdict::SessionLost);
+        assert_eq!(verdict(&Status::failed_precondition("session closed")), Verdict::SessionLost);
+        assert_eq!(verdict(&Status::internal("disk full")), Verdict::Trouble);
+        assert_eq!(verdict(&Status::unimplemented("")), Verdict::Refused);
+        assert_eq!(verdict(&Status::unauthenticated("")), Verdict::Refused);
+        // A broken connection is no answer, whatever code it is given.
+        let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
+        assert_eq!(verdict(&broken), Verdict::NoContact);
+    }
+}

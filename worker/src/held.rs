@@ -1,0 +1,151 @@
+//! The attempts that this worker holds, with the progress that the coordinator has not acknowledged yet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use offramp_domain::job::JobKey;
+use offramp_domain::outcome::Progress;
+use offramp_proto::v1::{AttemptId, AttemptProgress};
+use tokio_util::sync::CancellationToken;
+
+use crate::trainer::Attempt;
+
+/// Entries of one heartbeat at most: some hundred bytes each, far below the 4 MiB that a gRPC server takes unless told.
+const MAX_ENTRIES: usize = 4_096;
+
+/// Epochs kept of one attempt while nobody acknowledges them; beyond it the oldest are dropped.
+const MAX_PENDING: usize = 100_000;
+
+/// Held attempts, shared between slots and heartbeats.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    attempts: Mutex<BTreeMap<(JobKey, u32), HeldAttempt>>,
+}
+
+#[derive(Debug)]
+struct HeldAttempt {
+    slot: u32,
+    /// Finished epochs that no heartbeat has delivered, oldest first.
+    pending: VecDeque<Progress>,
+    /// Ends the run when cancelled.
+    stop: CancellationToken,
+    /// Whether the coordinator has said that the lease is lost.
+    stale: bool,
+}
+
+/// What a heartbeat carries.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    entries: Vec<AttemptProgress>,
+}
+
+impl Snapshot {
+    /// The entries, for a request.
+    pub(crate) fn entries(&self) -> Vec<AttemptProgress> {
+        self.entries.clone()
+    }
+
+    /// Whether it carries any finished epoch.
+    pub(crate) fn has_progress(&self) -> bool {
+        self.entries.iter().any(|entry| entry.progress.is_some())
+    }
+}
+
+impl Held {
+    /// Takes an attempt in; `stop` is cancelled when its lease is lost.
+    pub(crate) fn insert(&self, attempt: &Attempt, slot: u32, stop: CancellationToken) {
+        self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), stop, stale: false });
+    }
+
+    /// Whether the coordinator has said that the lease is lost.
+    pub(crate) fn is_stale(&self, attempt: &Attempt) -> bool {
+        self.attempts().get(&key(attempt)).is_some_and(|held| held.stale)
+    }
+
+    /// Lets an attempt go: it has been reported, released or lost.
+    pub(crate) fn remove(&self, attempt: &Attempt) {
+        self.attempts().remove(&key(attempt));
+    }
+
+    /// Queues a finished epoch. Telling one again replaces what was told before; what comes before the first epoch's end is not kept.
+    pub(crate) fn push(&self, attempt: &Attempt, progress: Progress) {
+        if progress.epoch == 0 {
+            return;
+        }
+        if let Some(held) = self.attempts().get_mut(&key(attempt)) {
+            held.pending.retain(|pending| pending.epoch != progress.epoch);
+            held.pending.push_back(progress);
+            if held.pending.len() > MAX_PENDING {
+                held.pending.pop_front();
+            }
+        }
+    }
+
+    /// What to tell the coordinator: at least one entry of every attempt, which renews its lease, and the epochs that it does not know.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let attempts = self.attempts();
+        let per_attempt = (MAX_ENTRIES / attempts.len().max(1)).max(1);
+        Snapshot { entries: attempts.iter().flat_map(|(id, held)| entries(id, held, per_attempt)).collect() }
+    }
+
+    /// The same of one attempt alone.
+    pub(crate) fn snapshot_of(&self, attempt: &Attempt) -> Snapshot {
+        let id = key(attempt);
+        Snapshot { entries: self.attempts().get(&id).map(|held| entries(&id, held, MAX_ENTRIES)).unwrap_or_default() }
+    }
+
+    /// Forgets epochs that have been delivered. One that was told anew in the meantime stays.
+    pub(crate) fn acknowledge(&self, delivered: &Snapshot) {
+        let mut attempts = self.attempts();
+        for entry in &delivered.entries {
+            let (Some(id), Some(progress)) = (entry.attempt.as_ref().and_then(parse), entry.progress.as_ref()) else { continue };
+            if let Some(held) = attempts.get_mut(&id) {
+                held.pending.retain(|pending| offramp_proto::v1::Progress::from(pending.clone()) != *progress);
+            }
+        }
+    }
+
+    /// Tells the runs of lost leases to stop.
+    pub(crate) fn mark_stale(&self, stale: &[AttemptId]) {
+        let mut attempts = self.attempts();
+        for id in stale.iter().filter_map(parse) {
+            if let Some(held) = attempts.get_mut(&id) {
+                held.stale = true;
+                held.stop.cancel();
+            }
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<(JobKey, u32), HeldAttempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt's identity on the wire.
+pub(crate) fn attempt_id(attempt: &Attempt) -> AttemptId {
+    AttemptId { job_key: attempt.job.as_str().into(), attempt: attempt.number }
+}
+
+fn key(attempt: &Attempt) -> (JobKey, u32) {
+    (attempt.job.clone(), attempt.number)
+}
+
+fn parse(id: &AttemptId) -> Option<(JobKey, u32)> {
+    JobKey::parse(&id.job_key).map(|job| (job, id.attempt))
+}
+
+fn entries(id: &(JobKey, u32), held: &HeldAttempt, at_most: usize) -> Vec<AttemptProgress> {
+    let entry = |progress: Option<&Progress>| AttemptProgress {
+        attempt: Some(AttemptId { job_key: id.0.as_str().into(), attempt: id.1 }),
+        slot: held.slot,
+        progress: progress.cloned().map(Into::into),
+    };
+    if held.pending.is_empty() {
+        vec![entry(None)]
+    } else {
+        held.pending.iter().take(at_most).map(|progress| entry(Some(progress))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
