@@ -1,6 +1,7 @@
 //! A job's canonical configuration and its key.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Everything that a job's result depends on. Two equal configurations are the same work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,16 +212,70 @@ impl JobConfig {
     /// # Errors
     /// When the text is not a configuration, or is one of another version.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_str(text)?;
-        if config.version == CONFIG_VERSION { Ok(config) } else { Err(ConfigError::Version(config.version)) }
+        // Another version may have other fields, so its number is read first and alone.
+        #[derive(Deserialize)]
+        struct Header {
+            version: u32,
+        }
+        let Header { version } = serde_json::from_str(text)?;
+        if version == CONFIG_VERSION { Ok(serde_json::from_str(text)?) } else { Err(ConfigError::Version(version)) }
     }
 
     /// The job's key.
     pub fn key(&self) -> JobKey {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest(self.canonical_json().as_bytes());
-        JobKey(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        JobKey(half_sha256(&self.canonical_json()))
     }
+
+    /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`.
+    pub fn pattern_label(&self) -> String {
+        match self.branches.as_ref().map(|branches| &branches.pattern) {
+            None => "none".to_owned(),
+            Some(Pattern::Constant) => "constant".to_owned(),
+            Some(Pattern::Increasing(slope)) => format!("increasing {slope}"),
+            Some(Pattern::Decreasing(slope)) => format!("decreasing {slope}"),
+            Some(Pattern::List(shares)) => format!("list {}", slashed(shares)),
+        }
+    }
+
+    /// The exits as they stand in tables: `stage-ends`, or fractions of the backbone's MACs such as `0.15/0.3`; `-` without branches.
+    pub fn exits_label(&self) -> String {
+        match self.branches.as_ref().map(|branches| &branches.exits) {
+            None => "-".to_owned(),
+            Some(ExitPlacement::StageEnds) => "stage-ends".to_owned(),
+            Some(ExitPlacement::Fractions(fractions)) => slashed(fractions),
+        }
+    }
+
+    /// The budget as it stands in tables: `25 %`, `6 levels`, `14156896 MACs`; `-` without branches.
+    pub fn budget_label(&self) -> String {
+        match self.branches.as_ref().map(|branches| branches.budget) {
+            None => "-".to_owned(),
+            Some(Budget::Share(share)) => format!("{} %", percent(share)),
+            Some(Budget::Levels(1)) => "1 level".to_owned(),
+            Some(Budget::Levels(levels)) => format!("{levels} levels"),
+            Some(Budget::Macs(macs)) => format!("{macs} MACs"),
+        }
+    }
+}
+
+/// The first half of a text's SHA-256, as 32 lower-case hexadecimal digits.
+pub(crate) fn half_sha256(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(*half))
+}
+
+/// Numbers in full, as labels must tell apart what job keys tell apart.
+fn slashed(numbers: &[f64]) -> String {
+    numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("/")
+}
+
+/// A hundred times a share. The decimal point is moved in the text, where 0.07 becomes 7; multiplied, it becomes 7.000000000000001.
+fn percent(share: f64) -> f64 {
+    let text = format!("{share:e}");
+    let (digits, exponent) = text.split_once('e').expect("this format has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a small integer");
+    format!("{digits}e{}", exponent + 2).parse().expect("digits and an exponent are a number")
 }
 
 /// Why a text is not a job configuration that this build can run.
@@ -233,3 +288,6 @@ pub enum ConfigError {
     #[error("job configuration of version {0}, this build reads version {CONFIG_VERSION}")]
     Version(u32),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+
+fn recipe() -> Recipe {
+    let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
+    Recipe { epochs: 200, batch_size: 128, optimizer, schedule: Schedule::Cosine, augment: Augment::CropFlip }
+}
+
+fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: BranchRule) -> JobConfig {
+    JobConfig {
+        version: CONFIG_VERSION,
+        backbone: "resnet20".to_owned(),
+        dataset: "cifar10".to_owned(),
+        branches: Some(BranchConfig { exits, pattern, budget, rule }),
+        recipe: recipe(),
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        seed: 3,
+    }
+}
+
+fn decreasing() -> JobConfig {
+    let exits = ExitPlacement::Fractions(vec![0.15, 0.3]);
+    with_branches(exits, Pattern::Decreasing(0.6), Budget::Share(0.25), BranchRule::Auto)
+}
+
+fn plain() -> JobConfig {
+    JobConfig {
+        version: CONFIG_VERSION,
+        backbone: "resnet8".to_owned(),
+        dataset: "digits".to_owned(),
+        branches: None,
+        recipe: Recipe {
+            epochs: 20,
+            batch_size: 32,
+            optimizer: Optimizer::Sgd { lr: 1.0, momentum: 0.0, nesterov: false, weight_decay: 1e-6 },
+            schedule: Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
+            augment: Augment::None,
+        },
+        evaluation: Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        seed: u64::try_from(i64::MAX).unwrap(),
+    }
+}
+
+// The texts below are written by hand and the keys computed from them with Python: hashlib.sha256(text.encode()).hexdigest()[:32].
+// A changed text or key means that finished work is not recognised any more.
+const DECREASING_JSON: &str = concat!(
+    r#"{"version":1,"backbone":"resnet20","dataset":"cifar10","#,
+    r#""branches":{"exits":{"fractions":[0.15,0.3]},"pattern":{"decreasing":0.6},"budget":{"share":0.25},"rule":"auto"},"#,
+    r#""recipe":{"epochs":200,"batch_size":128,"#,
+    r#""optimizer":{"sgd":{"lr":0.1,"momentum":0.9,"nesterov":true,"weight_decay":0.0005}},"schedule":"cosine","augment":"crop-flip"},"#,
+    r#""evaluation":{"calibration":0.1,"policies":["max-softmax"]},"seed":3}"#,
+);
+
+const PLAIN_JSON: &str = concat!(
+    r#"{"version":1,"backbone":"resnet8","dataset":"digits","branches":null,"#,
+    r#""recipe":{"epochs":20,"batch_size":32,"#,
+    r#""optimizer":{"sgd":{"lr":1.0,"momentum":0.0,"nesterov":false,"weight_decay":1e-6}},"#,
+    r#""schedule":{"step":{"milestones":[10,15],"gamma":0.1}},"augment":"none"},"#,
+    r#""evaluation":{"calibration":0.5,"policies":["max-softmax"]},"seed":9223372036854775807}"#,
+);
+
+#[test]
+fn canonical_json_is_as_written_down() {
+    assert_eq!(decreasing().canonical_json(), DECREASING_JSON);
+    assert_eq!(plain().canonical_json(), PLAIN_JSON);
+}
+
+#[test]
+fn keys_are_those_of_an_independent_sha_256() {
+    assert_eq!(decreasing().key().as_str(), "0bf021d7a232be4b04555901650a843e");
+    assert_eq!(plain().key().as_str(), "069bb2a62c946177afc3db18c162c751");
+}
+
+#[test]
+fn every_form_of_branches_has_its_json() {
+    let json = |exits, pattern, budget, rule| {
+        let text = with_branches(exits, pattern, budget, rule).canonical_json();
+        let start = text.find(r#""branches":"#).unwrap() + r#""branches":"#.len();
+        text[start..text.find(r#","recipe""#).unwrap()].to_owned()
+    };
+    assert_eq!(
+        json(ExitPlacement::StageEnds, Pattern::Constant, Budget::Levels(6), BranchRule::Levels),
+        r#"{"exits":"stage-ends","pattern":"constant","budget":{"levels":6},"rule":"levels"}"#
+    );
+    assert_eq!(
+        json(ExitPlacement::StageEnds, Pattern::Increasing(1.0), Budget::Macs(14_156_896), BranchRule::Width { depth: 3 }),
+        r#"{"exits":"stage-ends","pattern":{"increasing":1.0},"budget":{"macs":14156896},"rule":{"width":{"depth":3}}}"#
+    );
+    assert_eq!(
+        json(ExitPlacement::StageEnds, Pattern::List(vec![0.5, 0.3, 0.2]), Budget::Share(1e-5), BranchRule::Auto),
+        r#"{"exits":"stage-ends","pattern":{"list":[0.5,0.3,0.2]},"budget":{"share":0.00001},"rule":"auto"}"#
+    );
+}
+
+#[test]
+fn a_configuration_reads_back_as_it_was_written() {
+    for config in [decreasing(), plain()] {
+        assert_eq!(JobConfig::from_json(&config.canonical_json()).unwrap(), config);
+    }
+}
+
+#[test]
+fn another_version_is_refused_by_its_number_even_with_unknown_fields() {
+    let error = JobConfig::from_json(r#"{"version":2,"network":"new"}"#).unwrap_err();
+    assert_eq!(error.to_string(), "job configuration of version 2, this build reads version 1");
+}
+
+#[test]
+fn unknown_missing_and_foreign_fields_are_refused() {
+    let unknown = PLAIN_JSON.replace(r#""seed""#, r#""sede":0,"seed""#);
+    let missing = PLAIN_JSON.replace(r#""dataset":"digits","#, "");
+    for text in [unknown.as_str(), missing.as_str(), "", "[]", "null"] {
+        assert!(matches!(JobConfig::from_json(text), Err(ConfigError::Json(_))), "{text}");
+    }
+}
+
+#[test]
+fn a_key_is_read_back_and_nothing_else_is() {
+    let key = plain().key();
+    assert_eq!(JobKey::parse(key.as_str()), Some(key.clone()));
+    assert_eq!((key.id(), key.to_string().as_str()), ("069bb2a62c94", "069bb2a62c94"));
+    for text in
+        ["", "069bb2a62c94", "069BB2A62C946177AFC3DB18C162C751", "069bb2a62c946177afc3db18c162c75g", "069bb2a62c946177afc3db18c162c7511"]
+    {
+        assert_eq!(JobKey::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn labels_name_pattern_exits_and_budget() {
+    let labels = |exits, pattern, budget| {
+        let config = with_branches(exits, pattern, budget, BranchRule::Auto);
+        [config.pattern_label(), config.exits_label(), config.budget_label()]
+    };
+    let fractions = || ExitPlacement::Fractions(vec![0.15, 0.3, 0.455]);
+    assert_eq!(labels(ExitPlacement::StageEnds, Pattern::Constant, Budget::Share(0.25)), ["constant", "stage-ends", "25 %"]);
+    assert_eq!(labels(fractions(), Pattern::Increasing(0.6), Budget::Levels(6)), ["increasing 0.6", "0.15/0.3/0.455", "6 levels"]);
+    assert_eq!(labels(fractions(), Pattern::Decreasing(1.0), Budget::Levels(1)), ["decreasing 1", "0.15/0.3/0.455", "1 level"]);
+    let list = Pattern::List(vec![0.5, 0.3, 0.2]);
+    assert_eq!(labels(ExitPlacement::StageEnds, list, Budget::Macs(14_156_896)), ["list 0.5/0.3/0.2", "stage-ends", "14156896 MACs"]);
+    assert_eq!([plain().pattern_label(), plain().exits_label(), plain().budget_label()], ["none", "-", "-"]);
+}
+
+#[test]
+fn percentages_are_exact_decimals() {
+    for (share, label) in [(0.07, "7 %"), (0.285, "28.5 %"), (1.1, "110 %"), (10.0, "1000 %"), (1e-7, "0.00001 %"), (0.333, "33.3 %")] {
+        let config = with_branches(ExitPlacement::StageEnds, Pattern::Constant, Budget::Share(share), BranchRule::Auto);
+        assert_eq!(config.budget_label(), label);
+    }
+}

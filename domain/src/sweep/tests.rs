@@ -1,0 +1,781 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "this is how expect-test writes its literals")]
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use crate::job::{Augment, Budget, ExitPlacement, Pattern, Schedule};
+use crate::problem::render;
+
+/// A sweep of 2 x 1 x 4 x 2 combinations, to be spoilt.
+const VALID: &str = r#"name = "branches"
+
+[axes]
+backbone = ["resnet8", "resnet14"]
+dataset = "digits"
+pattern = ["none", "constant", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]
+budget = 0.5
+seed = [0, 1]
+
+[recipe]
+epochs = 5
+batch_size = 32
+optimizer = { sgd = { lr = 0.05 } }
+
+[evaluation]
+policies = ["max-softmax"]
+calibration = 0.1
+"#;
+
+/// The valid sweep with one piece of its text replaced.
+fn edited(from: &str, to: &str) -> String {
+    assert_eq!(VALID.matches(from).count(), 1, "`{from}` must be in the valid sweep once");
+    VALID.replace(from, to)
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    parse(text).map(|sweep| sweep.jobs.len()).expect_err("the sweep has problems")
+}
+
+fn check(text: &str, expected: &Expect) {
+    expected.assert_eq(&render(&problems(text), "sweep.toml", text));
+}
+
+/// Asserts that an edit makes one problem, and what is marked and said.
+fn check_edit(from: &str, to: &str, marked: &str, message: &str) {
+    let text = edited(from, to);
+    let found = problems(&text);
+    let found: Vec<_> = found.iter().map(|problem| (&text[problem.span.clone()], problem.message.as_str())).collect();
+    assert_eq!(found, [(marked, message)], "after `{to}`");
+}
+
+/// Backbone, pattern, exits, budget, epochs and seed of each job.
+fn listed(text: &str) -> Vec<String> {
+    let sweep = parse(text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", text)));
+    let line = |SweepJob { config, .. }: &SweepJob| {
+        let labels = [config.pattern_label(), config.exits_label(), config.budget_label()].join(", ");
+        format!("{} {}: {labels}, {} epochs, seed {}", config.backbone, config.dataset, config.recipe.epochs, config.seed)
+    };
+    sweep.jobs.iter().map(line).collect()
+}
+
+/// A sweep on the backbone alone, with these lines in `[axes]` and `[recipe]`.
+fn plain(axes: &str, recipe: &str) -> String {
+    format!(
+        "name = 'plain'\n[axes]\nbackbone = 'resnet8'\ndataset = 'digits'\npattern = 'none'\n{axes}\n[recipe]\n{recipe}\n\
+         batch_size = 32\noptimizer = {{ sgd = {{ lr = 0.05 }} }}\n"
+    )
+}
+
+#[test]
+fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
+    let sweep = parse(include_str!("../../../sweeps/digits.toml")).unwrap();
+    assert_eq!((sweep.name.as_str(), sweep.jobs.len()), ("digits", 16));
+    for SweepJob { config, network } in &sweep.jobs {
+        let depths: Vec<usize> = network.branches.iter().map(|branch| branch.depth).collect();
+        let expected: &[usize] = match config.branches.as_ref().map(|branches| &branches.pattern) {
+            None => &[],
+            Some(Pattern::Constant) => &[2, 2, 2],
+            Some(Pattern::Increasing(_)) => &[1, 2, 3],
+            Some(Pattern::Decreasing(_)) => &[3, 2, 1],
+            Some(pattern @ Pattern::List(_)) => panic!("{pattern:?} is not part of the demonstration"),
+        };
+        assert_eq!(depths, expected, "{}", config.pattern_label());
+        // A level is 9 x 16 x 16 MACs at 8 x 8 positions, the same at every exit; the classifiers are 16, 32 and 64 features to 10 classes.
+        assert!(network.plan.is_none_or(|plan| (plan.branch_macs, plan.budget_macs) == (6 * 147_456 + 1_120, 6 * 147_456 + 1_120)));
+        assert_eq!(network.plan.map_or(0.0, |plan| plan.error()), 0.0);
+    }
+}
+
+#[test]
+fn jobs_are_in_the_order_of_the_axes_and_the_pattern_none_is_one_job_whatever_exits_and_budget() {
+    let text =
+        edited("pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]", "pattern = ['constant', 'none']")
+            .replace(
+                "budget = 0.5",
+                "budget = [{ levels = 3 }, { levels = 6 }]\nexits = [{ at = 'stage-ends' }, { at = [0.5] }]\nepochs = [5, 6]",
+            )
+            .replace("epochs = 5\n", "")
+            .replace("seed = [0, 1]", "seed = [1, 0]")
+            .replace(", \"resnet14\"", "");
+    expect![[r#"
+        [
+            "resnet8 digits: constant, stage-ends, 3 levels, 5 epochs, seed 1",
+            "resnet8 digits: constant, stage-ends, 3 levels, 5 epochs, seed 0",
+            "resnet8 digits: constant, stage-ends, 3 levels, 6 epochs, seed 1",
+            "resnet8 digits: constant, stage-ends, 3 levels, 6 epochs, seed 0",
+            "resnet8 digits: none, -, -, 5 epochs, seed 1",
+            "resnet8 digits: none, -, -, 5 epochs, seed 0",
+            "resnet8 digits: none, -, -, 6 epochs, seed 1",
+            "resnet8 digits: none, -, -, 6 epochs, seed 0",
+            "resnet8 digits: constant, stage-ends, 6 levels, 5 epochs, seed 1",
+            "resnet8 digits: constant, stage-ends, 6 levels, 5 epochs, seed 0",
+            "resnet8 digits: constant, stage-ends, 6 levels, 6 epochs, seed 1",
+            "resnet8 digits: constant, stage-ends, 6 levels, 6 epochs, seed 0",
+            "resnet8 digits: constant, 0.5, 3 levels, 5 epochs, seed 1",
+            "resnet8 digits: constant, 0.5, 3 levels, 5 epochs, seed 0",
+            "resnet8 digits: constant, 0.5, 3 levels, 6 epochs, seed 1",
+            "resnet8 digits: constant, 0.5, 3 levels, 6 epochs, seed 0",
+            "resnet8 digits: constant, 0.5, 6 levels, 5 epochs, seed 1",
+            "resnet8 digits: constant, 0.5, 6 levels, 5 epochs, seed 0",
+            "resnet8 digits: constant, 0.5, 6 levels, 6 epochs, seed 1",
+            "resnet8 digits: constant, 0.5, 6 levels, 6 epochs, seed 0",
+        ]
+    "#]]
+    .assert_debug_eq(&listed(&text));
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let sweep = parse(&plain("", "epochs = 5")).unwrap();
+    let [SweepJob { config, .. }] = &sweep.jobs[..] else { panic!("one job") };
+    // The keys below are of the JSON that the defaults spell out, and computed with Python's hashlib.
+    assert_eq!(config.key().as_str(), "8131ceef6b5a861c49ae873e6d563155");
+    assert_eq!((config.seed, &config.recipe.schedule, config.recipe.augment), (0, &Schedule::Cosine, Augment::None));
+
+    let text =
+        edited("budget = 0.5", "budget = { macs = 100000 }").replace("[evaluation]\npolicies = [\"max-softmax\"]\ncalibration = 0.1\n", "");
+    let sweep = parse(&text).unwrap();
+    let branches = sweep.jobs.iter().find_map(|job| job.config.branches.as_ref()).unwrap();
+    assert_eq!((&branches.exits, branches.rule, branches.budget), (&ExitPlacement::StageEnds, BranchRule::Auto, Budget::Macs(100_000)));
+}
+
+#[test]
+fn a_sweeps_key_is_of_its_name_and_job_keys() {
+    // Python: sha256(b"plain\n8131ceef6b5a861c49ae873e6d563155\n9f38ef631077cb21b9d8b5a95aa02f44\n").hexdigest()[:32]
+    assert_eq!(parse(&plain("seed = [0, 1]", "epochs = 5")).unwrap().key(), "634e86a7cb479cd535757cb0f455d575");
+}
+
+#[test]
+fn the_same_work_in_different_words_has_the_same_key() {
+    let key = |text: &str| parse(text).unwrap().key();
+    let other_words = edited("lr = 0.05", "lr = 5e-2, momentum = 0.90, nesterov = true, weight_decay = 0.000_5")
+        .replace("dataset = \"digits\"", "'dataset' = ['digits']")
+        .replace("budget = 0.5", "budget = 0.50\nexits = { at = 'stage-ends' }")
+        .replace("epochs = 5", "epochs = 0x5\nschedule = 'cosine'\naugment = 'none'")
+        .replace("[evaluation]\npolicies = [\"max-softmax\"]\ncalibration = 0.1\n", "[branch]\nrule = 'auto'");
+    assert_eq!(key(&other_words), key(VALID));
+
+    assert_eq!(key(&edited("lr = 0.05", "lr = 1")), key(&edited("lr = 0.05", "lr = 1.0")));
+    assert_eq!(key(&edited("lr = 0.05", "lr = 1, momentum = -0.0")), key(&edited("lr = 0.05", "lr = 1, momentum = 0")));
+    let as_axis = edited("epochs = 5\n", "").replace("seed =", "epochs = [5]\nseed =");
+    assert_eq!(key(&as_axis), key(VALID));
+
+    assert_ne!(key(&edited("branches", "other")), key(VALID));
+    assert_ne!(key(&edited("[0, 1]", "[1, 0]")), key(VALID));
+    assert_ne!(key(&edited("calibration = 0.1", "calibration = 0.2")), key(VALID));
+}
+
+#[test]
+fn every_recipe_field_can_be_an_axis() {
+    let axes = "epochs = [1, 2]\nbatch_size = [16, 32]\noptimizer = [{ sgd = { lr = 1 } }, { sgd = { lr = 2 } }]\n\
+                schedule = ['constant', { step = { milestones = [1], gamma = 0.1 } }]\naugment = ['none', 'flip']";
+    let text = format!("name = 'x'\n[axes]\nbackbone = 'resnet8'\ndataset = 'digits'\npattern = 'none'\n{axes}\n");
+    let sweep = parse(&text).unwrap();
+    let recipes: Vec<_> = sweep.jobs.iter().map(|job| &job.config.recipe).collect();
+    assert_eq!(recipes.len(), 32);
+    assert!(recipes.iter().enumerate().all(|(index, recipe)| !recipes[..index].contains(recipe)));
+    // The last axis varies fastest.
+    assert_eq!((recipes[0].augment, recipes[1].augment, recipes[16].epochs), (Augment::None, Augment::Flip, 2));
+}
+
+#[test]
+fn jobs_that_differ_in_training_alone_share_a_network() {
+    let sweep = parse(VALID).unwrap();
+    assert_eq!(sweep.jobs.len(), 16);
+    assert!(Arc::ptr_eq(&sweep.jobs[0].network, &sweep.jobs[1].network));
+    assert!(!Arc::ptr_eq(&sweep.jobs[1].network, &sweep.jobs[2].network));
+}
+
+#[test]
+fn excluded_combinations_make_no_jobs() {
+    let text = format!(
+        "{VALID}[[exclude]]\nbackbone = 'resnet8'\npattern = [{{ increasing = 0.50 }}, 'none']\n\
+         [[exclude]]\nseed = 1\npattern = ['constant', {{ list = [0.5, 0.3, 0.2] }}]\n\
+         [[exclude]]\nexits = {{ at = 'stage-ends' }}\nbackbone = 'resnet14'\nseed = 0\n"
+    );
+    expect![[r#"
+        [
+            "resnet8 digits: constant, stage-ends, 50 %, 5 epochs, seed 0",
+            "resnet8 digits: list 0.5/0.3/0.2, stage-ends, 50 %, 5 epochs, seed 0",
+            "resnet14 digits: none, -, -, 5 epochs, seed 1",
+            "resnet14 digits: increasing 0.5, stage-ends, 50 %, 5 epochs, seed 1",
+        ]
+    "#]]
+    .assert_debug_eq(&listed(&text));
+}
+
+#[test]
+fn a_combination_without_a_network_can_be_excluded() {
+    let text = edited("budget = 0.5", "budget = [0.5, 1e-6]");
+    assert_eq!(problems(&text).len(), 1);
+    let text = format!("{text}[[exclude]]\nbudget = 0.000001\n");
+    assert_eq!(parse(&text).unwrap().jobs.len(), 16);
+}
+
+#[test]
+fn excludes_must_leave_something_out_and_something_in() {
+    check(
+        &format!("{VALID}[[exclude]]\nbackbone = ['resnet8', 'resnet20']\n[[exclude]]\n"),
+        &expect![[r#"
+            error: `'resnet20'` is not among the values of `backbone`
+              --> sweep.toml:19:24
+               |
+            19 | backbone = ['resnet8', 'resnet20']
+               |                        ^^^^^^^^^^
+            hint: an `[[exclude]]` that matches no combination does nothing: leave it out
+
+            error: `[[exclude]]` without a condition matches every combination
+              --> sweep.toml:20:1
+               |
+            20 | [[exclude]]
+               | ^^^^^^^^^^^
+            hint: name the values to leave out, such as `backbone = "resnet20"`, or delete the table
+        "#]],
+    );
+    check(
+        &format!("{VALID}[[exclude]]\nseed = 0\n[[exclude]]\nseed = 1\n"),
+        &expect![[r#"
+            error: the sweep has no job: every combination is excluded
+              --> sweep.toml:20:1
+               |
+            20 | [[exclude]]
+               | ^^^^^^^^^^^
+            hint: exclude less
+        "#]],
+    );
+}
+
+#[test]
+fn five_mistakes_are_five_problems() {
+    let text = r#"name = "five"
+
+[axes]
+backbone = ["resnet8", "resnet21"]
+datset   = "digits"
+pattern  = ["none", "increasing"]
+budget   = { levels = 6 }
+
+[recipe]
+epochs = 0
+batch_size = 32
+optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
+"#;
+    check(
+        text,
+        &expect![[r#"
+            error: no backbone is called `resnet21`
+             --> sweep.toml:4:24
+              |
+            4 | backbone = ["resnet8", "resnet21"]
+              |                        ^^^^^^^^^^
+            hint: did you mean `resnet20`?
+
+            error: unknown key `datset` in `[axes]`
+             --> sweep.toml:5:1
+              |
+            5 | datset   = "digits"
+              | ^^^^^^
+            hint: did you mean `dataset`?
+
+            error: pattern `increasing` needs its numbers
+             --> sweep.toml:6:21
+              |
+            6 | pattern  = ["none", "increasing"]
+              |                     ^^^^^^^^^^^^
+            hint: write `{ increasing = 0.6 }`
+
+            error: `epochs` must be a whole number from 1 to 10000, found `0`
+              --> sweep.toml:10:10
+               |
+            10 | epochs = 0
+               |          ^
+
+            error: `momentum` must be a number from 0 to below 1, found `1.5`
+              --> sweep.toml:12:45
+               |
+            12 | optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
+               |                                             ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn syntax_errors_inside_values_do_not_hide_other_problems() {
+    let text = edited("dataset = \"digits\"", "dataset = digits").replace("seed = [0, 1]", "seed = -1\nseed = 0").replace("= 5", "=");
+    check(
+        &text,
+        &expect![[r#"
+            error: `digits` is no TOML value
+             --> sweep.toml:5:11
+              |
+            5 | dataset = digits
+              |           ^^^^^^
+            hint: text needs quotes: "digits"
+
+            error: `seed` must be a whole number from 0 to 9223372036854775807, found `-1`
+             --> sweep.toml:8:8
+              |
+            8 | seed = -1
+              |        ^^
+
+            error: `seed` is there twice
+             --> sweep.toml:9:1
+              |
+            9 | seed = 0
+              | ^^^^
+            hint: keep one of them
+
+            error: there is no value
+              --> sweep.toml:12:9
+               |
+            12 | epochs =
+               |         ^
+        "#]],
+    );
+    check(
+        &edited("\"branches\"", "\"branches").replace("0.05", "0.0.5"),
+        &expect![[r#"
+            error: invalid basic string, expected `"`
+             --> sweep.toml:1:17
+              |
+            1 | name = "branches
+              |                 ^
+
+            error: invalid float
+              --> sweep.toml:13:31
+               |
+            13 | optimizer = { sgd = { lr = 0.0.5 } }
+               |                               ^^
+        "#]],
+    );
+}
+
+#[test]
+fn a_structural_syntax_error_is_told_alone() {
+    check(
+        &edited("\"resnet14\"]", "\"resnet15\""),
+        &expect![[r#"
+            error: unexpected `=` in array, expected value, `]`
+             --> sweep.toml:5:9
+              |
+            5 | dataset = "digits"
+              |         ^
+            hint: the rest of the file is checked when this is right; an opening bracket without its closing one can be the cause
+        "#]],
+    );
+    check(
+        &edited("[axes]", "[axes").replace("epochs = 5", "epochs = 0"),
+        &expect![[r#"
+            error: unclosed table, expected `]`
+             --> sweep.toml:3:6
+              |
+            3 | [axes
+              |      ^
+            hint: the rest of the file is checked when this is right; an opening bracket without its closing one can be the cause
+        "#]],
+    );
+}
+
+#[test]
+fn a_misspelt_table_is_not_reported_as_missing_too() {
+    check(
+        &edited("[axes]", "[axis]").replace("[recipe]", "[receipt]"),
+        &expect![[r#"
+            error: unknown key `axis` in the sweep file
+             --> sweep.toml:3:2
+              |
+            3 | [axis]
+              |  ^^^^
+            hint: did you mean `axes`?
+
+            error: unknown key `receipt` in the sweep file
+              --> sweep.toml:10:2
+               |
+            10 | [receipt]
+               |  ^^^^^^^
+            hint: did you mean `recipe`?
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_missing_is_reported_where_it_belongs() {
+    check(
+        "",
+        &expect![[r#"
+            error: the sweep file lacks `name`
+             --> sweep.toml:1:1
+              |
+            1 |
+              | ^
+            hint: add `name = "my-sweep"`
+
+            error: the sweep file lacks `axes`
+             --> sweep.toml:1:1
+              |
+            1 |
+              | ^
+            hint: add `[axes]`
+
+            error: the sweep file lacks `recipe`
+             --> sweep.toml:1:1
+              |
+            1 |
+              | ^
+            hint: add `[recipe]`
+        "#]],
+    );
+    check(
+        "name = 'x'\n[axes]\nseed = 1\n[recipe]\noptimizer = { sgd = {} }\nschedule = { step = {} }",
+        &expect![[r#"
+            error: `[axes]` lacks `backbone`
+             --> sweep.toml:2:1
+              |
+            2 | [axes]
+              | ^^^^^^
+            hint: add `backbone = "resnet20"`
+
+            error: `[axes]` lacks `dataset`
+             --> sweep.toml:2:1
+              |
+            2 | [axes]
+              | ^^^^^^
+            hint: add `dataset = "digits"`
+
+            error: `[axes]` lacks `pattern`
+             --> sweep.toml:2:1
+              |
+            2 | [axes]
+              | ^^^^^^
+            hint: add `pattern = ["none", "constant"]`
+
+            error: `[recipe]` lacks `epochs`
+             --> sweep.toml:4:1
+              |
+            4 | [recipe]
+              | ^^^^^^^^
+            hint: add `epochs = 100`
+
+            error: `[recipe]` lacks `batch_size`
+             --> sweep.toml:4:1
+              |
+            4 | [recipe]
+              | ^^^^^^^^
+            hint: add `batch_size = 128`
+
+            error: `sgd` lacks `lr`
+             --> sweep.toml:5:21
+              |
+            5 | optimizer = { sgd = {} }
+              |                     ^^
+            hint: add `lr = 0.1`
+
+            error: `step` lacks `milestones`
+             --> sweep.toml:6:21
+              |
+            6 | schedule = { step = {} }
+              |                     ^^
+            hint: add `milestones = [100, 150]`
+
+            error: `step` lacks `gamma`
+             --> sweep.toml:6:21
+              |
+            6 | schedule = { step = {} }
+              |                     ^^
+            hint: add `gamma = 0.1`
+        "#]],
+    );
+    check(
+        &edited("budget = 0.5\n", ""),
+        &expect![[r#"
+            error: `[axes]` lacks `budget`
+             --> sweep.toml:3:1
+              |
+            3 | [axes]
+              | ^^^^^^
+            hint: add `budget = 0.25`
+        "#]],
+    );
+}
+
+#[test]
+fn a_network_that_cannot_be_built_is_reported_once_at_the_value_at_fault() {
+    let text = edited("budget = 0.5", "budget = [0.5, 1e-6]\nexits = [{ at = 'stage-ends' }, { at = [0.5, 0.51, 0.9] }]");
+    check(
+        &text,
+        &expect![[r#"
+            error: a budget of 0.000001 of the backbone's MACs (1 MACs) does not pay for the branches' classifiers, which take 1120 MACs, for `resnet8` on `digits` (constant, stage-ends, 0.0001 %) and 5 other networks
+             --> sweep.toml:7:16
+              |
+            7 | budget = [0.5, 1e-6]
+              |                ^^^^
+            hint: the nearest budget that can be met is 0.001499 of the backbone's MACs (0 levels)
+
+            error: exits at 0.5 and 0.51 of the backbone's MACs would both follow unit 1, which ends at 0.407, for `resnet8` on `digits` (constant, 0.5/0.51/0.9, 50 %) and 11 other networks
+             --> sweep.toml:8:33
+              |
+            8 | exits = [{ at = 'stage-ends' }, { at = [0.5, 0.51, 0.9] }]
+              |                                 ^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: leave one out, or move one: the neighbouring units end at 0.012 and 0.703
+        "#]],
+    );
+    check(
+        &edited("list = [0.5, 0.3, 0.2]", "list = [0.5, 0.5]"),
+        &expect![[r#"
+            error: a list of 2 shares does not fit 3 side exits, for `resnet8` on `digits` (list 0.5/0.5, stage-ends, 50 %) and 1 other network
+             --> sweep.toml:6:54
+              |
+            6 | pattern = ["none", "constant", { increasing = 0.5 }, { list = [0.5, 0.5] }]
+              |                                                      ^^^^^^^^^^^^^^^^^^^^^
+            hint: give 3 shares; the final exit has none, its classifier is part of the backbone
+        "#]],
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for lr in ["0", "-0.1", "inf", "nan", "1e999", "\"0.1\"", "true"] {
+        check_edit("0.05", lr, lr, &format!("`lr` must be a number above 0, found `{lr}`"));
+    }
+    for momentum in ["1", "-0.1", "nan"] {
+        let message = format!("`momentum` must be a number from 0 to below 1, found `{momentum}`");
+        check_edit("lr = 0.05", &format!("lr = 0.05, momentum = {momentum}"), momentum, &message);
+    }
+    for slope in ["0", "1.01", "-0.5", "nan"] {
+        check_edit(
+            "increasing = 0.5",
+            &format!("increasing = {slope}"),
+            slope,
+            &format!("`slope` must be a number above 0 and at most 1, found `{slope}`"),
+        );
+    }
+    for epochs in ["0", "10001", "5.0", "-5", "99999999999999999999"] {
+        check_edit(
+            "epochs = 5",
+            &format!("epochs = {epochs}"),
+            epochs,
+            &format!("`epochs` must be a whole number from 1 to 10000, found `{epochs}`"),
+        );
+    }
+    for size in ["0", "65537"] {
+        check_edit(
+            "batch_size = 32",
+            &format!("batch_size = {size}"),
+            size,
+            &format!("`batch_size` must be a whole number from 1 to 65536, found `{size}`"),
+        );
+    }
+    for share in ["0", "0.51", "-0.1"] {
+        check_edit(
+            "calibration = 0.1",
+            &format!("calibration = {share}"),
+            share,
+            &format!("`calibration` must be a share above 0 and at most 0.5, found `{share}`"),
+        );
+    }
+    for seed in ["-1", "9223372036854775808"] {
+        check_edit("[0, 1]", seed, seed, &format!("`seed` must be a whole number from 0 to 9223372036854775807, found `{seed}`"));
+    }
+    for budget in ["0", "-0.5", "10.5", "nan", "\"25 %\""] {
+        let message = format!(
+            "`budget` must be a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10, found `{budget}`"
+        );
+        check_edit("budget = 0.5", &format!("budget = {budget}"), budget, &message);
+    }
+    check_edit("budget = 0.5", "budget = { levels = 0 }", "0", "`levels` must be a whole number from 1 to 1000, found `0`");
+}
+
+#[test]
+fn the_ends_of_ranges_are_taken() {
+    for (from, to) in [
+        ("increasing = 0.5", "increasing = 1"),
+        ("epochs = 5", "epochs = 10_000"),
+        ("batch_size = 32", "batch_size = 65536"),
+        ("calibration = 0.1", "calibration = 0.5"),
+        ("[0, 1]", "9223372036854775807"),
+        ("lr = 0.05", "lr = 0.05, momentum = 0, weight_decay = 0, nesterov = false"),
+        ("epochs = 5", "epochs = 5\nschedule = { step = { milestones = [2, 3], gamma = 1 } }"),
+    ] {
+        let text = edited(from, to);
+        assert!(parse(&text).is_ok(), "{}", render(&problems(&text), "sweep.toml", &text));
+    }
+}
+
+#[test]
+fn lists_must_be_whole_and_in_order() {
+    check_edit("list = [0.5, 0.3, 0.2]", "list = [0.5, 0.3, 0.1]", "[0.5, 0.3, 0.1]", "the shares sum to 0.9, not to 1");
+    let message = "`list` must be shares from 0 to 1, one an exit, that sum to 1, found `-0.5`";
+    check_edit("list = [0.5, 0.3, 0.2]", "list = [1.0, 0.5, -0.5]", "-0.5", message);
+    let wanted = "`milestones` must be rising epochs, counted from 0, such as `[100, 150]`, found";
+    for milestones in ["[3, 2]", "[2, 2]", "[]", "2"] {
+        let schedule = format!("epochs = 5\nschedule = {{ step = {{ milestones = {milestones}, gamma = 0.1 }} }}");
+        check_edit("epochs = 5", &schedule, milestones, &format!("{wanted} `{milestones}`"));
+    }
+    let wanted = "`at` must be rising fractions of the backbone's MACs, above 0 and below 1, found";
+    for at in ["[0.5, 0.25]", "[0.5, 0.5]", "[]"] {
+        check_edit("budget = 0.5", &format!("budget = 0.5\nexits = {{ at = {at} }}"), at, &format!("{wanted} `{at}`"));
+    }
+    check_edit("budget = 0.5", "budget = 0.5\nexits = { at = [0.5, 1.0] }", "1.0", &format!("{wanted} `1.0`"));
+    check_edit("[0, 1]", "[]", "[]", "`seed` must be a value or an array of at least one, found `[]`");
+    check_edit("[\"max-softmax\"]", "[]", "[]", "`policies` must be an array of at least one policy, found `[]`");
+}
+
+#[test]
+fn values_that_are_there_twice_are_refused() {
+    check_edit("[0, 1]", "[0, 1, 0x0]", "0x0", "`0x0` is on the axis `seed` twice");
+    check_edit("budget = 0.5", "budget = [1, 1.0]", "1.0", "`1.0` is on the axis `budget` twice");
+    check_edit("[\"max-softmax\"]", "['max-softmax', 'max-softmax']", "'max-softmax'", "`'max-softmax'` is listed twice");
+    check_edit("seed =", "epochs = [1, 2]\nseed =", "5", "`epochs` is both an axis and a part of the recipe");
+}
+
+#[test]
+fn misspelt_names_get_a_suggestion() {
+    let hint = |from: &str, to: &str| {
+        let found = problems(&edited(from, to));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].hint.clone().unwrap_or_default()
+    };
+    assert_eq!(hint("\"resnet14\"", "\"resnet-14\""), "did you mean `resnet14`?");
+    assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
+    assert_eq!(hint("\"digits\"", "\"imagenet\""), "there is `digits`, `cifar10` or `cifar100`");
+    assert_eq!(hint("\"constant\"", "\"constnat\""), "did you mean `\"constant\"`?");
+    assert_eq!(hint("\"constant\"", "\"incresing\""), "did you mean `{ increasing = 0.6 }`?");
+    assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
+    assert_eq!(hint("{ increasing", "{ incraesing"), "did you mean `increasing`?");
+    assert_eq!(hint("policies =", "policy ="), "did you mean `policies`?");
+    assert_eq!(hint("\"max-softmax\"", "\"softmax\""), "did you mean `max-softmax`?");
+    assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
+    assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
+    assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
+    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "did you mean `cosine`?");
+    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "");
+    assert_eq!(hint("[recipe]", "[branch]\nrule = 'levels'\ndepth = 3\n[recipe]"), "write `rule = \"width\"`, or leave `depth` out");
+    assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "to try several, move `epochs` to [axes]");
+}
+
+#[test]
+fn names_can_be_typed_and_printed() {
+    for name in ["", " x", "x\\n", "\\u001b[2J", "\\u202Ex", &"x".repeat(65)] {
+        let message = problems(&edited("\"branches\"", &format!("\"{name}\""))).remove(0).message;
+        assert!(message.starts_with("`name` must be 1 to 64 printable characters, found `"), "{message}");
+        assert!(!message.chars().any(char::is_control));
+    }
+    for name in ["last", "12"] {
+        check_edit(
+            "\"branches\"",
+            &format!("'{name}'"),
+            &format!("'{name}'"),
+            &format!("`name` must be neither `last` nor a number, found `'{name}'`"),
+        );
+    }
+    for name in ["x", "Größe 2 (größer)", "2x", &"ü".repeat(64)] {
+        assert_eq!(parse(&edited("branches", name)).unwrap().name, name);
+    }
+}
+
+#[test]
+fn combinations_are_counted_before_they_are_expanded() {
+    let seeds = |n: u32| (0..n).map(|seed| seed.to_string()).collect::<Vec<_>>().join(",");
+    let text = plain(&format!("seed = [{}]\nepochs = [{}]", seeds(1001), seeds(1001).replacen("0,", "", 1)), "");
+    assert_eq!(
+        problems(&text).iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(),
+        ["the axes make 1001000 combinations (1000 x 1001), more than the 1000000 allowed"]
+    );
+    // 2 x 4 x 2 x 4 x 10,000 x 40,000^3 is more than 64 bits hold.
+    let numbers: Vec<String> = (1..=40_000).map(|n| n.to_string()).collect();
+    let (sizes, epochs) = (numbers.join(","), numbers[..10_000].join(","));
+    let budgets = numbers.iter().map(|n| format!("0.{n}1")).collect::<Vec<_>>().join(",");
+    let training = format!("epochs = [{epochs}]\nschedule = ['cosine', 'constant']\naugment = ['none', 'crop', 'flip', 'crop-flip']");
+    let text = edited("seed = [0, 1]", &format!("seed = [{sizes}]\nbatch_size = [{sizes}]\n{training}"))
+        .replace("budget = 0.5", &format!("budget = [{budgets}]"))
+        .replace("epochs = 5\nbatch_size = 32\n", "");
+    assert_eq!(
+        problems(&text)[0].message,
+        "the axes make 40960000000000000000 combinations (2 x 40000 x 4 x 10000 x 40000 x 2 x 4 x 40000), more than the 1000000 allowed"
+    );
+}
+
+#[test]
+fn networks_are_counted_before_they_are_solved() {
+    let budgets = (1..=1_300).map(|n| format!("0.{n:05}")).collect::<Vec<_>>().join(",");
+    let message = &problems(&edited("budget = 0.5", &format!("budget = [{budgets}]")))[0].message;
+    assert_eq!(message, "the axes make 10400 networks, more than the 10000 allowed");
+}
+
+#[test]
+fn a_text_too_long_is_not_read() {
+    let text = format!("{VALID}#{}", "x".repeat(MAX_BYTES));
+    let message = problems(&text).remove(0).message;
+    assert_eq!(message, format!("the file has {} bytes, more than the 1048576 allowed", text.len()));
+    assert!(parse(&format!("{VALID}#{}", "x".repeat(MAX_BYTES - VALID.len() - 1))).is_ok());
+}
+
+#[test]
+fn the_first_hundred_problems_are_listed() {
+    let found = problems(&edited("[0, 1]", &format!("[{}]", "-1,".repeat(250))));
+    assert_eq!(found.len(), 101);
+    assert_eq!(found[100].message, "150 more problems are not listed");
+}
+
+/// A hostile text of the greatest size is answered in the time of reading it a few times, not of squaring its length.
+#[test]
+fn long_hostile_texts_are_answered() {
+    for piece in ["[", "a=[", "\"", "a.", "[[exclude]]\n", "a = 1\n", "a = b\n", "x", "{", "[a]\n", "1,", "'\n", "\u{1b}", "[[a.b]]\n"] {
+        let text = piece.repeat(100_000 / piece.len());
+        assert!(!render(&problems(&text), "sweep.toml", &text).is_empty());
+    }
+}
+
+/// A valid sweep with some of its pieces removed, doubled, swapped for others' or overwritten.
+fn spoilt() -> impl Strategy<Value = String> {
+    let edit = (
+        0..VALID.len(),
+        0..40_usize,
+        prop_oneof![
+            Just(String::new()),
+            "[\\[\\]{}=,.\"'#0-9a-z \n-]{1,6}",
+            any::<String>(),
+            (0..VALID.len()).prop_map(|at| { VALID[at..].chars().take(25).collect::<String>() })
+        ],
+    );
+    prop::collection::vec(edit, 1..6).prop_map(|edits| {
+        edits.into_iter().fold(VALID.to_owned(), |text, (start, length, with)| {
+            let start = text.floor_char_boundary(start);
+            let end = text.floor_char_boundary(start + length).max(start);
+            format!("{}{with}{}", &text[..start], &text[end..])
+        })
+    })
+}
+
+fn check_any(text: &str) -> Result<(), TestCaseError> {
+    match parse(text) {
+        Ok(sweep) => {
+            prop_assert!(!sweep.jobs.is_empty());
+            let keys: std::collections::HashSet<_> = sweep.jobs.iter().map(|job| job.config.key()).collect();
+            prop_assert_eq!(keys.len(), sweep.jobs.len());
+            for job in &sweep.jobs {
+                prop_assert_eq!(&JobConfig::from_json(&job.config.canonical_json()).unwrap(), &job.config);
+            }
+        }
+        Err(problems) => {
+            prop_assert!(!problems.is_empty());
+            prop_assert!(problems.is_sorted_by_key(|problem| problem.span.start));
+            prop_assert!(problems.iter().all(|problem| problem.span.start <= problem.span.end && problem.span.end <= text.len()));
+            prop_assert!(!render(&problems, "sweep.toml", text).chars().any(|c| c.is_control() && c != '\n'));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_sweep_or_has_problems(text in any::<String>()) {
+        check_any(&text)?;
+    }
+
+    #[test]
+    fn a_spoilt_sweep_is_a_sweep_or_has_problems(text in spoilt()) {
+        check_any(&text)?;
+    }
+}
