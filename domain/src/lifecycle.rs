@@ -74,8 +74,8 @@ pub struct Transition {
 
 impl Transition {
     /// Moves to `state`, and nothing else follows.
-    const fn to(state: State) -> Option<Self> {
-        Some(Self { state, counts_as_failure: false, backs_off: false })
+    const fn to(state: State) -> Self {
+        Self { state, counts_as_failure: false, backs_off: false }
     }
 }
 
@@ -85,15 +85,15 @@ impl Transition {
 /// the job and does not count either.
 pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> Option<Transition> {
     match (state, event) {
-        (State::Queued, Event::Claimed) => Transition::to(State::Leased),
-        (State::Leased, Event::Completed) => Transition::to(State::Succeeded),
-        (State::Leased, Event::Failed(FailureKind::Diverged)) => Transition::to(State::Diverged),
+        (State::Queued, Event::Claimed) => Some(Transition::to(State::Leased)),
+        (State::Leased, Event::Completed) => Some(Transition::to(State::Succeeded)),
+        (State::Leased, Event::Failed(FailureKind::Diverged)) => Some(Transition::to(State::Diverged)),
         (State::Leased, Event::Failed(FailureKind::Failed | FailureKind::OutOfMemory)) => {
             let exhausted = n_failures.saturating_add(1) >= max_failures;
             let state = if exhausted { State::Failed } else { State::Queued };
             Some(Transition { state, counts_as_failure: true, backs_off: !exhausted })
         }
-        (State::Leased, Event::Lost | Event::Released) => Transition::to(State::Queued),
+        (State::Leased, Event::Lost | Event::Released) => Some(Transition::to(State::Queued)),
         (State::Queued, Event::Completed | Event::Failed(_) | Event::Lost | Event::Released)
         | (State::Leased, Event::Claimed)
         | (

@@ -41,6 +41,8 @@ CREATE TABLE jobs (
     n_classes INTEGER NOT NULL,
     created_us INTEGER NOT NULL
 ) STRICT;
+-- The id that the views call `job`, so that they can be joined and searched by it.
+CREATE INDEX jobs_job ON jobs (substr(key, 1, 12));
 
 -- The exits of a job's network and what they cost, known before anything is trained.
 CREATE TABLE exits (

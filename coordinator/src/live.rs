@@ -1,0 +1,83 @@
+//! What is worth showing but not storing, and who is waiting for news.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use offramp_proto::v1;
+use tokio::sync::watch;
+
+use crate::store::AttemptRef;
+
+/// Progress of running attempts, and wake-ups. Nothing depends on it: lost, it is complete again after the next heartbeats, and whoever waits
+/// also looks for himself from time to time.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    queued: watch::Sender<u64>,
+    changed: watch::Sender<u64>,
+    /// By job key: only the newest attempt at a job is shown.
+    running: Mutex<HashMap<String, Running>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Running {
+    attempt: u32,
+    slot: u32,
+    progress: Option<v1::Progress>,
+}
+
+impl Live {
+    /// Jobs may have become claimable.
+    pub(crate) fn jobs_queued(&self) {
+        self.queued.send_modify(|count| *count = count.wrapping_add(1));
+        self.jobs_changed();
+    }
+
+    /// Something that a sweep's status shows has changed.
+    pub(crate) fn jobs_changed(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Wakes when jobs may have become claimable since the last look.
+    pub(crate) fn watch_queue(&self) -> watch::Receiver<u64> {
+        self.queued.subscribe()
+    }
+
+    /// Wakes when a sweep's status may have changed since the last look.
+    pub(crate) fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Notes where an attempt stands.
+    pub(crate) fn record(&self, attempt: &AttemptRef, slot: u32, progress: Option<v1::Progress>) {
+        let running = Running { attempt: attempt.attempt, slot, progress };
+        let before = self.running().insert(attempt.key.as_str().to_owned(), running.clone());
+        if before.as_ref() != Some(&running) {
+            self.jobs_changed();
+        }
+    }
+
+    /// Forgets attempts that are over.
+    pub(crate) fn forget<'a>(&self, attempts: impl IntoIterator<Item = &'a AttemptRef>) {
+        let mut running = self.running();
+        for over in attempts {
+            if running.get(over.key.as_str()).is_some_and(|running| running.attempt == over.attempt) {
+                running.remove(over.key.as_str());
+            }
+        }
+    }
+
+    /// Adds slots and progress to stored rows.
+    pub(crate) fn complete(&self, rows: Vec<(String, v1::RunningJob)>) -> Vec<v1::RunningJob> {
+        let running = self.running();
+        let complete = |(key, row): (String, v1::RunningJob)| match running.get(&key) {
+            Some(live) if live.attempt == row.attempt => v1::RunningJob { slot: live.slot, progress: live.progress.clone(), ..row },
+            Some(_) | None => row,
+        };
+        rows.into_iter().map(complete).collect()
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        // Each critical section leaves the map whole, so a panic elsewhere while it was locked says nothing about it.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! Puts a coordinator together and serves it.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offramp_proto::v1::result_service_server::ResultServiceServer;
+use offramp_proto::v1::sweep_service_server::SweepServiceServer;
+use offramp_proto::v1::worker_service_server::WorkerServiceServer;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::{Router, TcpIncoming};
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigProblem, Database};
+use crate::live::Live;
+use crate::services::{Context, Results, Sweeps, Workers};
+use crate::store::{DatabaseError, OpenError, Store};
+use crate::{chain, janitor};
+
+/// Largest message of a worker: a result of thousands of operating points.
+const WORKER_MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Largest submission: the longest sweep file, and its frame.
+const SWEEP_MESSAGE_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Above the longest wait that a claim may ask for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+/// A peer that is gone without a word is noticed within the sum of these, and its connection freed.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests that one connection may have open.
+const STREAMS_MOST: u32 = 256;
+/// How long requests may finish after the shutdown: waiting ones end by themselves at once.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A coordinator that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens, with the port that it got.
+    pub address: SocketAddr,
+    /// Its database, for the process that it is part of.
+    pub store: Store,
+    /// Ends after the shutdown, with the database closed.
+    pub join: JoinHandle<Result<(), ServeError>>,
+}
+
+/// Why a coordinator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error("the coordinator's configuration cannot be used: {}", messages(.0))]
+    Config(Vec<ConfigProblem>),
+    /// Something else listens there.
+    #[error("{0} is in use")]
+    AddressInUse(SocketAddr),
+    /// The address cannot be listened on for another reason.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The database could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database could be opened, and failed then.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl StartError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Config(problems) => problems.first().map(|problem| problem.hint),
+            Self::AddressInUse(_) => Some("end what listens there, or take a free port with `--listen 127.0.0.1:0`"),
+            Self::Bind { .. } => Some("choose an address of this machine with `--listen`"),
+            Self::Open(error) => error.hint(),
+            Self::Database(error) => error.hint(),
+        }
+    }
+}
+
+/// Why serving ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("the server ended")]
+pub struct ServeError(#[from] tonic::transport::Error);
+
+fn messages(problems: &[ConfigProblem]) -> String {
+    problems.iter().map(|problem| format!("{}: {}", problem.setting, problem.message)).collect::<Vec<_>>().join("; ")
+}
+
+/// Starts a coordinator, which serves until `shutdown` is cancelled. When this returns, it listens, and what earlier processes lost is queued
+/// again.
+///
+/// # Errors
+/// When the configuration is wrong, the address cannot be had, or the database cannot be opened.
+pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
+    let problems = config.validate();
+    if !problems.is_empty() {
+        return Err(StartError::Config(problems));
+    }
+    if let Some(warning) = config.warning() {
+        warn!("{warning}");
+    }
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
+    let Database::Sqlite(path) = &config.database;
+    let store = Store::open(path, config.max_failures).await?;
+    let clock = Clock::start();
+    let live = Arc::new(Live::default());
+    janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
+    info!(%address, database = %config.database, "coordinator started");
+
+    // Ends with the caller's token, and can be ended without ending the caller.
+    let shutdown = shutdown.child_token();
+    let context = Context {
+        store: store.clone(),
+        clock: clock.clone(),
+        live: Arc::clone(&live),
+        lease: config.lease,
+        heartbeat: config.heartbeat,
+        shutdown: shutdown.clone(),
+    };
+    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, shutdown.clone()));
+    let join = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let served = serve(context, listener, &shutdown).await;
+            // However serving ended, nothing else of this coordinator goes on.
+            shutdown.cancel();
+            if let Err(panic) = janitor.await {
+                warn!(error = chain(&panic), "the janitor ended early");
+            }
+            store.close().await;
+            info!(%address, "coordinator stopped");
+            served
+        }
+    });
+    Ok(Running { address, store, join })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        ErrorKind::AddrInUse => StartError::AddressInUse(address),
+        _ => StartError::Bind { address, source },
+    })
+}
+
+async fn serve(context: Context, listener: TcpListener, shutdown: &CancellationToken) -> Result<(), ServeError> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE_INTERVAL));
+    let router = router(context).await;
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()) => Ok(served?),
+        () = overdue => {
+            warn!("requests still open at the end of the shutdown were cut off");
+            Ok(())
+        }
+    }
+}
+
+async fn router(context: Context) -> Router {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<SweepServiceServer<Sweeps>>().await;
+    health.set_serving::<WorkerServiceServer<Workers>>().await;
+    health.set_serving::<ResultServiceServer<Results>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(offramp_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let compiled_in = "the descriptors were compiled with this binary";
+    Server::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_MOST)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect(compiled_in))
+        // Clients older than the stable name still ask for this one.
+        .add_service(reflection().build_v1alpha().expect(compiled_in))
+        .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
+        .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(WORKER_MESSAGE_MAX_BYTES))
+        .add_service(ResultServiceServer::new(Results(context)))
+}

@@ -1,0 +1,33 @@
+//! gRPC handlers: decode, call, encode. One file a service, and one table from errors to status codes.
+
+mod results;
+mod status;
+mod sweeps;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::results::Results;
+pub(crate) use self::sweeps::Sweeps;
+pub(crate) use self::workers::Workers;
+use crate::clock::Clock;
+use crate::live::Live;
+use crate::store::Store;
+
+/// What every handler works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) live: Arc<Live>,
+    pub(crate) lease: Duration,
+    pub(crate) heartbeat: Duration,
+    /// Waiting handlers end with it.
+    pub(crate) shutdown: CancellationToken,
+}

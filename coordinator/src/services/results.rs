@@ -1,0 +1,48 @@
+//! Results, read.
+
+use offramp_proto::convert::DecodeError;
+use offramp_proto::v1;
+use offramp_proto::v1::result_service_server::ResultService;
+use tonic::{Request, Response, Status};
+
+use super::Context;
+use super::status::malformed;
+use crate::store::CostMetric;
+
+/// Answers for [`ResultService`].
+pub(crate) struct Results(pub(crate) Context);
+
+#[tonic::async_trait]
+impl ResultService for Results {
+    async fn get_frontier(&self, request: Request<v1::GetFrontierRequest>) -> Result<Response<v1::GetFrontierResponse>, Status> {
+        let request = request.into_inner();
+        let metric = cost_metric(request.cost_metric).map_err(|error| malformed(&error))?;
+        let reader = self.0.store.reader();
+        let sweep = reader.sweep(&request.sweep).await?;
+        let points = reader.frontier(sweep.sweep, metric).await?;
+        Ok(Response::new(v1::GetFrontierResponse { sweep: Some(sweep), points }))
+    }
+
+    async fn list_results(&self, request: Request<v1::ListResultsRequest>) -> Result<Response<v1::ListResultsResponse>, Status> {
+        let reader = self.0.store.reader();
+        let sweep = reader.sweep(&request.into_inner().sweep).await?;
+        let exits = reader.exits(sweep.sweep).await?;
+        Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits }))
+    }
+
+    async fn list_patterns(&self, request: Request<v1::ListPatternsRequest>) -> Result<Response<v1::ListPatternsResponse>, Status> {
+        let reader = self.0.store.reader();
+        let sweep = reader.sweep(&request.into_inner().sweep).await?;
+        let patterns = reader.patterns(sweep.sweep).await?;
+        Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns }))
+    }
+}
+
+fn cost_metric(metric: i32) -> Result<CostMetric, DecodeError> {
+    match v1::CostMetric::try_from(metric) {
+        Ok(v1::CostMetric::MacsCascade) => Ok(CostMetric::MacsCascade),
+        Ok(v1::CostMetric::MacsSelected) => Ok(CostMetric::MacsSelected),
+        Ok(v1::CostMetric::Unspecified) => Err(DecodeError::Missing("cost_metric")),
+        Err(_) => Err(DecodeError::Range { field: "cost_metric", value: metric.to_string(), expected: "a known cost metric" }),
+    }
+}

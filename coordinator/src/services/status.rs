@@ -1,0 +1,63 @@
+//! The table from errors to status codes. A message's second line, where there is one, says what to do.
+
+use offramp_proto::convert::DecodeError;
+use tonic::{Code, Status};
+
+use crate::store::{CompleteError, DatabaseError, LookupError, SessionError};
+
+impl From<DatabaseError> for Status {
+    fn from(error: DatabaseError) -> Self {
+        let code = match &error {
+            DatabaseError::Full(_) => Code::ResourceExhausted,
+            DatabaseError::ReadOnly(_) => Code::FailedPrecondition,
+            DatabaseError::Busy(_) | DatabaseError::Closed(_) => Code::Unavailable,
+            DatabaseError::Damaged(_) => Code::DataLoss,
+            DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
+        };
+        let message = crate::chain(&error);
+        // The client is told as well, but it is this side that can do something.
+        tracing::error!(error = message, "database error");
+        Self::new(code, with_hint(message, error.hint()))
+    }
+}
+
+impl From<LookupError> for Status {
+    fn from(error: LookupError) -> Self {
+        let code = match error {
+            LookupError::NoSweeps | LookupError::NoSuchSweep(_) | LookupError::NoSuchJob(_) => Code::NotFound,
+            LookupError::AmbiguousJob { .. } => Code::InvalidArgument,
+            LookupError::Database(error) => return error.into(),
+        };
+        Self::new(code, with_hint(error.to_string(), error.hint()))
+    }
+}
+
+impl From<SessionError> for Status {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Gone(_) => Self::not_found(error.to_string()),
+            SessionError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<CompleteError> for Status {
+    fn from(error: CompleteError) -> Self {
+        match error {
+            CompleteError::ExitCount { .. } => Self::invalid_argument(error.to_string()),
+            CompleteError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// A message that could not be taken.
+pub(super) fn malformed(error: &DecodeError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn with_hint(message: String, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{message}\nhint: {hint}"),
+        None => message,
+    }
+}

@@ -1,0 +1,276 @@
+//! Opening a database file: for one coordinator to write, or for anyone to read.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::error::DatabaseError;
+use super::sql;
+
+/// Every migration: version, what it does, statements. Versions rise by one, and a line that was released never changes.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+
+/// What the first migration writes into the file's header: "OFRM".
+const APPLICATION_ID: i64 = 0x4f46_524d;
+/// Earlier releases can corrupt a database whose WAL is reset while two connections use it (<https://www.sqlite.org/wal.html>).
+const LEAST_SQLITE: [u32; 3] = [3, 51, 3];
+/// How long a statement waits for another process's lock: longer than any transaction here takes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection before it is turned away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Enough for the page, a few clients and the waiting claims; readers in WAL mode do not hinder each other.
+const N_READERS: u32 = 4;
+
+/// Why a database file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such file, and a reader creates none.
+    #[error("there is no database at `{}`", .0.display())]
+    Missing(PathBuf),
+    /// The directory for the file could not be made.
+    #[error("cannot create the directory `{}`", path.display())]
+    CreateDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The lock file beside the database could not be made or read.
+    #[error("cannot use the lock file `{}`", path.display())]
+    LockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another coordinator has the file open.
+    #[error("another coordinator{} is using `{}`", holder(*.pid), path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+        /// The other coordinator's process, where it left its number.
+        pid: Option<u32>,
+    },
+    /// A file of some other program's, or none of SQLite's at all.
+    #[error("`{}` is not an Offramp database", .0.display())]
+    Foreign(PathBuf),
+    /// Written by a newer build.
+    #[error("`{}` has schema version {found}, this build knows versions up to {known}", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version that this build knows.
+        known: i64,
+    },
+    /// Written by an older build and not migrated since; only a reader says so.
+    #[error("`{}` has schema version {found}, this build reads version {known}", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The version that this build reads.
+        known: i64,
+    },
+    /// The SQLite library that this binary was linked with is too old to be trusted with a WAL.
+    #[error("SQLite {found} is linked, at least 3.51.3 is needed")]
+    OldSqlite {
+        /// Its version.
+        found: String,
+    },
+    /// Bringing the schema up to date failed.
+    #[error("cannot bring the schema of `{}` up to date", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The database itself.
+    #[error("cannot open `{}`", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        source: DatabaseError,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+impl OpenError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing(_) => Some("run a sweep first (`offramp up SWEEP.toml`), or name the database with `--database sqlite:PATH`"),
+            Self::CreateDirectory { .. } | Self::LockFile { .. } => {
+                Some("make the directory writable, or choose another database with `--database sqlite:PATH`")
+            }
+            Self::Locked { .. } => Some("use that coordinator, or end it first; reading needs no lock"),
+            Self::Foreign(_) => Some("choose another path with `--database sqlite:PATH`; the file was left as it is"),
+            Self::Newer { .. } => Some("upgrade this installation of Offramp; the file was left as it is"),
+            Self::Older { .. } => Some("start a coordinator of this build on the file once: it brings the schema up to date"),
+            Self::OldSqlite { .. } => Some("build with the bundled SQLite"),
+            Self::Migrate { .. } => None,
+            Self::Database { source, .. } => source.hint(),
+        }
+    }
+}
+
+/// Held for as long as a coordinator has the database open; the operating system lets go of it when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// What a coordinator has of an open database.
+pub(super) struct Opened {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+    pub(super) lock: Lock,
+}
+
+/// Opens, and creates where there is none, the database at `path` for this process alone to write.
+pub(super) async fn read_write(path: &Path) -> Result<Opened, OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|source| OpenError::CreateDirectory { path: parent.to_owned(), source })?;
+    }
+    let lock = take_lock(path)?;
+    let plain = options(path).create_if_missing(true);
+    // The schema is looked at before anything is written, the journal mode included: it changes the file.
+    let first = pool(1, plain.clone()).await.map_err(database)?;
+    let found = check(&first, path).await;
+    first.close().await;
+    let found = found?;
+    let writer = plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let writer = pool(1, writer).await.map_err(database)?;
+    if found != Some(newest()) {
+        migrator().run(&writer).await.map_err(|source| migrate_error(path, source))?;
+    }
+    let readers = pool(N_READERS, options(path).read_only(true)).await.map_err(database)?;
+    Ok(Opened { writer, readers, lock })
+}
+
+/// Opens the database at `path` to read, whether or not a coordinator has it open. Changes and creates nothing.
+pub(super) async fn read_only(path: &Path) -> Result<SqlitePool, OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let readers = match pool(N_READERS, options(path).read_only(true)).await {
+        // A WAL database needs its shared-memory file even to be read. Where that cannot be made, nobody can write either, and
+        // without a WAL the file alone is the whole truth.
+        Err(DatabaseError::Io(_) | DatabaseError::ReadOnly(_)) if !beside(path, "-wal").exists() => {
+            pool(N_READERS, options(path).read_only(true).immutable(true)).await
+        }
+        opened => opened,
+    };
+    let readers = readers.map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    let found = check(&readers, path).await?.ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
+    if found < newest() {
+        return Err(OpenError::Older { path: path.to_owned(), found, known: newest() });
+    }
+    Ok(readers)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
+}
+
+/// A pool whose first connection has read the file's header: opening alone does not touch it.
+async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, DatabaseError> {
+    let pool = SqlitePoolOptions::new().max_connections(n_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await?;
+    sqlx::query(sql::APPLICATION_ID).execute(&pool).await?;
+    Ok(pool)
+}
+
+/// The schema version; `None` for an empty file. Refuses what is not ours and what is newer than this build.
+async fn check(pool: &SqlitePool, path: &Path) -> Result<Option<i64>, OpenError> {
+    let database = |error: sqlx::Error| match DatabaseError::from(error) {
+        DatabaseError::Damaged(_) => OpenError::Foreign(path.to_owned()),
+        source => OpenError::Database { path: path.to_owned(), source },
+    };
+    let version: String = sqlx::query_scalar(sql::SQLITE_VERSION).fetch_one(pool).await.map_err(database)?;
+    if !is_sound(&version) {
+        return Err(OpenError::OldSqlite { found: version });
+    }
+    let n_objects: i64 = sqlx::query_scalar(sql::COUNT_OBJECTS).fetch_one(pool).await.map_err(database)?;
+    if n_objects == 0 {
+        return Ok(None);
+    }
+    let application_id: i64 = sqlx::query_scalar(sql::APPLICATION_ID).fetch_one(pool).await.map_err(database)?;
+    if application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(pool).await.map_err(database)?;
+    match found {
+        Some(found) if found > newest() => Err(OpenError::Newer { path: path.to_owned(), found, known: newest() }),
+        found => Ok(found),
+    }
+}
+
+/// The newest schema version that this build knows.
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().expect("there is a first migration")
+}
+
+fn migrator() -> Migrator {
+    let migration = |&(version, description, statements): &(i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+fn is_sound(version: &str) -> bool {
+    let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
+    numbers.as_slice() >= LEAST_SQLITE.as_slice()
+}
+
+fn migrate_error(path: &Path, error: sqlx::migrate::MigrateError) -> OpenError {
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+    match error {
+        // A full disk is a full disk, whatever was being done.
+        Execute(source) | ExecuteMigration(source, _) => OpenError::Database { path: path.to_owned(), source: source.into() },
+        source => OpenError::Migrate { path: path.to_owned(), source },
+    }
+}
+
+/// The path with `suffix` put after its last component.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Takes the lock, and leaves this process's number in the file for whoever is refused.
+fn take_lock(path: &Path) -> Result<Lock, OpenError> {
+    let lock_path = beside(path, ".lock");
+    let failed = |source| OpenError::LockFile { path: lock_path.clone(), source };
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // The number is a courtesy: a file that cannot be read or parsed refuses just as well.
+            let _ = file.read_to_string(&mut text);
+            return Err(OpenError::Locked { path: path.to_owned(), pid: text.trim().parse().ok() });
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(failed)?;
+    Ok(Lock { _file: file })
+}

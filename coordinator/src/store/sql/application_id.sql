@@ -1,0 +1,3 @@
+-- Whose file it is.
+-- Caller: open. Index: none.
+PRAGMA application_id;

@@ -1,0 +1,15 @@
+-- Leases the oldest claimable jobs, at most $4, to session $1 until $2.
+-- Caller: claim. Index: job_states_queued.
+UPDATE job_states
+SET state = $5, attempt = attempt + 1, session_id = $1, lease_until_us = $2
+WHERE state = 'queued' AND job_id IN (
+    SELECT job_id FROM job_states
+    WHERE state = 'queued' AND not_before_us <= $3
+    ORDER BY job_id
+    LIMIT $4
+)
+RETURNING
+    job_id,
+    attempt,
+    (SELECT jobs.key FROM jobs WHERE jobs.id = job_states.job_id) AS key,
+    (SELECT jobs.config FROM jobs WHERE jobs.id = job_states.job_id) AS config;

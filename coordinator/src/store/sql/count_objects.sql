@@ -1,0 +1,3 @@
+-- Whether the file has any schema at all.
+-- Caller: open. Index: none.
+SELECT count(*) FROM sqlite_schema;

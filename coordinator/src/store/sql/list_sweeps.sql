@@ -1,0 +1,6 @@
+-- Sweeps, newest first, at most $1.
+-- Caller: sweeps. Index: primary key of sweeps.
+SELECT sweep, name, state, created_us, n_jobs, n_queued, n_leased, n_succeeded, n_failed, n_diverged
+FROM v_sweeps
+WHERE sweep IN (SELECT id FROM sweeps ORDER BY id DESC LIMIT $1)
+ORDER BY sweep DESC;
