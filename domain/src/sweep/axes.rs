@@ -1,6 +1,7 @@
 //! The grid's axes: the values that every combination is made of, each with its place.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -47,7 +48,7 @@ pub(super) struct Axes {
     pub(super) seed: Axis<u64>,
 }
 
-/// One axis: its values, all different. Values that could not be read are left out.
+/// One axis: its values, all different. Values that could not be read, or are there twice, are left out.
 pub(super) struct Axis<T> {
     values: Vec<Spanned<T>>,
     /// Positions by canonical JSON, in which the job key sees a value too.
@@ -69,12 +70,16 @@ impl<T: Serialize> Axis<T> {
         let mut axis = Self::empty();
         for item in items(reader, name, value) {
             let Some(value) = read_one(reader, item) else { continue };
-            let position = axis.values.len();
-            if axis.positions.insert(canonical(&value), position).is_some() {
-                let message = format!("{} is on the axis `{name}` twice", reader.quote(item.span()));
-                reader.report(item.span(), message, Some("every value makes jobs of its own: leave one out".to_owned()));
+            match axis.positions.entry(canonical(&value)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(axis.values.len());
+                    axis.values.push(Spanned::new(item.span(), value));
+                }
+                Entry::Occupied(_) => {
+                    let message = format!("{} is on the axis `{name}` twice", reader.quote(item.span()));
+                    reader.report(item.span(), message, Some("every value makes jobs of its own: leave one out".to_owned()));
+                }
             }
-            axis.values.push(Spanned::new(item.span(), value));
         }
         axis
     }

@@ -64,7 +64,7 @@ pub(super) fn expand(reader: &mut Reader, axes: &Axes, excludes: &[Exclude], com
 /// Counts before anything is expanded.
 fn is_bounded(reader: &mut Reader, axes: &Axes, place: &Range<usize>) -> bool {
     let lengths = axes.lengths();
-    let n_combinations = lengths.iter().map(|&length| length as u128).product::<u128>();
+    let n_combinations = lengths.iter().fold(1_u128, |count, &length| count.saturating_mul(length as u128));
     if n_combinations > MAX_COMBINATIONS as u128 {
         let written = lengths.iter().filter(|&&length| length > 1).map(ToString::to_string).collect::<Vec<_>>().join(" x ");
         let message = format!("the axes make {n_combinations} combinations ({written}), more than the {MAX_COMBINATIONS} allowed");

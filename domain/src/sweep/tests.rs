@@ -129,7 +129,7 @@ fn jobs_are_in_the_order_of_the_axes_and_the_pattern_none_is_one_job_whatever_ex
 fn what_is_not_written_has_its_default() {
     let sweep = parse(&plain("", "epochs = 5")).unwrap();
     let [SweepJob { config, .. }] = &sweep.jobs[..] else { panic!("one job") };
-    // The keys below are of the JSON that the defaults spell out, and computed with Python's hashlib.
+    // The key is of the JSON that spells the defaults out, computed with Python's hashlib.
     assert_eq!(config.key().as_str(), "8131ceef6b5a861c49ae873e6d563155");
     assert_eq!((config.seed, &config.recipe.schedule, config.recipe.augment), (0, &Schedule::Cosine, Augment::None));
 
@@ -694,6 +694,17 @@ fn combinations_are_counted_before_they_are_expanded() {
         problems(&text)[0].message,
         "the axes make 40960000000000000000 combinations (2 x 40000 x 4 x 10000 x 40000 x 2 x 4 x 40000), more than the 1000000 allowed"
     );
+}
+
+#[test]
+fn a_value_repeated_thousands_of_times_counts_once() {
+    // A value that is there again and again is one value: the count is of what would be expanded.
+    let again = |value: &str| format!("[{}]", vec![value; 5_000].join(","));
+    let text = edited(
+        "seed = [0, 1]",
+        &format!("seed = {}\naugment = {}\nexits = {}", again("0"), again("'none'"), again("{ at = 'stage-ends' }")),
+    );
+    assert_eq!(problems(&text).last().unwrap().message, format!("{} more problems are not listed", 3 * 4_999 - 100));
 }
 
 #[test]
