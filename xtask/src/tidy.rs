@@ -46,7 +46,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if faults.is_empty() {
         return Ok(());
     }
-    faults.iter().for_each(|fault| say(&format!("tidy: {fault}")));
+    for fault in &faults {
+        say(&format!("tidy: {fault}"));
+    }
     bail!("{} faults of layout", faults.len())
 }
 
@@ -112,18 +114,19 @@ fn tracked_files() -> anyhow::Result<Vec<String>> {
 fn file_faults(file: &str, text: &str) -> Vec<String> {
     let path = Path::new(file);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let mut faults = Vec::new();
     if EMPTY_NAMES.contains(&name) {
         faults.push(format!("`{file}`: the name says nothing about what is inside"));
     }
     let in_tests = name == "tests.rs" || path.components().any(|part| part.as_os_str() == "tests");
-    if name.ends_with(".rs") && !in_tests {
+    if extension == "rs" && !in_tests {
         let n_lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
         if n_lines > MOST_LINES {
             faults.push(format!("`{file}`: {n_lines} lines before its tests, at most {MOST_LINES}: find the seam"));
         }
     }
-    let is_statement = file.starts_with("coordinator/src/") && name.ends_with(".sql");
+    let is_statement = file.starts_with("coordinator/src/") && extension == "sql";
     if is_statement && !text.starts_with("-- ") {
         faults.push(format!("`{file}`: begins without a header (purpose, caller, index it relies on)"));
     }
