@@ -25,8 +25,10 @@ pub(crate) struct Held {
 #[derive(Debug)]
 struct HeldAttempt {
     slot: u32,
-    /// Finished epochs that no heartbeat has delivered, oldest first.
-    pending: VecDeque<Progress>,
+    /// Finished epochs that no heartbeat has delivered, oldest first, each with its place in the order of telling.
+    pending: VecDeque<(u64, Progress)>,
+    /// Epochs told so far.
+    n_told: u64,
     /// Ends the run when cancelled.
     stop: CancellationToken,
     /// Whether the coordinator has said that the lease is lost.
@@ -37,6 +39,8 @@ struct HeldAttempt {
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     entries: Vec<AttemptProgress>,
+    /// For each attempt with news, the place of the last epoch carried.
+    last: Vec<((JobKey, u32), u64)>,
 }
 
 impl Snapshot {
@@ -45,16 +49,34 @@ impl Snapshot {
         self.entries.clone()
     }
 
+    fn add(&mut self, id: &(JobKey, u32), held: &HeldAttempt, at_most: usize) {
+        let entry = |progress: Option<&Progress>| AttemptProgress {
+            attempt: Some(AttemptId { job_key: id.0.as_str().into(), attempt: id.1 }),
+            slot: held.slot,
+            progress: progress.cloned().map(Into::into),
+        };
+        if held.pending.is_empty() {
+            self.entries.push(entry(None));
+        }
+        for (place, progress) in held.pending.iter().take(at_most) {
+            self.entries.push(entry(Some(progress)));
+            match self.last.last_mut() {
+                Some((last_id, last_place)) if last_id == id => *last_place = *place,
+                _ => self.last.push((id.clone(), *place)),
+            }
+        }
+    }
+
     /// Whether it carries any finished epoch.
     pub(crate) fn has_progress(&self) -> bool {
-        self.entries.iter().any(|entry| entry.progress.is_some())
+        !self.last.is_empty()
     }
 }
 
 impl Held {
     /// Takes an attempt in; `stop` is cancelled when its lease is lost.
     pub(crate) fn insert(&self, attempt: &Attempt, slot: u32, stop: CancellationToken) {
-        self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), stop, stale: false });
+        self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), n_told: 0, stop, stale: false });
     }
 
     /// Whether the coordinator has said that the lease is lost.
@@ -73,8 +95,9 @@ impl Held {
             return;
         }
         if let Some(held) = self.attempts().get_mut(&key(attempt)) {
-            held.pending.retain(|pending| pending.epoch != progress.epoch);
-            held.pending.push_back(progress);
+            held.pending.pop_back_if(|(_, last)| last.epoch == progress.epoch);
+            held.n_told += 1;
+            held.pending.push_back((held.n_told, progress));
             if held.pending.len() > MAX_PENDING {
                 held.pending.pop_front();
             }
@@ -85,22 +108,28 @@ impl Held {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let attempts = self.attempts();
         let per_attempt = (MAX_ENTRIES / attempts.len().max(1)).max(1);
-        Snapshot { entries: attempts.iter().flat_map(|(id, held)| entries(id, held, per_attempt)).collect() }
+        let mut snapshot = Snapshot::default();
+        for (id, held) in attempts.iter() {
+            snapshot.add(id, held, per_attempt);
+        }
+        snapshot
     }
 
     /// The same of one attempt alone.
     pub(crate) fn snapshot_of(&self, attempt: &Attempt) -> Snapshot {
-        let id = key(attempt);
-        Snapshot { entries: self.attempts().get(&id).map(|held| entries(&id, held, MAX_ENTRIES)).unwrap_or_default() }
+        let mut snapshot = Snapshot::default();
+        if let Some((id, held)) = self.attempts().get_key_value(&key(attempt)) {
+            snapshot.add(id, held, MAX_ENTRIES);
+        }
+        snapshot
     }
 
     /// Forgets epochs that have been delivered. One that was told anew in the meantime stays.
     pub(crate) fn acknowledge(&self, delivered: &Snapshot) {
         let mut attempts = self.attempts();
-        for entry in &delivered.entries {
-            let (Some(id), Some(progress)) = (entry.attempt.as_ref().and_then(parse), entry.progress.as_ref()) else { continue };
-            if let Some(held) = attempts.get_mut(&id) {
-                held.pending.retain(|pending| offramp_proto::v1::Progress::from(pending.clone()) != *progress);
+        for (id, last) in &delivered.last {
+            if let Some(held) = attempts.get_mut(id) {
+                while held.pending.pop_front_if(|(place, _)| *place <= *last).is_some() {}
             }
         }
     }
@@ -132,19 +161,6 @@ fn key(attempt: &Attempt) -> (JobKey, u32) {
 
 fn parse(id: &AttemptId) -> Option<(JobKey, u32)> {
     JobKey::parse(&id.job_key).map(|job| (job, id.attempt))
-}
-
-fn entries(id: &(JobKey, u32), held: &HeldAttempt, at_most: usize) -> Vec<AttemptProgress> {
-    let entry = |progress: Option<&Progress>| AttemptProgress {
-        attempt: Some(AttemptId { job_key: id.0.as_str().into(), attempt: id.1 }),
-        slot: held.slot,
-        progress: progress.cloned().map(Into::into),
-    };
-    if held.pending.is_empty() {
-        vec![entry(None)]
-    } else {
-        held.pending.iter().take(at_most).map(|progress| entry(Some(progress))).collect()
-    }
 }
 
 #[cfg(test)]

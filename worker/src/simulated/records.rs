@@ -6,7 +6,7 @@
 
 use offramp_domain::evaluation::{ExitRecords, SplitRecords};
 use offramp_domain::job::JobConfig;
-use offramp_domain::network::Network;
+use offramp_domain::network::{ExitCost, Network};
 
 use crate::chance;
 
@@ -39,6 +39,9 @@ const LEARNING: f64 = 4.6;
 /// An exit with this share of the backbone's MACs behind it reaches half of what one without limit would.
 const HALF_REACH: f64 = 0.15;
 
+/// What a MAC of a branch does for its exit, compared with one of the backbone.
+const BRANCH_WORTH: f64 = 0.3;
+
 /// Steepness of confidence over the margin between skill and difficulty, and the width of the noise on that margin.
 const STEEPNESS: f64 = 6.0;
 const MARGIN_NOISE: f64 = 0.3;
@@ -52,15 +55,20 @@ impl Subject {
         let n_classes = network.n_classes as u32;
         let backbone_macs = network.backbone_macs() as f64;
         let best = best_accuracy(n_classes, backbone_macs);
-        let ceiling = |(exit, cost): (usize, u64)| {
-            let depth = (cost as f64 / backbone_macs).min(1.0);
+        let ceiling = |(exit, cost): (usize, &ExitCost)| {
+            let macs = cost.backbone_macs as f64 + BRANCH_WORTH * cost.branch_macs as f64;
+            let depth = (macs / backbone_macs).min(1.0);
             let reach = depth / (depth + HALF_REACH) * (1.0 + HALF_REACH);
             let scatter = (2.0 * chance::unit(&[key, SCATTER, exit as u64]) - 1.0) * SEED_SCATTER;
             (best * reach + scatter).clamp(1.0 / f64::from(n_classes), 1.0)
         };
-        let costs = network.exit_costs();
-        let ceilings = costs.iter().map(|cost| cost.macs_selected).enumerate().map(ceiling).collect();
+        let ceilings = network.exit_costs().iter().enumerate().map(ceiling).collect();
         Self { key, dataset: chance::text(&config.dataset), n_classes, n_epochs: config.recipe.epochs, ceilings }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_ceilings(&mut self, ceilings: Vec<f64>) {
+        self.ceilings = ceilings;
     }
 
     /// What the exits say of the first `n` samples of a split after `epoch` epochs.

@@ -1,0 +1,282 @@
+//! Whole workers with simulated trainers, against a coordinator in memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use offramp_proto::v1::{self, FailureKind};
+use offramp_worker::{Config, Shutdown, Summary, TrainerCommand, WorkerError};
+use tokio::task::JoinHandle;
+use tonic::Code;
+
+use crate::coordinator::{Coordinator, Id, State};
+use crate::deadline::within_deadline;
+use crate::{processes, script, simulated_trainer, testing};
+
+fn config(coordinator: &Coordinator, trainer: &str) -> Config {
+    Config {
+        coordinator: coordinator.url(),
+        name: "test".into(),
+        n_slots: 1,
+        trainer: simulated_trainer(trainer),
+        embedded: false,
+        give_up_after: Duration::from_secs(60),
+        hang_after: Duration::from_secs(60),
+    }
+}
+
+struct Worker {
+    shutdown: Shutdown,
+    running: JoinHandle<Result<Summary, WorkerError>>,
+}
+
+fn start(config: Config) -> Worker {
+    let shutdown = Shutdown::default();
+    Worker { running: tokio::spawn(offramp_worker::run(config, shutdown.clone())), shutdown }
+}
+
+impl Worker {
+    async fn drain(self) -> Summary {
+        self.shutdown.drain.cancel();
+        self.end().await.expect("a drain is no error")
+    }
+
+    async fn end(self) -> Result<Summary, WorkerError> {
+        within_deadline("the worker ends", self.running).await.expect("a worker does not panic")
+    }
+}
+
+fn submit(coordinator: &Coordinator, n_jobs: u64) -> Vec<Id> {
+    (0..n_jobs).map(|seed| coordinator.submit(&testing::config("digits", seed))).collect()
+}
+
+fn all_epochs() -> BTreeSet<u32> {
+    BTreeSet::from([1, 2, 3])
+}
+
+#[tokio::test]
+async fn a_queue_is_worked_off_with_every_epoch_told() {
+    let coordinator = Coordinator::start();
+    let jobs = submit(&coordinator, 8);
+    let worker = start(Config { n_slots: 2, ..config(&coordinator, "epoch-ms=1") });
+    coordinator.until("all are completed", |state| state.completed.len() == 8).await;
+    let summary = worker.drain().await;
+    assert_eq!(summary, Summary { n_completed: 8, ..Summary::default() });
+    let state = coordinator.state.borrow();
+    for job in jobs {
+        assert_eq!(state.epochs[&job], all_epochs(), "no holes in the curve");
+        assert_eq!(state.completed[&job].trainer, "simulated");
+    }
+    let (session, introduction) = &state.sessions[0];
+    assert_eq!((introduction.worker.as_str(), introduction.n_slots, introduction.trainer.as_str()), ("test", 2, "simulated"));
+    assert!(state.ended.contains(session), "the session is closed");
+}
+
+#[tokio::test]
+async fn crashes_and_hangs_cost_an_attempt_and_not_the_worker() {
+    for (fault, expected) in [("crash=1", "trainer process ended with signal 6 (aborted)"), ("hang=1", "no progress for 0.5 s")] {
+        let coordinator = Coordinator::start();
+        let jobs = submit(&coordinator, 2);
+        let hang_after = Duration::from_millis(500);
+        let worker = start(Config { hang_after, ..config(&coordinator, &format!("epoch-ms=1,{fault}")) });
+        coordinator.until("both fail", |state| state.failed.len() == 2).await;
+        assert_eq!(worker.drain().await.n_failed, 2);
+        for job in jobs {
+            let (kind, message) = &coordinator.state.borrow().failed[&job];
+            assert_eq!(*kind, FailureKind::Failed);
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_divergence_is_told_as_such() {
+    let coordinator = Coordinator::start();
+    let jobs = submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=1,nan=1"));
+    coordinator.until("it fails", |state| !state.failed.is_empty()).await;
+    assert_eq!(coordinator.state.borrow().failed[&jobs[0]].0, FailureKind::Diverged);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn leases_that_this_worker_cannot_read_fail_with_the_reason() {
+    let coordinator = Coordinator::start();
+    let lease = |attempt, config_json| v1::Lease { job_key: "0123456789abcdef0123456789abcdef".into(), attempt, config_json };
+    coordinator.submit_lease(lease(1, r#"{"version":1,"backbone":"resnet8","novelty":true}"#.into()));
+    coordinator.submit_lease(lease(2, testing::config("digits", 1).canonical_json()));
+    let sound = submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=1"));
+    coordinator.until("the sound one is completed", |state| state.completed.contains_key(&sound[0])).await;
+    assert_eq!(worker.drain().await, Summary { n_completed: 1, n_failed: 2, ..Summary::default() });
+    let state = coordinator.state.borrow();
+    let messages: Vec<&str> = state.failed.values().map(|(_, message)| message.as_str()).collect();
+    assert!(messages[0].starts_with("not a job configuration: unknown field `novelty`"), "{}", messages[0]);
+    assert!(messages[1].starts_with("the lease is for job 0123456789ab, but its configuration is that of job "), "{}", messages[1]);
+}
+
+#[tokio::test]
+async fn a_lost_lease_stops_the_run_and_the_worker_goes_on() {
+    let coordinator = Coordinator::start();
+    submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=60000"));
+    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    coordinator.state.send_modify(|state| state.leased.clear());
+    coordinator.until("another is claimed", |state| state.n_claims == 2).await;
+    assert_eq!(worker.drain().await, Summary { n_stale: 1, ..Summary::default() });
+    let state = coordinator.state.borrow();
+    assert_eq!((state.completed.len(), state.failed.len(), state.released.len(), state.n_stale_reports), (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_result_that_comes_too_late_is_no_error() {
+    let coordinator = Coordinator::start();
+    let jobs = submit(&coordinator, 2);
+    // Every call fails from the first epoch on, and the lease is gone when the coordinator is back.
+    let worker = start(config(&coordinator, "epoch-ms=100"));
+    coordinator.until("it runs", |state| state.epochs.contains_key(&jobs[0])).await;
+    coordinator.state.send_modify(|state| state.trouble = Some(Code::Unavailable));
+    coordinator.until("calls have failed", |state| state.n_troubles >= 3).await;
+    coordinator.state.send_modify(|state| {
+        state.leased.clear();
+        state.trouble = None;
+    });
+    coordinator.until("the other is completed", |state| state.completed.contains_key(&jobs[1])).await;
+    assert_eq!(worker.drain().await, Summary { n_completed: 1, n_stale: 1, ..Summary::default() });
+    assert!(!coordinator.state.borrow().completed.contains_key(&jobs[0]));
+}
+
+#[tokio::test]
+async fn an_outage_in_mid_run_loses_nothing() {
+    for code in [Code::Unavailable, Code::Internal] {
+        let coordinator = Coordinator::start();
+        let jobs = submit(&coordinator, 1);
+        let worker = start(config(&coordinator, "epoch-ms=100"));
+        coordinator.until("the first epoch is told while it runs", |state| state.epochs.contains_key(&jobs[0])).await;
+        coordinator.state.send_modify(|state| state.trouble = Some(code));
+        coordinator.until("calls have failed", |state| state.n_troubles >= 5).await;
+        coordinator.state.send_modify(|state| state.trouble = None);
+        coordinator.until("it is completed", |state| state.completed.contains_key(&jobs[0])).await;
+        assert_eq!(coordinator.state.borrow().epochs[&jobs[0]], all_epochs());
+        assert_eq!(coordinator.state.borrow().sessions.len(), 1, "the session outlives the outage");
+        worker.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_a_coordinator_that_comes_later() {
+    let mut coordinator = Coordinator::absent();
+    submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=1"));
+    coordinator.listen();
+    coordinator.until("it is completed", |state| state.completed.len() == 1).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_worker_gives_up_on_a_coordinator_that_never_comes() {
+    let coordinator = Coordinator::absent();
+    let give_up_after = Duration::from_millis(300);
+    let worker = start(Config { give_up_after, ..config(&coordinator, "epoch-ms=1") });
+    let error = worker.end().await.unwrap_err();
+    let WorkerError::Unreachable { after, .. } = &error else { panic!("{error:?}") };
+    assert!(*after >= give_up_after);
+    assert!(error.to_string().starts_with(&format!("no contact with the coordinator at `{}` for ", coordinator.url())), "{error}");
+}
+
+#[tokio::test]
+async fn a_worker_gives_up_in_mid_run_too() {
+    let coordinator = Coordinator::start();
+    submit(&coordinator, 1);
+    let worker = start(Config { give_up_after: Duration::from_millis(500), ..config(&coordinator, "epoch-ms=60000") });
+    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    coordinator.state.send_modify(|state| state.trouble = Some(Code::Unavailable));
+    assert!(matches!(worker.end().await, Err(WorkerError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn a_lost_session_is_replaced() {
+    let coordinator = Coordinator::start();
+    submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=60000"));
+    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    coordinator.state.send_modify(|state| {
+        state.ended.insert("session-0".into());
+        state.leased.clear();
+    });
+    let claims = |state: &State| state.sessions.len() == 2 && state.n_claims == 2;
+    coordinator.until("the old run is stopped, and the new session claims", claims).await;
+    assert_eq!(worker.drain().await, Summary { n_stale: 1, ..Summary::default() });
+    assert!(coordinator.state.borrow().ended.contains("session-1"));
+}
+
+#[tokio::test]
+async fn a_draining_worker_gives_its_leases_back_at_once() {
+    let coordinator = Coordinator::start();
+    let jobs = submit(&coordinator, 1);
+    let worker = start(Config { n_slots: 2, ..config(&coordinator, "epoch-ms=60000") });
+    coordinator.until("one slot runs, one waits for work", |state| state.leased.len() == 1 && state.n_claims == 2).await;
+    let since = tokio::time::Instant::now();
+    assert_eq!(worker.drain().await, Summary { n_released: 1, ..Summary::default() });
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    let state = coordinator.state.borrow();
+    assert_eq!(state.released, jobs);
+    assert!(state.ended.contains("session-0"));
+}
+
+#[tokio::test]
+async fn a_worker_drains_before_it_ever_reached_anybody() {
+    let coordinator = Coordinator::absent();
+    let worker = start(config(&coordinator, "epoch-ms=1"));
+    assert_eq!(worker.drain().await, Summary::default());
+}
+
+#[tokio::test]
+async fn an_aborted_worker_leaves_no_trainer_behind() {
+    let coordinator = Coordinator::start();
+    submit(&coordinator, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let simulated = simulated_trainer("").program;
+    let trainer = script(&format!("echo $$ > '{}'; exec '{}' epoch-ms=60000", pid_file.display(), simulated.display()));
+    let worker = start(Config { trainer, ..config(&coordinator, "") });
+    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    worker.shutdown.abort.cancel();
+    assert!(worker.end().await.is_ok());
+    let id = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    within_deadline("the trainer is gone", processes::gone(id)).await;
+    assert!(coordinator.state.borrow().released.is_empty(), "without a word");
+}
+
+#[tokio::test]
+async fn a_refused_result_is_a_failed_attempt() {
+    let coordinator = Coordinator::start();
+    coordinator.state.send_modify(|state| state.refuse_results = Some(Code::InvalidArgument));
+    let jobs = submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=1"));
+    coordinator.until("it fails", |state| !state.failed.is_empty()).await;
+    let (_, message) = coordinator.state.borrow().failed[&jobs[0]].clone();
+    assert_eq!(message, "the coordinator refused the result: the outcome has 4 exits, the job 3");
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_refused_worker_says_so() {
+    let coordinator = Coordinator::start();
+    coordinator.state.send_modify(|state| state.trouble = Some(Code::PermissionDenied));
+    let error = start(config(&coordinator, "")).end().await.unwrap_err();
+    assert_eq!(error.to_string(), "the coordinator refused OpenSession: trouble on request");
+}
+
+#[tokio::test]
+async fn bad_configurations_are_refused_before_anything_starts() {
+    let coordinator = Coordinator::absent();
+    let error = async |config: Config| start(config).end().await.unwrap_err().to_string();
+    let sound = || config(&coordinator, "");
+    for address in ["localhost:7717", "https://localhost:7717", "http://", "http://a b:1"] {
+        let expected = format!("`{address}` is not an address of the form http://host:port");
+        assert_eq!(error(Config { coordinator: address.into(), ..sound() }).await, expected);
+    }
+    assert_eq!(error(Config { n_slots: 0, ..sound() }).await, "a worker needs at least 1 slot");
+    let missing = TrainerCommand { program: "/no/such/trainer".into(), args: Vec::new(), env: Vec::new() };
+    assert_eq!(error(Config { trainer: missing, ..sound() }).await, "cannot start the trainer `/no/such/trainer`");
+}
