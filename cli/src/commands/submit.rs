@@ -1,0 +1,161 @@
+//! `offramp sweep submit`.
+
+use std::collections::HashMap;
+
+use offramp_domain::job::JobConfig;
+use offramp_domain::network::{Network, SolvedRule};
+use offramp_domain::sweep::Sweep;
+use offramp_proto::v1;
+use serde::Serialize;
+
+use crate::args::SubmitArguments;
+use crate::client::Client;
+use crate::commands::{SweepFile, read_sweep_file};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{self, Format, Rows, csv, json, table, view};
+use crate::text::{count, escape_control, shell_word};
+
+/// Submits a sweep file, or shows what it would become.
+pub(crate) async fn run(arguments: &SubmitArguments, format: Format) -> Result<Exit, Failure> {
+    let file = read_sweep_file(&arguments.file)?;
+    if arguments.dry_run {
+        dry_run(&file, &arguments.coordinator, format).await
+    } else {
+        submit(file, &arguments.coordinator, format).await
+    }
+}
+
+async fn submit(file: SweepFile, coordinator: &str, format: Format) -> Result<Exit, Failure> {
+    let mut client = Client::connect(coordinator).await?;
+    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false };
+    let answer = client.submit(request).await?;
+    let sweep = Rows::new(&view::SWEEPS, answer.sweep.as_slice());
+    output::write(&match format {
+        Format::Table => table::render(&sweep, output::table_width()),
+        Format::Csv => csv::render(&sweep),
+        Format::Json => json::detail(
+            "submission",
+            &[
+                ("created", json::Part::Value(answer.created.into())),
+                ("n_jobs", json::Part::Value(answer.n_jobs.into())),
+                ("n_known_jobs", json::Part::Value(answer.n_known_jobs.into())),
+                ("n_finished_jobs", json::Part::Value(answer.n_finished_jobs.into())),
+                ("sweep", json::Part::Row(&sweep)),
+            ],
+        ),
+    })?;
+    let id = answer.sweep.as_ref().map_or_else(|| "last".to_owned(), |row| row.sweep.to_string());
+    let what = if answer.created { "submitted" } else { "this sweep was submitted before" };
+    output::say(&format!("{what}: {}", jobs_text(&answer)));
+    output::say(&format!("to wait for it: offramp sweep wait {id} --coordinator {}", shell_word(coordinator)));
+    Ok(Exit::Ok)
+}
+
+async fn dry_run(file: &SweepFile, coordinator: &str, format: Format) -> Result<Exit, Failure> {
+    let cells = plan(&file.sweep);
+    let rows = Rows::new(&view::PLAN, &cells);
+    output::write(&match format {
+        Format::Table => table::render(&rows, output::table_width()),
+        Format::Csv => csv::render(&rows),
+        Format::Json => json::detail(
+            "plan",
+            &[
+                ("name", json::Part::Value(file.sweep.name.clone().into())),
+                ("n_jobs", json::Part::Value(file.sweep.jobs.len().into())),
+                ("rows", json::Part::List(&rows)),
+            ],
+        ),
+    })?;
+    let n_jobs = count(file.sweep.jobs.len() as u64, "job");
+    output::say(&format!(
+        "sweep `{}`: {n_jobs} in {}; nothing was written",
+        escape_control(&file.sweep.name),
+        count(cells.len() as u64, "cell")
+    ));
+    // A coordinator adds what it has already; the plan itself needs none.
+    let request = v1::SubmitSweepRequest { text: file.text.clone(), file_name: file.name.clone(), dry_run: true };
+    let answer = match Client::connect(coordinator).await {
+        Ok(mut client) => client.submit(request).await,
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(answer) => output::say(&format!("at {coordinator}: {}", jobs_text(&answer))),
+        Err(failure) if failure.exit() == Exit::Unreachable => {
+            output::say(&format!("no coordinator answers at {coordinator}, so jobs that it may have already are not counted"));
+        }
+        Err(failure) => return Err(failure),
+    }
+    Ok(Exit::Ok)
+}
+
+fn jobs_text(answer: &v1::SubmitSweepResponse) -> String {
+    let n_jobs = count(answer.n_jobs, "job");
+    format!("{n_jobs}, {} known already, {} of them finished", answer.n_known_jobs, answer.n_finished_jobs)
+}
+
+/// One cell of a sweep: the jobs that train the same network on the same dataset.
+#[derive(Debug, PartialEq, Serialize)]
+struct PlanRow {
+    backbone: String,
+    dataset: String,
+    pattern: String,
+    exits: String,
+    budget: String,
+    branch_rule: &'static str,
+    backbone_macs: u64,
+    budget_macs: u64,
+    branch_macs: u64,
+    budget_error: f64,
+    branch_depths: String,
+    branch_widths: String,
+    params: u64,
+    n_jobs: u64,
+}
+
+/// The cells of a sweep, in the order of its jobs.
+fn plan(sweep: &Sweep) -> Vec<PlanRow> {
+    let mut cells: Vec<PlanRow> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for job in &sweep.jobs {
+        let JobConfig { backbone, dataset, branches, .. } = &job.config;
+        let cell = serde_json::to_string(&(backbone, dataset, branches)).expect("a configuration has only plain fields");
+        let index = *known.entry(cell).or_insert_with(|| {
+            cells.push(plan_row(&job.config, &job.network));
+            cells.len() - 1
+        });
+        cells[index].n_jobs += 1;
+    }
+    cells
+}
+
+fn plan_row(config: &JobConfig, network: &Network) -> PlanRow {
+    let (rule, budget_macs, branch_macs) = network.plan.map_or(("none", 0, 0), |plan| {
+        let rule = match plan.rule {
+            SolvedRule::Levels => "levels",
+            SolvedRule::Width => "width",
+        };
+        (rule, plan.budget_macs, plan.branch_macs)
+    });
+    let budget_error = if budget_macs == 0 { 0.0 } else { (branch_macs as f64 - budget_macs as f64) / budget_macs as f64 };
+    let joined = |of: fn(&offramp_domain::network::Branch) -> usize| {
+        let values: Vec<String> = network.branches.iter().map(|branch| of(branch).to_string()).collect();
+        if values.is_empty() { "-".to_owned() } else { values.join("/") }
+    };
+    PlanRow {
+        backbone: config.backbone.clone(),
+        dataset: config.dataset.clone(),
+        pattern: config.pattern_label(),
+        exits: config.exits_label(),
+        budget: config.budget_label(),
+        branch_rule: rule,
+        backbone_macs: network.backbone_macs(),
+        budget_macs,
+        branch_macs,
+        budget_error,
+        branch_depths: joined(|branch| branch.depth),
+        branch_widths: joined(|branch| branch.width),
+        params: network.params(),
+        n_jobs: 0,
+    }
+}

@@ -1,0 +1,89 @@
+//! `offramp sweep list` and `offramp sweep show`.
+
+use offramp_proto::v1;
+use serde::Serialize;
+
+use crate::args::{ListSweepsArguments, ShowSweepArguments};
+use crate::commands::write_list;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{self, Format, Rows, csv, json, table, view};
+use crate::source::Source;
+
+/// Lists sweeps.
+pub(crate) async fn list(arguments: &ListSweepsArguments, format: Format) -> Result<Exit, Failure> {
+    let sweeps = Source::open(&arguments.source).await?.sweeps(arguments.limit).await?;
+    write_list(format, &Rows::new(&view::SWEEPS, &sweeps), "there are no sweeps yet; `offramp up SWEEP.toml` runs one")
+}
+
+/// Shows one sweep.
+pub(crate) async fn show(arguments: &ShowSweepArguments, format: Format) -> Result<Exit, Failure> {
+    let mut source = Source::open(&arguments.source).await?;
+    let status = source.sweep(&arguments.sweep).await?;
+    let patterns = source.patterns(&arguments.sweep).await?.patterns;
+    output::write(&render(&status, &patterns, format, output::table_width()))?;
+    Ok(Exit::Ok)
+}
+
+fn render(status: &v1::SweepStatus, patterns: &[v1::PatternRow], format: Format, width: Option<u16>) -> String {
+    let sweep = Rows::new(&view::SWEEPS, status.sweep.as_slice());
+    let running: Vec<RunningRow> = status.running.iter().map(RunningRow::new).collect();
+    let running = Rows::new(&view::RUNNING, &running);
+    let patterns = Rows::new(&view::PATTERNS, patterns);
+    match format {
+        Format::Csv => csv::render(&sweep),
+        Format::Json => {
+            let parts =
+                [("sweep", json::Part::Row(&sweep)), ("running", json::Part::List(&running)), ("patterns", json::Part::List(&patterns))];
+            json::detail("sweep", &parts)
+        }
+        Format::Table => {
+            let mut text = table::render_detail(&sweep, width);
+            for (title, rows) in [("Running", &running), ("Patterns, over seeds", &patterns)] {
+                if !rows.rows.is_empty() {
+                    text.push_str(&format!("\n{title}\n{}", table::render(rows, width)));
+                }
+            }
+            text
+        }
+    }
+}
+
+/// What a slot is doing, with its progress in the same row. Absent progress: nothing was heard yet.
+#[derive(Debug, Serialize)]
+struct RunningRow<'a> {
+    job: &'a str,
+    attempt: u32,
+    worker: &'a str,
+    slot: u32,
+    backbone: &'a str,
+    dataset: &'a str,
+    pattern: &'a str,
+    seed: u64,
+    epoch: Option<u32>,
+    n_epochs: Option<u32>,
+    loss: Option<f64>,
+    exit_accuracy: Option<&'a [f64]>,
+    images_per_second: Option<f64>,
+}
+
+impl<'a> RunningRow<'a> {
+    fn new(job: &'a v1::RunningJob) -> Self {
+        let progress = job.progress.as_ref();
+        Self {
+            job: &job.job,
+            attempt: job.attempt,
+            worker: &job.worker,
+            slot: job.slot,
+            backbone: &job.backbone,
+            dataset: &job.dataset,
+            pattern: &job.pattern,
+            seed: job.seed,
+            epoch: progress.map(|progress| progress.epoch),
+            n_epochs: progress.map(|progress| progress.n_epochs),
+            loss: progress.map(|progress| progress.loss),
+            exit_accuracy: progress.map(|progress| progress.exit_accuracy.as_slice()),
+            images_per_second: progress.map(|progress| progress.images_per_second),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Tables: aligned columns of plain text, numbers to the right and with units, no wider than the terminal.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::output::view::{Column, Quantity, Shown};
+use crate::output::{Fields, Rows};
+use crate::text;
+
+/// Renders rows as a table; with a `width` it is wrapped to that many columns.
+pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
+    let columns: Vec<&Column> = rows.view.columns.iter().filter(|column| is_shown(column, &rows.rows)).collect();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(columns.iter().map(|column| cell(column, column.header.to_owned())));
+    for fields in &rows.rows {
+        table.add_row(columns.iter().map(|column| cell(column, value_text(column.quantity, fields.get(column.name)))));
+    }
+    finish(table, width)
+}
+
+/// Renders one row as lines of name and value, with every column that has a value.
+pub(crate) fn render_detail(rows: &Rows, width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for fields in &rows.rows {
+        for column in rows.view.columns {
+            let value = value_text(column.quantity, fields.get(column.name));
+            if !value.is_empty() && value != "-" {
+                table.add_row([column.name.trim_end_matches("_us").replace('_', " "), value]);
+            }
+        }
+    }
+    finish(table, width)
+}
+
+fn finish(mut table: Table, width: Option<u16>) -> String {
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    // Two spaces between columns, none at the edges.
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding(if index == 0 { (0, 0) } else { (2, 0) });
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+fn is_shown(column: &Column, rows: &[Fields]) -> bool {
+    let mut values = rows.iter().map(|fields| fields.get(column.name));
+    match column.shown {
+        Shown::Always => true,
+        Shown::Never => false,
+        Shown::IfVaried => {
+            // `-` is what a row without branches has for exits and budget: nothing to tell rows apart by.
+            let mut values = values.filter(|value| value.is_none_or(|value| value != "-"));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        }
+        Shown::IfPresent => values.any(|value| !value_text(column.quantity, value).is_empty()),
+    }
+}
+
+fn cell(column: &Column, text: String) -> Cell {
+    let alignment = match column.quantity {
+        Quantity::Text | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
+        Quantity::Integer
+        | Quantity::Number
+        | Quantity::Decimal
+        | Quantity::Share
+        | Quantity::Error
+        | Quantity::Macs
+        | Quantity::Seconds => CellAlignment::Right,
+    };
+    Cell::new(text).set_alignment(alignment)
+}
+
+/// What a table shows of a value; `-` for an absent number.
+fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
+    let absent = || "-".to_owned();
+    let number = |show: fn(f64) -> String| value.and_then(Value::as_f64).map_or_else(absent, show);
+    match quantity {
+        Quantity::Text => value.and_then(Value::as_str).map_or_else(String::new, text::escape_control),
+        // A float may stand here, such as images a second.
+        Quantity::Integer => match value {
+            Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+            _ => number(|value| format!("{value:.0}")),
+        },
+        Quantity::Number => number(text::number),
+        Quantity::Decimal => number(|value| format!("{value:.4}")),
+        Quantity::Share => number(text::percent),
+        Quantity::Error => number(text::signed_percent),
+        Quantity::Macs => number(text::macs),
+        Quantity::Seconds => number(text::seconds),
+        Quantity::Time => value.and_then(Value::as_i64).map_or_else(absent, text::time),
+        Quantity::Shares => value.and_then(Value::as_array).map_or_else(absent, |shares| {
+            let shares = shares.iter().filter_map(Value::as_f64).map(|share| format!("{:.1}", share * 100.0));
+            format!("{} %", shares.collect::<Vec<_>>().join(" / "))
+        }),
+        Quantity::Flag => value.and_then(Value::as_bool).map_or_else(absent, |flag| if flag { "yes" } else { "no" }.to_owned()),
+    }
+}

@@ -1,0 +1,204 @@
+//! Rows made by hand, in each format.
+
+use expect_test::{Expect, expect};
+use offramp_proto::v1;
+use serde_json::Value;
+
+use super::*;
+
+fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, setting: f64) -> v1::FrontierRow {
+    v1::FrontierRow {
+        sweep: 3,
+        dataset: dataset.into(),
+        cost_metric: "macs_cascade".into(),
+        cost,
+        accuracy,
+        backbone: "resnet8".into(),
+        pattern: pattern.into(),
+        exits: "stage-ends".into(),
+        budget: "6 levels".into(),
+        seed: 1,
+        policy: policy.into(),
+        setting,
+        job: "0123456789ab".into(),
+    }
+}
+
+fn frontier() -> Vec<v1::FrontierRow> {
+    vec![
+        point(98_304.0, 0.71, "digits", "none", "fixed", 0.0),
+        point(1_234_567.5, 0.972_14, "digits", "decreasing 0.6", "max-softmax", 0.831_25),
+    ]
+}
+
+fn job() -> v1::JobRow {
+    v1::JobRow {
+        job: "0123456789ab".into(),
+        job_key: "0123456789abcdef0123456789abcdef".into(),
+        state: "succeeded".into(),
+        backbone: "resnet8".into(),
+        dataset: "digits".into(),
+        pattern: "none".into(),
+        exits: "-".into(),
+        budget: "-".into(),
+        seed: 18_446_744_073_709_551_615,
+        branch_rule: "none".into(),
+        backbone_macs: 2_000_000,
+        params: 78_042,
+        attempt: 1,
+        final_accuracy: Some(0.9),
+        best_accuracy: Some(0.95),
+        area: Some(0.5),
+        train_seconds: Some(61.0),
+        created_us: 1_700_000_000_000_000,
+        finished_us: Some(1_700_000_061_500_000),
+        ..v1::JobRow::default()
+    }
+}
+
+fn check_table<R: Serialize>(view: &'static view::View, rows: &[R], width: Option<u16>, expected: &Expect) {
+    expected.assert_eq(&table::render(&Rows::new(view, rows), width));
+}
+
+#[test]
+fn a_frontier_as_a_table() {
+    check_table(
+        &view::FRONTIER,
+        &frontier(),
+        None,
+        &expect![[r"
+                MACs  accuracy  backbone  pattern         seed  policy       setting  job
+             98.30 k   71.00 %  resnet8   none               1  fixed              0  0123456789ab
+             1.235 M   97.21 %  resnet8   decreasing 0.6     1  max-softmax   0.8313  0123456789ab
+        "]],
+    );
+}
+
+#[test]
+fn a_column_that_varies_appears() {
+    let mut rows = frontier();
+    rows[1].dataset = "cifar10".into();
+    let text = table::render(&Rows::new(&view::FRONTIER, &rows), None);
+    assert!(text.lines().next().unwrap().starts_with("dataset "), "{text}");
+}
+
+#[test]
+fn a_frontier_as_json() {
+    let text = json::list(&Rows::new(&view::FRONTIER, &frontier()[..1]));
+    expect![[r#"
+        {"version":1,"kind":"frontier","rows":[{"sweep":3,"dataset":"digits","cost_metric":"macs_cascade","cost":98304.0,"accuracy":0.71,"backbone":"resnet8","pattern":"none","exits":"stage-ends","budget":"6 levels","seed":1,"policy":"fixed","setting":0.0,"job":"0123456789ab"}]}
+    "#]]
+    .assert_eq(&text);
+    expect![[r#"
+        {"version":1,"kind":"frontier","rows":[]}
+    "#]]
+    .assert_eq(&json::list(&Rows::new(&view::FRONTIER, &frontier()[..0])));
+}
+
+#[test]
+fn a_frontier_as_csv() {
+    expect![[r"
+        sweep,dataset,cost_metric,cost,accuracy,backbone,pattern,exits,budget,seed,policy,setting,job
+        3,digits,macs_cascade,98304.0,0.71,resnet8,none,stage-ends,6 levels,1,fixed,0.0,0123456789ab
+        3,digits,macs_cascade,1234567.5,0.97214,resnet8,decreasing 0.6,stage-ends,6 levels,1,max-softmax,0.83125,0123456789ab
+    "]]
+    .assert_eq(&csv::render(&Rows::new(&view::FRONTIER, &frontier())));
+}
+
+#[test]
+fn jobs_without_results_have_gaps_and_hostile_text_is_harmless() {
+    let failed = v1::JobRow {
+        state: "failed".into(),
+        final_accuracy: None,
+        best_accuracy: None,
+        area: None,
+        train_seconds: None,
+        finished_us: None,
+        error: "=cmd|'/C calc'!A0 \u{1b}[2J \"quoted\"\nnext".into(),
+        ..job()
+    };
+    check_table(
+        &view::JOBS,
+        &[job(), failed.clone()],
+        None,
+        &expect![[r#"
+            job           state      backbone  pattern                  seed  branch MACs  budget error  attempt  final exit     best    area    time  error
+            0123456789ab  succeeded  resnet8   none     18446744073709551615            0        0.00 %        1     90.00 %  95.00 %  0.5000  1m 01s
+            0123456789ab  failed     resnet8   none     18446744073709551615            0        0.00 %        1           -        -       -       -  =cmd|'/C calc'!A0 \u{1b}[2J "quoted"\nnext
+        "#]],
+    );
+    let text = csv::render(&Rows::new(&view::JOBS, std::slice::from_ref(&failed)));
+    assert!(text.ends_with(",1,0,,,,,1700000000000000,,\"'=cmd|'/C calc'!A0 \u{1b}[2J \"\"quoted\"\"\nnext\"\n"), "{text}");
+    let value: Value = serde_json::from_str(&json::list(&Rows::new(&view::JOBS, &[failed]))).unwrap();
+    assert_eq!(value["rows"][0]["area"], Value::Null);
+    assert_eq!(value["rows"][0]["seed"], 18_446_744_073_709_551_615_u64);
+}
+
+#[test]
+fn what_is_not_a_number_is_null() {
+    let rows = [v1::EpochRow { attempt: 1, epoch: 2, loss: f64::NAN, exit_accuracy: vec![0.5, 0.75], images_per_second: f64::INFINITY }];
+    let rows = Rows::new(&view::EPOCHS, &rows);
+    expect![[r#"
+        {"version":1,"kind":"epochs","rows":[{"attempt":1,"epoch":2,"loss":null,"exit_accuracy":[0.5,0.75],"images_per_second":null}]}
+    "#]]
+    .assert_eq(&json::list(&rows));
+    expect![[r#"
+        attempt,epoch,loss,exit_accuracy,images_per_second
+        1,2,,"[0.5,0.75]",
+    "#]]
+    .assert_eq(&csv::render(&rows));
+    expect![[r"
+        epoch  loss  exit accuracy (calibration)  images/s
+            2     -  50.0 / 75.0 %                       -
+    "]]
+    .assert_eq(&table::render(&rows, None));
+}
+
+#[test]
+fn details_show_what_has_a_value() {
+    expect![[r"
+        job             0123456789ab
+        job key         0123456789abcdef0123456789abcdef
+        state           succeeded
+        backbone        resnet8
+        dataset         digits
+        pattern         none
+        seed            18446744073709551615
+        branch rule     none
+        backbone macs   2.000 M
+        budget macs     0
+        branch macs     0
+        budget error    0.00 %
+        params          78.04 k
+        attempt         1
+        n failures      0
+        final accuracy  90.00 %
+        best accuracy   95.00 %
+        area            0.5000
+        train seconds   1m 01s
+        created         2023-11-14T22:13:20Z
+        finished        2023-11-14T22:14:21Z
+    "]]
+    .assert_eq(&table::render_detail(&Rows::new(&view::JOBS, &[job()]), None));
+}
+
+#[test]
+fn a_detail_as_json_has_its_parts_by_name() {
+    let sweep = [v1::SweepRow { sweep: 3, name: "digits".into(), state: "running".into(), n_jobs: 16, ..v1::SweepRow::default() }];
+    let (sweep, running) = (Rows::new(&view::SWEEPS, &sweep), Rows::new(&view::ATTEMPTS, &[] as &[v1::AttemptRow]));
+    expect![[r#"
+        {"version":1,"kind":"sweep","sweep":{"sweep":3,"name":"digits","state":"running","created_us":0,"n_jobs":16,"n_queued":0,"n_leased":0,"n_succeeded":0,"n_failed":0,"n_diverged":0},"running":[],"note":"x"}
+    "#]]
+    .assert_eq(&json::detail("sweep", &[("sweep", json::Part::Row(&sweep)), ("running", json::Part::List(&running)), ("note", json::Part::Value("x".into()))]));
+}
+
+#[test]
+fn tables_are_no_wider_than_the_terminal() {
+    let rows = Rows::new(&view::FRONTIER, &frontier());
+    for width in [40_u16, 60, 80, 200] {
+        let text = table::render(&rows, Some(width));
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= usize::from(width), "{widest} > {width}:\n{text}");
+        assert!(text.is_ascii());
+    }
+}

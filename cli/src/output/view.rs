@@ -1,0 +1,330 @@
+//! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
+
+/// A kind of row.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// What JSON calls it.
+    pub(crate) kind: &'static str,
+    /// All its columns.
+    pub(crate) columns: &'static [Column],
+}
+
+/// One column.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// Its name in JSON, CSV and SQL.
+    pub(crate) name: &'static str,
+    /// What stands over it in a table.
+    pub(crate) header: &'static str,
+    /// Whether tables have it.
+    pub(crate) shown: Shown,
+    /// How tables write its values.
+    pub(crate) quantity: Quantity,
+}
+
+/// Whether a table has a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Yes.
+    Always,
+    /// Where its values differ: what is the same in every row only takes room.
+    IfVaried,
+    /// Where a row has a value.
+    IfPresent,
+    /// In JSON and CSV alone.
+    Never,
+}
+
+/// What a column's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantity {
+    /// Text, left-aligned.
+    Text,
+    /// A whole number as it is.
+    Integer,
+    /// A number: whole, or with four decimals.
+    Number,
+    /// A number with four decimals.
+    Decimal,
+    /// A share, shown as per cent.
+    Share,
+    /// A relative error, shown as per cent with its sign.
+    Error,
+    /// MACs, or a count as large.
+    Macs,
+    /// Seconds.
+    Seconds,
+    /// Unix microseconds, shown as ISO-8601 in UTC.
+    Time,
+    /// One share an exit.
+    Shares,
+    /// `yes` or `no`.
+    Flag,
+}
+
+const fn column(name: &'static str, header: &'static str, shown: Shown, quantity: Quantity) -> Column {
+    Column { name, header, shown, quantity }
+}
+
+/// A column that tables have.
+const fn shown(name: &'static str, header: &'static str, quantity: Quantity) -> Column {
+    column(name, header, Shown::Always, quantity)
+}
+
+/// A column that tables have where its values differ.
+const fn varied(name: &'static str, quantity: Quantity) -> Column {
+    column(name, name, Shown::IfVaried, quantity)
+}
+
+/// A column that tables leave out.
+const fn hidden(name: &'static str, quantity: Quantity) -> Column {
+    column(name, name, Shown::Never, quantity)
+}
+
+use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Seconds, Share, Shares, Text, Time};
+
+/// Rows of `v_sweeps`.
+pub(crate) const SWEEPS: View = View {
+    kind: "sweeps",
+    columns: &[
+        shown("sweep", "sweep", Integer),
+        shown("name", "name", Text),
+        shown("state", "state", Text),
+        shown("created_us", "created", Time),
+        shown("n_jobs", "jobs", Integer),
+        shown("n_queued", "queued", Integer),
+        shown("n_leased", "running", Integer),
+        shown("n_succeeded", "succeeded", Integer),
+        shown("n_failed", "failed", Integer),
+        shown("n_diverged", "diverged", Integer),
+    ],
+};
+
+/// What slots are doing.
+pub(crate) const RUNNING: View = View {
+    kind: "running",
+    columns: &[
+        shown("job", "job", Text),
+        shown("attempt", "attempt", Integer),
+        shown("worker", "worker", Text),
+        shown("slot", "slot", Integer),
+        shown("backbone", "backbone", Text),
+        varied("dataset", Text),
+        shown("pattern", "pattern", Text),
+        shown("seed", "seed", Integer),
+        shown("epoch", "epoch", Integer),
+        shown("n_epochs", "of", Integer),
+        shown("loss", "loss", Decimal),
+        shown("exit_accuracy", "exit accuracy", Shares),
+        shown("images_per_second", "images/s", Integer),
+    ],
+};
+
+/// Rows of `v_jobs`.
+pub(crate) const JOBS: View = View {
+    kind: "jobs",
+    columns: &[
+        shown("job", "job", Text),
+        hidden("job_key", Text),
+        shown("state", "state", Text),
+        shown("backbone", "backbone", Text),
+        varied("dataset", Text),
+        shown("pattern", "pattern", Text),
+        varied("exits", Text),
+        varied("budget", Text),
+        shown("seed", "seed", Integer),
+        hidden("branch_rule", Text),
+        hidden("backbone_macs", Macs),
+        hidden("budget_macs", Macs),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("budget_error", "budget error", Error),
+        hidden("params", Macs),
+        shown("attempt", "attempt", Integer),
+        hidden("n_failures", Integer),
+        shown("final_accuracy", "final exit", Share),
+        shown("best_accuracy", "best", Share),
+        shown("area", "area", Decimal),
+        shown("train_seconds", "time", Seconds),
+        hidden("created_us", Time),
+        hidden("finished_us", Time),
+        column("error", "error", Shown::IfPresent, Text),
+    ],
+};
+
+/// Rows of `v_attempts`.
+pub(crate) const ATTEMPTS: View = View {
+    kind: "attempts",
+    columns: &[
+        hidden("job", Text),
+        shown("attempt", "attempt", Integer),
+        shown("worker", "worker", Text),
+        shown("outcome", "outcome", Text),
+        shown("leased_us", "leased", Time),
+        shown("ended_us", "ended", Time),
+        column("message", "message", Shown::IfPresent, Text),
+    ],
+};
+
+/// Rows of `v_exits`.
+pub(crate) const EXITS: View = View {
+    kind: "results",
+    columns: &[
+        shown("job", "job", Text),
+        shown("exit", "exit", Integer),
+        shown("is_final", "final", Flag),
+        shown("unit", "unit", Integer),
+        shown("branch_depth", "depth", Integer),
+        shown("branch_width", "width", Integer),
+        hidden("backbone_macs", Macs),
+        shown("branch_macs", "branch MACs", Macs),
+        hidden("branch_params", Macs),
+        shown("macs_cascade", "MACs", Macs),
+        hidden("macs_selected", Macs),
+        shown("accuracy", "accuracy", Share),
+        shown("loss", "loss", Decimal),
+        shown("calibration_accuracy", "calibration", Share),
+        varied("backbone", Text),
+        varied("dataset", Text),
+        varied("pattern", Text),
+        varied("seed", Integer),
+    ],
+};
+
+/// Rows of `v_operating_points`.
+pub(crate) const OPERATING_POINTS: View = View {
+    kind: "operating_points",
+    columns: &[
+        hidden("job", Text),
+        shown("policy", "policy", Text),
+        shown("setting", "setting", Number),
+        shown("macs_cascade", "MACs", Macs),
+        hidden("macs_selected", Macs),
+        shown("accuracy", "accuracy", Share),
+        hidden("calibration_accuracy", Share),
+        hidden("calibration_macs_cascade", Macs),
+        shown("exit_shares", "leave at each exit", Shares),
+        hidden("backbone", Text),
+        hidden("dataset", Text),
+        hidden("pattern", Text),
+        hidden("seed", Integer),
+    ],
+};
+
+/// Finished epochs.
+pub(crate) const EPOCHS: View = View {
+    kind: "epochs",
+    columns: &[
+        hidden("attempt", Integer),
+        shown("epoch", "epoch", Integer),
+        shown("loss", "loss", Decimal),
+        shown("exit_accuracy", "exit accuracy (calibration)", Shares),
+        shown("images_per_second", "images/s", Integer),
+    ],
+};
+
+/// Rows of `v_frontier`.
+pub(crate) const FRONTIER: View = View {
+    kind: "frontier",
+    columns: &[
+        hidden("sweep", Integer),
+        varied("dataset", Text),
+        hidden("cost_metric", Text),
+        shown("cost", "MACs", Macs),
+        shown("accuracy", "accuracy", Share),
+        shown("backbone", "backbone", Text),
+        shown("pattern", "pattern", Text),
+        varied("exits", Text),
+        varied("budget", Text),
+        shown("seed", "seed", Integer),
+        shown("policy", "policy", Text),
+        shown("setting", "setting", Number),
+        shown("job", "job", Text),
+    ],
+};
+
+/// Rows of `v_patterns`.
+pub(crate) const PATTERNS: View = View {
+    kind: "patterns",
+    columns: &[
+        hidden("sweep", Integer),
+        shown("backbone", "backbone", Text),
+        varied("dataset", Text),
+        varied("exits", Text),
+        varied("budget", Text),
+        shown("pattern", "pattern", Text),
+        shown("n_seeds", "seeds", Integer),
+        shown("area_mean", "area", Decimal),
+        shown("area_deviation", "+-", Decimal),
+        shown("final_accuracy_mean", "final exit", Share),
+        shown("final_accuracy_deviation", "+-", Share),
+        shown("budget_error", "budget error", Error),
+        shown("branch_macs", "branch MACs", Macs),
+        hidden("backbone_macs", Macs),
+    ],
+};
+
+/// Cells that a sweep file plans, before anything is submitted.
+pub(crate) const PLAN: View = View {
+    kind: "plan",
+    columns: &[
+        shown("backbone", "backbone", Text),
+        shown("dataset", "dataset", Text),
+        shown("pattern", "pattern", Text),
+        shown("exits", "exits", Text),
+        shown("budget", "budget", Text),
+        shown("branch_rule", "rule", Text),
+        shown("backbone_macs", "backbone MACs", Macs),
+        hidden("budget_macs", Macs),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("budget_error", "budget error", Error),
+        shown("branch_depths", "depths", Text),
+        shown("branch_widths", "widths", Text),
+        hidden("params", Macs),
+        shown("n_jobs", "jobs", Integer),
+    ],
+};
+
+/// Where a coordinator serves, and from what.
+pub(crate) const COORDINATOR: View =
+    View { kind: "coordinator", columns: &[shown("address", "address", Text), shown("database", "database", Text)] };
+
+/// What `doctor` looked at.
+pub(crate) const DOCTOR: View = View {
+    kind: "doctor",
+    columns: &[
+        shown("check", "check", Text),
+        shown("status", "status", Text),
+        shown("detail", "detail", Text),
+        column("hint", "hint", Shown::IfPresent, Text),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use offramp_proto::v1;
+
+    use super::*;
+    use crate::output::Rows;
+
+    fn check<R: serde::Serialize + Default>(view: &'static View) {
+        let rows = Rows::new(view, &[R::default()]);
+        let fields: BTreeSet<_> = rows.rows[0].keys().map(String::as_str).collect();
+        let columns: BTreeSet<_> = view.columns.iter().map(|column| column.name).collect();
+        assert_eq!(columns, fields, "{}", view.kind);
+        assert_eq!(columns.len(), view.columns.len(), "{} names a column twice", view.kind);
+    }
+
+    #[test]
+    fn columns_are_the_fields_of_the_rows() {
+        check::<v1::SweepRow>(&SWEEPS);
+        check::<v1::JobRow>(&JOBS);
+        check::<v1::AttemptRow>(&ATTEMPTS);
+        check::<v1::ExitRow>(&EXITS);
+        check::<v1::OperatingPointRow>(&OPERATING_POINTS);
+        check::<v1::EpochRow>(&EPOCHS);
+        check::<v1::FrontierRow>(&FRONTIER);
+        check::<v1::PatternRow>(&PATTERNS);
+    }
+}

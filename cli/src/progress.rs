@@ -1,0 +1,224 @@
+//! How a running sweep is shown on stderr: bars on a terminal, lines elsewhere.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use offramp_proto::v1::{JobRow, RunningJob, SweepRow, SweepStatus};
+
+use crate::text;
+
+/// All bars of this process, so that everything else on stderr can be put above them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Runs `write`, which writes to stderr, while the bars step aside.
+pub(crate) fn aside<R>(write: impl FnOnce() -> R) -> R {
+    BARS.suspend(write)
+}
+
+/// How often lines sum up what is running.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A sweep being shown.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    display: Display,
+    /// Work done when we began to look, in jobs.
+    done_at_start: Option<f64>,
+}
+
+#[derive(Debug)]
+enum Display {
+    Bars { jobs: ProgressBar, slots: Vec<ProgressBar> },
+    Lines { last_summary: Duration },
+}
+
+impl Progress {
+    /// Begins to show a sweep, on a terminal with bars.
+    pub(crate) fn new(interactive: bool) -> Self {
+        let display = if interactive {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} jobs  {wide_msg}").expect("a valid template");
+            let jobs = BARS.add(ProgressBar::new(0).with_style(style.progress_chars("=> ")));
+            Display::Bars { jobs, slots: Vec::new() }
+        } else {
+            Display::Lines { last_summary: Duration::ZERO }
+        };
+        Self { display, done_at_start: None }
+    }
+
+    /// Shows the newest status, `elapsed` after the beginning.
+    pub(crate) fn update(&mut self, status: &SweepStatus, elapsed: Duration) {
+        let Some(sweep) = &status.sweep else { return };
+        let done = work_done(sweep, &status.running);
+        let done_at_start = *self.done_at_start.get_or_insert(done);
+        let eta = remaining(elapsed, done - done_at_start, sweep.n_jobs as f64 - done);
+        match &mut self.display {
+            Display::Bars { jobs, slots } => {
+                jobs.set_length(sweep.n_jobs.cast_unsigned());
+                jobs.set_position(n_final(sweep).cast_unsigned());
+                jobs.set_message(counts(sweep, eta));
+                while slots.len() < status.running.len() {
+                    let style = ProgressStyle::with_template("  {wide_msg}").expect("a valid template");
+                    slots.push(BARS.add(ProgressBar::new(0).with_style(style)));
+                }
+                for (index, bar) in slots.iter().enumerate() {
+                    bar.set_message(status.running.get(index).map_or_else(String::new, slot_line));
+                }
+            }
+            Display::Lines { last_summary } => {
+                if elapsed.saturating_sub(*last_summary) >= SUMMARY_INTERVAL {
+                    *last_summary = elapsed;
+                    crate::output::say(&summary_line(status, sweep, eta));
+                }
+            }
+        }
+    }
+
+    /// Tells of a job that has reached a final state; `n_final` of `n_jobs` have. Bars show successes by themselves.
+    pub(crate) fn job_ended(&mut self, job: &JobRow, n_final: i64, n_jobs: i64) {
+        if matches!(self.display, Display::Lines { .. }) || job.state != "succeeded" {
+            crate::output::say(&ended_line(job, n_final, n_jobs));
+        }
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn clear(&mut self) {
+        if let Display::Bars { jobs, slots } = &self.display {
+            slots.iter().for_each(ProgressBar::finish_and_clear);
+            jobs.finish_and_clear();
+        }
+    }
+}
+
+/// Jobs in a final state.
+pub(crate) fn n_final(sweep: &SweepRow) -> i64 {
+    sweep.n_succeeded + n_without_result(sweep)
+}
+
+/// Jobs that ended without a result.
+pub(crate) fn n_without_result(sweep: &SweepRow) -> i64 {
+    sweep.n_failed + sweep.n_diverged
+}
+
+/// Work done so far in jobs, a running one by its share of epochs.
+fn work_done(sweep: &SweepRow, running: &[RunningJob]) -> f64 {
+    let shares = running.iter().filter_map(|job| job.progress.as_ref()).filter(|progress| progress.n_epochs > 0);
+    let partial: f64 = shares.map(|progress| f64::from(progress.epoch) / f64::from(progress.n_epochs)).sum();
+    n_final(sweep) as f64 + partial
+}
+
+/// Time to go, if work goes on as it went; `None` until enough of it is done to tell.
+fn remaining(elapsed: Duration, done: f64, to_do: f64) -> Option<Duration> {
+    // A fiftieth of a job: less says nothing yet.
+    (done >= 0.02).then(|| Duration::from_secs_f64((elapsed.as_secs_f64() * to_do.max(0.0) / done).min(1e9)))
+}
+
+fn counts(sweep: &SweepRow, eta: Option<Duration>) -> String {
+    let eta = eta.map_or_else(|| "ETA -".to_owned(), |eta| format!("ETA {}", text::seconds(eta.as_secs_f64().ceil())));
+    format!("{} running, {} failed, {eta}", sweep.n_leased, n_without_result(sweep))
+}
+
+fn cell_text(backbone: &str, pattern: &str, seed: u64) -> String {
+    text::escape_control(&format!("{backbone}  {pattern}  seed {seed}"))
+}
+
+/// What one slot is doing: job, backbone, pattern, seed, epoch, accuracy of the final exit, images a second.
+fn slot_line(job: &RunningJob) -> String {
+    let cell = cell_text(&job.backbone, &job.pattern, job.seed);
+    format!("slot {:<2} {:<12}  {cell:<34}  {}", job.slot, text::escape_control(&job.job), epoch_text(job))
+}
+
+fn epoch_text(job: &RunningJob) -> String {
+    let Some(progress) = job.progress.as_ref().filter(|progress| progress.epoch > 0) else { return "starting".to_owned() };
+    let accuracy = progress.exit_accuracy.last().map_or_else(|| "-".to_owned(), |accuracy| text::percent(*accuracy));
+    format!("epoch {}/{}  {accuracy}  {:.0} images/s", progress.epoch, progress.n_epochs, progress.images_per_second)
+}
+
+fn summary_line(status: &SweepStatus, sweep: &SweepRow, eta: Option<Duration>) -> String {
+    // More would not fit a line.
+    const MOST_SLOTS: usize = 4;
+    let slots = status.running.iter().take(MOST_SLOTS).map(|job| {
+        let cell = cell_text(&job.backbone, &job.pattern, job.seed);
+        format!("; {cell}  {}", epoch_text(job))
+    });
+    let more = status.running.len().saturating_sub(MOST_SLOTS);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}/{} jobs done, {}{}{more}", n_final(sweep), sweep.n_jobs, counts(sweep, eta), slots.collect::<String>())
+}
+
+fn ended_line(job: &JobRow, n_final: i64, n_jobs: i64) -> String {
+    let width = n_jobs.to_string().len();
+    let what = match (job.final_accuracy, job.train_seconds) {
+        (Some(accuracy), Some(seconds)) => format!("final exit {} in {}", text::percent(accuracy), text::seconds(seconds)),
+        _ => text::escape_control(&job.error),
+    };
+    let cell = cell_text(&job.backbone, &job.pattern, job.seed);
+    format!("[{n_final:>width$}/{n_jobs}] {}  {}  {cell}: {what}", text::escape_control(&job.job), job.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use offramp_proto::v1;
+
+    use super::*;
+
+    fn status() -> SweepStatus {
+        let progress = v1::Progress { epoch: 5, n_epochs: 20, loss: 1.5, exit_accuracy: vec![0.81, 0.9243], images_per_second: 1234.4 };
+        let running = |slot, progress| RunningJob {
+            job: format!("00000000000{slot}"),
+            attempt: 1,
+            worker: "w".into(),
+            slot,
+            backbone: "resnet8".into(),
+            dataset: "digits".into(),
+            pattern: "decreasing 0.6".into(),
+            seed: 1,
+            progress,
+        };
+        SweepStatus {
+            sweep: Some(SweepRow { n_jobs: 16, n_queued: 10, n_leased: 2, n_succeeded: 3, n_failed: 1, ..SweepRow::default() }),
+            running: vec![running(0, Some(progress)), running(1, None)],
+        }
+    }
+
+    #[test]
+    fn time_to_go_follows_from_work_done() {
+        // 4 of 16 jobs are final and a quarter of one is done: 4.25 done in 34 s leaves 11.75 jobs, 8 s each.
+        let status = status();
+        let done = work_done(status.sweep.as_ref().unwrap(), &status.running);
+        assert_eq!(done, 4.25);
+        assert_eq!(remaining(Duration::from_secs(34), done, 16.0 - done), Some(Duration::from_secs(94)));
+        assert_eq!(remaining(Duration::from_secs(34), 0.0, 16.0), None);
+        assert_eq!(remaining(Duration::from_secs(34), 16.0, 0.0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn lines_say_what_is_going_on() {
+        let status = status();
+        let sweep = status.sweep.as_ref().unwrap();
+        expect!["4/16 jobs done, 2 running, 1 failed, ETA 1m 34s; resnet8  decreasing 0.6  seed 1  epoch 5/20  92.43 %  1234 images/s; resnet8  decreasing 0.6  seed 1  starting"]
+            .assert_eq(&summary_line(&status, sweep, Some(Duration::from_secs(94))));
+        expect!["slot 0  000000000000  resnet8  decreasing 0.6  seed 1     epoch 5/20  92.43 %  1234 images/s"]
+            .assert_eq(&slot_line(&status.running[0]));
+    }
+
+    #[test]
+    fn ended_jobs_show_their_accuracy_or_their_error() {
+        let mut job = JobRow {
+            job: "0123456789ab".into(),
+            state: "succeeded".into(),
+            backbone: "resnet8".into(),
+            pattern: "none".into(),
+            final_accuracy: Some(0.9722),
+            train_seconds: Some(11.24),
+            ..JobRow::default()
+        };
+        expect!["[ 4/16] 0123456789ab  succeeded  resnet8  none  seed 0: final exit 97.22 % in 11.2 s"].assert_eq(&ended_line(&job, 4, 16));
+        job.state = "failed".into();
+        job.final_accuracy = None;
+        job.error = "trainer ended with signal 9\u{7}".into();
+        expect!["[ 5/16] 0123456789ab  failed  resnet8  none  seed 0: trainer ended with signal 9\\u{7}"]
+            .assert_eq(&ended_line(&job, 5, 16));
+    }
+}

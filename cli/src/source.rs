@@ -1,0 +1,220 @@
+//! Where reading commands read: a database file or a coordinator. Both answer with the same rows.
+
+use std::path::{Path, PathBuf};
+
+use offramp_coordinator::store::{CostMetric, JobsFilter, LookupError, OpenError, Reader};
+use offramp_domain::lifecycle::State;
+use offramp_proto::v1;
+
+use crate::args::{SourceArguments, parse_coordinator, parse_database};
+use crate::client::Client;
+use crate::environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The default database's file, in the user's data folder.
+pub(crate) const DATABASE_FILE: &str = "offramp.db";
+
+/// Something that answers reading commands.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A database file.
+    Database(Reader),
+    /// A coordinator.
+    Coordinator(Client),
+}
+
+impl Source {
+    /// Opens what the arguments name, else what the environment names (a coordinator before a database), else the default database.
+    ///
+    /// # Errors
+    /// When it cannot be opened or reached.
+    pub(crate) async fn open(arguments: &SourceArguments) -> Result<Self, Failure> {
+        match Choice::make(arguments)? {
+            Choice::Coordinator(url) => Ok(Self::Coordinator(Client::connect(&url).await?)),
+            Choice::Database(path) => Ok(Self::Database(open_database(&path).await?)),
+        }
+    }
+
+    /// Sweeps, newest first.
+    pub(crate) async fn sweeps(&mut self, limit: u32) -> Result<Vec<v1::SweepRow>, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweeps(limit).await,
+            Self::Database(reader) => reader.sweeps(limit).await.map_err(|error| lookup_failure(error.into())),
+        }
+    }
+
+    /// One sweep and what is running of it.
+    pub(crate) async fn sweep(&mut self, sweep: &str) -> Result<v1::SweepStatus, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweep(sweep).await,
+            Self::Database(reader) => {
+                let id = reader.sweep(sweep).await.map_err(lookup_failure)?.sweep;
+                let activity = reader.sweep_activity(id).await.map_err(lookup_failure)?;
+                let running = activity.running.into_iter().map(|(_, job)| job).collect();
+                Ok(v1::SweepStatus { sweep: Some(activity.sweep), running })
+            }
+        }
+    }
+
+    /// Jobs, in the sweep's order.
+    pub(crate) async fn jobs(&mut self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
+        match self {
+            Self::Coordinator(client) => client.jobs(request).await,
+            Self::Database(reader) => {
+                let sweep = match request.sweep.as_str() {
+                    "" => None,
+                    selector => Some(reader.sweep(selector).await.map_err(lookup_failure)?.sweep),
+                };
+                let filter = JobsFilter { sweep, state: State::parse(&request.state), limit: request.limit, offset: request.offset };
+                reader.jobs(filter).await.map_err(|error| lookup_failure(error.into()))
+            }
+        }
+    }
+
+    /// All that is known of one job.
+    pub(crate) async fn job(&mut self, job: &str) -> Result<v1::JobDetail, Failure> {
+        match self {
+            Self::Coordinator(client) => client.job(job).await,
+            Self::Database(reader) => reader.job(job).await.map_err(lookup_failure),
+        }
+    }
+
+    /// The frontier of a sweep.
+    pub(crate) async fn frontier(&mut self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
+            Self::Database(reader) => {
+                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
+                let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points })
+            }
+        }
+    }
+
+    /// The exits of a sweep's finished jobs.
+    pub(crate) async fn results(&mut self, sweep: &str) -> Result<v1::ListResultsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.results(sweep).await,
+            Self::Database(reader) => {
+                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
+                let exits = reader.exits(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits })
+            }
+        }
+    }
+
+    /// The cells of a sweep over their seeds.
+    pub(crate) async fn patterns(&mut self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.patterns(sweep).await,
+            Self::Database(reader) => {
+                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
+                let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns })
+            }
+        }
+    }
+}
+
+/// The database's path: the one asked for, or the default.
+///
+/// # Errors
+/// Where nothing says where the user's data is.
+pub(crate) fn database_path(asked_for: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let default = || environment::user_data_dir().map(|folder| folder.join(DATABASE_FILE));
+    asked_for.cloned().or_else(default).ok_or_else(|| {
+        Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set"))
+            .hint("name a database with --database sqlite:PATH")
+    })
+}
+
+/// Opens a database to read it.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) async fn open_database(path: &Path) -> Result<Reader, Failure> {
+    Reader::open(path).await.map_err(open_failure)
+}
+
+/// Why a database cannot be opened, with the library's hint.
+pub(crate) fn open_failure(error: OpenError) -> Failure {
+    let hint = error.hint();
+    with_hint(Failure::new(error), hint)
+}
+
+fn lookup_failure(error: LookupError) -> Failure {
+    let hint = error.hint();
+    let exit = match &error {
+        LookupError::NoSweeps | LookupError::NoSuchSweep(_) | LookupError::NoSuchJob(_) => Exit::NothingMatched,
+        LookupError::AmbiguousJob { .. } => Exit::Usage,
+        LookupError::Database(_) => Exit::Error,
+    };
+    with_hint(Failure::with_exit(exit, error), hint)
+}
+
+fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn wire_metric(metric: CostMetric) -> v1::CostMetric {
+    match metric {
+        CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
+        CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Choice {
+    Database(PathBuf),
+    Coordinator(String),
+}
+
+impl Choice {
+    fn make(arguments: &SourceArguments) -> Result<Self, Failure> {
+        if let Some(path) = &arguments.database {
+            return Ok(Self::Database(path.clone()));
+        }
+        if let Some(url) = &arguments.coordinator {
+            return Ok(Self::Coordinator(url.clone()));
+        }
+        if let Some(url) = environment_value("OFFRAMP_COORDINATOR", parse_coordinator)? {
+            return Ok(Self::Coordinator(url));
+        }
+        let path = environment_value("OFFRAMP_DATABASE", parse_database)?;
+        database_path(path.as_ref()).map(Self::Database)
+    }
+}
+
+/// Reads a variable as its flag would be read.
+fn environment_value<T>(name: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+    let Some(value) = environment::variable(name) else { return Ok(None) };
+    let text = value.to_string_lossy();
+    let wrong = |reason| Failure::with_exit(Exit::Usage, anyhow::anyhow!("invalid value `{text}` in the environment for {name}: {reason}"));
+    parse(&text).map(Some).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_choose_the_source() {
+        let database = SourceArguments { database: Some("a.db".into()), coordinator: None };
+        assert_eq!(Choice::make(&database).unwrap(), Choice::Database("a.db".into()));
+        let coordinator = SourceArguments { database: None, coordinator: Some("http://127.0.0.1:1".into()) };
+        assert_eq!(Choice::make(&coordinator).unwrap(), Choice::Coordinator("http://127.0.0.1:1".into()));
+    }
+
+    #[test]
+    fn what_is_not_there_has_an_exit_code_of_its_own() {
+        assert_eq!(lookup_failure(LookupError::NoSuchSweep("x".into())).exit(), Exit::NothingMatched);
+        assert_eq!(lookup_failure(LookupError::NoSuchJob("x".into())).exit(), Exit::NothingMatched);
+        let ambiguous = LookupError::AmbiguousJob { prefix: "0".into(), ids: vec!["01".into(), "02".into()] };
+        assert_eq!(lookup_failure(ambiguous).exit(), Exit::Usage);
+        assert_eq!(open_failure(OpenError::Missing("a.db".into())).exit(), Exit::Error);
+    }
+}
