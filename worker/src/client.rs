@@ -246,8 +246,15 @@ fn verdict(status: &Status) -> Verdict {
     }
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded => Verdict::NoContact,
-        Code::NotFound | Code::FailedPrecondition => Verdict::SessionLost,
-        Code::Cancelled | Code::Unknown | Code::Internal | Code::ResourceExhausted | Code::Aborted | Code::DataLoss => Verdict::Trouble,
+        Code::NotFound => Verdict::SessionLost,
+        // Such as a full or read-only disk: somebody will see to it.
+        Code::Cancelled
+        | Code::Unknown
+        | Code::Internal
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::DataLoss => Verdict::Trouble,
         // `Ok` is no failure and cannot come here; refusing it is the safe reading.
         Code::Ok
         | Code::InvalidArgument
@@ -268,7 +275,7 @@ mod tests {
         assert_eq!(verdict(&Status::unavailable("")), Verdict::NoContact);
         assert_eq!(verdict(&Status::deadline_exceeded("")), Verdict::NoContact);
         assert_eq!(verdict(&Status::not_found("session")), Verdict::SessionLost);
-        assert_eq!(verdict(&Status::failed_precondition("session closed")), Verdict::SessionLost);
+        assert_eq!(verdict(&Status::failed_precondition("read-only database")), Verdict::Trouble);
         assert_eq!(verdict(&Status::internal("disk full")), Verdict::Trouble);
         assert_eq!(verdict(&Status::unimplemented("")), Verdict::Refused);
         assert_eq!(verdict(&Status::unauthenticated("")), Verdict::Refused);

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::trainer::Attempt;
 
-/// Entries of one heartbeat at most: some hundred bytes each, far below the 4 MiB that a gRPC server takes unless told.
-const MAX_ENTRIES: usize = 4_096;
+/// Entries of one heartbeat, as many as the protocol allows.
+const MAX_ENTRIES: usize = 1_024;
 
 /// Epochs kept of one attempt while nobody acknowledges them; beyond it the oldest are dropped.
 const MAX_PENDING: usize = 100_000;

@@ -15,6 +15,9 @@ use crate::process::{Limits, StartError, TrainerCommand, TrainerProcess};
 use crate::trainer::with_sources;
 use crate::{report, slot};
 
+/// Slots of one worker: each may have a claim waiting, and a coordinator bounds the calls of one connection (256 at ours).
+const MAX_SLOTS: u32 = 128;
+
 /// How long a trainer process may take to get ready: a device's driver and a dataset may have to be loaded first.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
@@ -34,7 +37,7 @@ pub struct Config {
     pub coordinator: String,
     /// The worker's name, for people.
     pub name: String,
-    /// Number of trainer processes, at least 1.
+    /// Number of trainer processes, 1 to 128.
     pub n_slots: u32,
     /// How to start one.
     pub trainer: TrainerCommand,
@@ -79,9 +82,9 @@ pub enum WorkerError {
         /// Why not, where the form is right.
         source: Option<tonic::transport::Error>,
     },
-    /// A worker without slots.
-    #[error("a worker needs at least 1 slot")]
-    NoSlots,
+    /// Too few slots, or too many.
+    #[error("a worker has 1 to {MAX_SLOTS} slots, not {0}")]
+    Slots(u32),
     /// No contact with the coordinator for too long.
     #[error("no contact with the coordinator at `{coordinator}` for {:.0} s", .after.as_secs_f64())]
     Unreachable {
@@ -153,8 +156,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary, WorkerEr
 }
 
 async fn run_until_drained(config: Config, drain: CancellationToken) -> Result<Summary, WorkerError> {
-    if config.n_slots == 0 {
-        return Err(WorkerError::NoSlots);
+    if !(1..=MAX_SLOTS).contains(&config.n_slots) {
+        return Err(WorkerError::Slots(config.n_slots));
     }
     let address = |source| WorkerError::Address { coordinator: config.coordinator.clone(), source };
     if !config.coordinator.starts_with("http://") {

@@ -83,7 +83,7 @@ pub enum ServeError {
 }
 
 /// How often a run that is asked whether it has stopped tells the worker that it is alive; well below any sensible watchdog.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// Serves runs on standard input and output until the worker closes standard input. Does not return from the middle of a run: when the
 /// worker is gone then, the process ends here.

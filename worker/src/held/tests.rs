@@ -74,10 +74,10 @@ fn a_heartbeat_is_bounded_and_the_rest_follows() {
         held.push(&attempt(1), progress(epoch, 0.0));
     }
     let first = held.snapshot();
-    // Half of 4,096 entries for each of two attempts, of which one has no news.
-    assert_eq!(first.entries().len(), 2_048 + 1);
+    // Half of 1,024 entries for each of two attempts, of which one has no news.
+    assert_eq!(first.entries().len(), 512 + 1);
     held.acknowledge(&first);
-    assert_eq!(epochs(&held.snapshot())[0], (1, Some(2_049)));
+    assert_eq!(epochs(&held.snapshot())[0], (1, Some(513)));
 }
 
 #[test]

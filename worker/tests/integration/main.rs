@@ -1,4 +1,5 @@
 //! Workers and trainer processes for real: child processes, pipes, signals, gRPC over loopback.
+#![expect(clippy::unwrap_used, reason = "allowed in tests, which clippy does not see the modules of an integration test as")]
 
 mod coordinator;
 mod deadline;

@@ -101,10 +101,10 @@ async fn a_process_that_hangs_is_killed() {
 
 #[tokio::test]
 async fn a_long_epoch_is_not_a_hang() {
-    // An epoch of 6 s against a watchdog of 5.5 s: the sign of life after 5 s keeps it away.
-    let limits = Limits { hang_after: Duration::from_millis(5_500), ..LIMITS };
+    // The first message would come after 5 s: without signs of life each second the watchdog would be first.
+    let limits = Limits { hang_after: Duration::from_secs(4), ..LIMITS };
     let stop = CancellationToken::new();
-    let process = start(&simulated_trainer("epoch-ms=6000"), limits).await;
+    let process = start(&simulated_trainer("epoch-ms=5000"), limits).await;
     let mut first_epoch = |_: Progress| stop.cancel();
     let (end, _) = within_deadline("a run ends", process.run(order(1), &stop, &mut first_epoch)).await;
     assert_eq!(end, RunEnd::Stopped);
@@ -112,7 +112,7 @@ async fn a_long_epoch_is_not_a_hang() {
 
 #[tokio::test]
 async fn a_process_killed_from_outside_is_a_failure() {
-    let process = start(&simulated_trainer("epoch-ms=60000"), LIMITS).await;
+    let process = start(&simulated_trainer("epoch-ms=50000"), LIMITS).await;
     let id = process.id().expect("it lives");
     let stop = CancellationToken::new();
     let killed = async {
@@ -141,7 +141,7 @@ async fn a_process_that_died_idle_is_known_to_be_dead() {
 #[tokio::test]
 async fn a_stopped_process_takes_the_next_job() {
     let stop = CancellationToken::new();
-    let process = start(&simulated_trainer("epoch-ms=60000"), LIMITS).await;
+    let process = start(&simulated_trainer("epoch-ms=50000"), LIMITS).await;
     stop.cancel();
     let (end, process, epochs) = run(process, 1, &stop).await;
     assert_eq!((end, epochs), (RunEnd::Stopped, vec![]));
@@ -165,7 +165,7 @@ async fn a_process_that_does_not_stop_is_killed() {
 
 #[tokio::test]
 async fn a_trainer_without_a_worker_ends_in_mid_run() {
-    let command = simulated_trainer("epoch-ms=60000");
+    let command = simulated_trainer("epoch-ms=50000");
     let mut orphan =
         tokio::process::Command::new(&command.program).args(&command.args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = orphan.stdin.take().unwrap();
@@ -180,7 +180,7 @@ async fn a_trainer_without_a_worker_ends_in_mid_run() {
 
 #[tokio::test]
 async fn only_the_protocol_reaches_standard_output() {
-    let command = simulated_trainer("epoch-ms=60000");
+    let command = simulated_trainer("epoch-ms=50000");
     let mut trainer =
         tokio::process::Command::new(&command.program).args(&command.args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 14];

@@ -19,8 +19,8 @@ fn config(coordinator: &Coordinator, trainer: &str) -> Config {
         n_slots: 1,
         trainer: simulated_trainer(trainer),
         embedded: false,
-        give_up_after: Duration::from_secs(60),
-        hang_after: Duration::from_secs(60),
+        give_up_after: Duration::from_mins(1),
+        hang_after: Duration::from_mins(1),
     }
 }
 
@@ -276,7 +276,8 @@ async fn bad_configurations_are_refused_before_anything_starts() {
         let expected = format!("`{address}` is not an address of the form http://host:port");
         assert_eq!(error(Config { coordinator: address.into(), ..sound() }).await, expected);
     }
-    assert_eq!(error(Config { n_slots: 0, ..sound() }).await, "a worker needs at least 1 slot");
+    assert_eq!(error(Config { n_slots: 0, ..sound() }).await, "a worker has 1 to 128 slots, not 0");
+    assert_eq!(error(Config { n_slots: 129, ..sound() }).await, "a worker has 1 to 128 slots, not 129");
     let missing = TrainerCommand { program: "/no/such/trainer".into(), args: Vec::new(), env: Vec::new() };
     assert_eq!(error(Config { trainer: missing, ..sound() }).await, "cannot start the trainer `/no/such/trainer`");
 }
