@@ -70,6 +70,6 @@ fn failure(error: WorkerError) -> Failure {
             // A worker's arguments cannot be at fault for a refusal.
             Failure::with_exit(if exit == Exit::NotAuthorised { exit } else { Exit::Error }, error)
         }
-        WorkerError::NoSlots | WorkerError::Trainer(_) => Failure::new(error),
+        WorkerError::Slots(_) | WorkerError::Trainer(_) => Failure::new(error),
     }
 }
