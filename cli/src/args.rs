@@ -20,6 +20,9 @@ pub(crate) use up::UpArguments;
 /// Where `offramp coordinator` listens, and where others look for it, unless told otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7717";
 
+/// Most slots of one worker; coordinators bound the calls that wait on one connection.
+pub(crate) const MOST_SLOTS: i64 = 128;
+
 /// Runs sweeps of multi-exit networks and keeps their accuracy-cost frontier in a database
 #[derive(Debug, Parser)]
 #[command(name = "offramp", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
@@ -44,8 +47,9 @@ pub(crate) struct Global {
     /// How data is written: a table for people, versioned JSON, or CSV
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table", env = "OFFRAMP_OUTPUT", hide_env_values = true, global = true)]
     pub(crate) output: Format,
-    /// Log more to stderr; repeat for more still. `OFFRAMP_LOG` takes a filter instead, such as `offramp_worker=debug`
+    /// How much to log.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(help = "Log more to stderr; repeat for more still. OFFRAMP_LOG takes a filter instead, such as offramp_worker=debug")]
     pub(crate) verbose: u8,
 }
 
@@ -78,12 +82,14 @@ pub(crate) enum Command {
 /// Where a reading command reads.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SourceArguments {
-    /// Read this database directly; no coordinator is needed, and a running one is not disturbed
-    /// [default: $OFFRAMP_DATABASE, or offramp.db in the user's data folder]
+    /// The database to read.
     #[arg(long, value_name = "sqlite:PATH", value_parser = parse_database, conflicts_with = "coordinator")]
+    #[arg(help = "Read this database directly; no coordinator is needed, and a running one is not disturbed \
+        [default: $OFFRAMP_DATABASE, or offramp.db in the user's data folder]")]
     pub(crate) database: Option<PathBuf>,
-    /// Ask this coordinator instead of reading a database [default: $`OFFRAMP_COORDINATOR`]
+    /// The coordinator to ask.
     #[arg(long, value_name = "URL", value_parser = parse_coordinator)]
+    #[arg(help = "Ask this coordinator instead of reading a database [default: $OFFRAMP_COORDINATOR]")]
     pub(crate) coordinator: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// How long a coordinator may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to answer a call; submitting the largest sweeps takes seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// The largest answer taken: ten thousand jobs or a hundred thousand points fit well.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 

@@ -79,15 +79,21 @@ impl Failure {
 
 /// The messages of an error and its sources, each once: some libraries repeat the source in their own message.
 fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |so_far, message| {
-        if so_far.is_empty() {
-            message
-        } else if so_far.ends_with(&message) {
-            so_far
-        } else {
-            format!("{so_far}: {message}")
+    let mut text = String::new();
+    for source in error.chain() {
+        let status = source.downcast_ref::<tonic::Status>().or_else(|| source.downcast_ref::<Box<tonic::Status>>().map(AsRef::as_ref));
+        // A status shows its insides; what it has to say to a person is its message.
+        let message = status.map_or_else(|| source.to_string(), |status| status.message().to_owned());
+        if text.is_empty() {
+            text = message;
+        } else if !text.ends_with(&message) {
+            text = format!("{text}: {message}");
         }
-    })
+        if status.is_some() {
+            break;
+        }
+    }
+    text
 }
 
 /// Keeps line breaks, which messages of several lines need, and escapes the other control characters.
@@ -109,6 +115,14 @@ mod tests {
 
         let repeated = anyhow::anyhow!("no such file").context("cannot open x: no such file");
         assert_eq!(Failure::new(repeated).render(), "error: cannot open x: no such file\n");
+    }
+
+    #[test]
+    fn a_status_says_its_message_and_no_more() {
+        let error = anyhow::Error::new(tonic::Status::unavailable("tcp connect error")).context("no contact");
+        assert_eq!(Failure::new(error).render(), "error: no contact: tcp connect error\n");
+        let boxed = anyhow::Error::new(Box::new(tonic::Status::internal("no room"))).context("refused");
+        assert_eq!(Failure::new(boxed).render(), "error: refused: no room\n");
     }
 
     #[test]

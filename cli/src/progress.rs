@@ -61,8 +61,11 @@ impl Progress {
                     let style = ProgressStyle::with_template("  {wide_msg}").expect("a valid template");
                     slots.push(BARS.add(ProgressBar::new(0).with_style(style)));
                 }
+                // A slot keeps its line from one update to the next.
+                let mut running: Vec<&RunningJob> = status.running.iter().collect();
+                running.sort_by_key(|job| (&job.worker, job.slot));
                 for (index, bar) in slots.iter().enumerate() {
-                    bar.set_message(status.running.get(index).map_or_else(String::new, slot_line));
+                    bar.set_message(running.get(index).map_or_else(String::new, |job| slot_line(job)));
                 }
             }
             Display::Lines { last_summary } => {
@@ -125,7 +128,9 @@ fn cell_text(backbone: &str, pattern: &str, seed: u64) -> String {
 /// What one slot is doing: job, backbone, pattern, seed, epoch, accuracy of the final exit, images a second.
 fn slot_line(job: &RunningJob) -> String {
     let cell = cell_text(&job.backbone, &job.pattern, job.seed);
-    format!("slot {:<2} {:<12}  {cell:<34}  {}", job.slot, text::escape_control(&job.job), epoch_text(job))
+    // The slot is known from the first progress on.
+    let slot = job.progress.as_ref().map_or_else(|| "-".to_owned(), |_| job.slot.to_string());
+    format!("slot {slot:<2} {:<12}  {cell:<34}  {}", text::escape_control(&job.job), epoch_text(job))
 }
 
 fn epoch_text(job: &RunningJob) -> String {

@@ -21,7 +21,7 @@ pub(crate) enum Source {
     /// A database file.
     Database(Reader),
     /// A coordinator.
-    Coordinator(Client),
+    Coordinator(Box<Client>),
 }
 
 impl Source {
@@ -31,7 +31,7 @@ impl Source {
     /// When it cannot be opened or reached.
     pub(crate) async fn open(arguments: &SourceArguments) -> Result<Self, Failure> {
         match Choice::make(arguments)? {
-            Choice::Coordinator(url) => Ok(Self::Coordinator(Client::connect(&url).await?)),
+            Choice::Coordinator(url) => Ok(Self::Coordinator(Box::new(Client::connect(&url).await?))),
             Choice::Database(path) => Ok(Self::Database(open_database(&path).await?)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::args::{DEFAULT_ADDRESS, TrainingArguments, parse_coordinator, parse_database};
+use crate::args::{DEFAULT_ADDRESS, MOST_SLOTS, TrainingArguments, parse_coordinator, parse_database};
 use crate::text::parse_duration;
 
 /// Arguments of `offramp coordinator`.
@@ -54,7 +54,7 @@ pub(crate) struct WorkerArguments {
     #[arg(long, value_name = "URL", value_parser = parse_coordinator, env = "OFFRAMP_COORDINATOR", hide_env_values = true)]
     pub(crate) coordinator: String,
     /// Jobs to train at a time, each in a process of its own [default: one a core on the CPU, otherwise 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_SLOTS))]
     pub(crate) slots: Option<u16>,
     /// Name in tables and logs [default: this machine's name and the process id]
     #[arg(long, value_name = "NAME", value_parser = parse_name)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::args::{TrainingArguments, parse_database};
+use crate::args::{MOST_SLOTS, TrainingArguments, parse_database};
 
 /// Arguments of `offramp up`.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "sqlite:PATH", value_parser = parse_database, env = "OFFRAMP_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<PathBuf>,
     /// Jobs to train at a time, each in a process of its own [default: one a core on the CPU, otherwise 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_SLOTS))]
     pub(crate) slots: Option<u16>,
     /// What trains, and on what.
     #[command(flatten)]

@@ -19,11 +19,11 @@ pub(crate) async fn run(arguments: &DoctorArguments, format: Format) -> Result<E
     checks.extend(devices());
     match source::database_path(arguments.database.as_ref()) {
         Ok(path) => checks.push(database(&path).await),
-        Err(failure) => checks.push(Check::of_failure("database", &failure)),
+        Err(failure) => checks.push(Finding::of_failure("database", &failure)),
     }
     match training::data_dir(arguments.data_dir.as_ref()) {
         Ok(folder) => checks.extend(DATASETS.iter().map(|facts| dataset(facts, &folder))),
-        Err(failure) => checks.push(Check::of_failure("datasets", &failure)),
+        Err(failure) => checks.push(Finding::of_failure("datasets", &failure)),
     }
     output::write_rows(format, &Rows::new(&view::DOCTOR, &checks))?;
     if checks.iter().any(|check| check.status == Status::Fail) {
@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: &DoctorArguments, format: Format) -> Result<E
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
-struct Check {
+struct Finding {
     check: String,
     status: Status,
     detail: String,
@@ -53,7 +53,7 @@ enum Status {
     Fail,
 }
 
-impl Check {
+impl Finding {
     fn new(check: impl Into<String>, status: Status, detail: impl Into<String>) -> Self {
         Self { check: check.into(), status, detail: detail.into(), hint: None }
     }
@@ -68,58 +68,58 @@ impl Check {
     }
 }
 
-fn program() -> Check {
+fn program() -> Finding {
     let features: Vec<&str> = [("burn", cfg!(feature = "burn")), ("cuda", cfg!(feature = "cuda")), ("vulkan", cfg!(feature = "vulkan"))]
         .into_iter()
         .filter_map(|(name, built)| built.then_some(name))
         .collect();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     let (version, system, processor) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
-    Check::new("program", Status::Ok, format!("offramp {version}, features: {features}, {system} {processor}"))
+    Finding::new("program", Status::Ok, format!("offramp {version}, features: {features}, {system} {processor}"))
 }
 
-fn cores() -> Check {
-    Check::new("cores", Status::Ok, format!("{} usable", environment::n_cores()))
+fn cores() -> Finding {
+    Finding::new("cores", Status::Ok, format!("{} usable", environment::n_cores()))
 }
 
 #[cfg(feature = "burn")]
-fn devices() -> Vec<Check> {
+fn devices() -> Vec<Finding> {
     let check = |report: offramp_train::DeviceReport| {
         let status = match (report.available, report.name.as_str()) {
             (true, _) => Status::Ok,
             (false, "cpu") => Status::Fail,
             (false, _) => Status::Warn,
         };
-        let check = Check::new(format!("device {}", report.name), status, report.detail);
+        let check = Finding::new(format!("device {}", report.name), status, report.detail);
         if status == Status::Warn { check.hint("only needed for --device with this name") } else { check }
     };
     offramp_train::devices().into_iter().map(check).collect()
 }
 
 #[cfg(not(feature = "burn"))]
-fn devices() -> Vec<Check> {
-    let check = Check::new("devices", Status::Warn, "this build cannot train: it was built without feature `burn`");
+fn devices() -> Vec<Finding> {
+    let check = Finding::new("devices", Status::Warn, "this build cannot train: it was built without feature `burn`");
     vec![check.hint("build it with `cargo build --release`; --trainer simulated works all the same")]
 }
 
 /// The database, or the place that the first sweep would make it in.
-async fn database(path: &Path) -> Check {
+async fn database(path: &Path) -> Finding {
     if path.exists() {
         return match source::open_database(path).await {
             Ok(reader) => match reader.sweeps(1).await {
-                Ok(newest) => Check::new("database", Status::Ok, database_text(path, newest.first())),
-                Err(error) => Check::of_failure("database", &Failure::new(error)),
+                Ok(newest) => Finding::new("database", Status::Ok, database_text(path, newest.first())),
+                Err(error) => Finding::of_failure("database", &Failure::new(error)),
             },
-            Err(failure) => Check::of_failure("database", &failure),
+            Err(failure) => Finding::of_failure("database", &failure),
         };
     }
     let existing = path.ancestors().skip(1).find(|folder| folder.as_os_str().is_empty() || folder.exists());
     let folder = existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if folder.is_dir() && std::fs::metadata(folder).is_ok_and(|facts| !facts.permissions().readonly()) {
-        return Check::new("database", Status::Ok, format!("none yet; the first sweep makes it at {}", path.display()));
+        return Finding::new("database", Status::Ok, format!("none yet; the first sweep makes it at {}", path.display()));
     }
     let detail = format!("cannot be made at {}: {} is not a folder that can be written to", path.display(), folder.display());
-    Check::new("database", Status::Fail, detail).hint("name another file with --database sqlite:PATH")
+    Finding::new("database", Status::Fail, detail).hint("name another file with --database sqlite:PATH")
 }
 
 fn database_text(path: &Path, newest: Option<&v1::SweepRow>) -> String {
@@ -128,23 +128,23 @@ fn database_text(path: &Path, newest: Option<&v1::SweepRow>) -> String {
 }
 
 #[cfg(feature = "burn")]
-fn dataset(facts: &Dataset, folder: &Path) -> Check {
+fn dataset(facts: &Dataset, folder: &Path) -> Finding {
     let name = format!("dataset {}", facts.name);
     match offramp_train::data::load(facts, folder) {
         Ok(loaded) => {
             let origin = if facts.embedded { "part of this program".to_owned() } else { format!("in {}", folder.display()) };
             let detail = format!("{} training and {} test images, {origin}", loaded.train.len(), loaded.test.len());
-            Check::new(name, Status::Ok, detail)
+            Finding::new(name, Status::Ok, detail)
         }
         Err(error) => {
             let status = if facts.embedded { Status::Fail } else { Status::Warn };
-            let check = Check::new(name, status, format!("{:#}", anyhow::Error::new(error)));
+            let check = Finding::new(name, status, format!("{:#}", anyhow::Error::new(error)));
             check.hint("put its binary files into that folder, or name another with --data-dir; only needed for sweeps that use it")
         }
     }
 }
 
 #[cfg(not(feature = "burn"))]
-fn dataset(facts: &Dataset, _folder: &Path) -> Check {
-    Check::new(format!("dataset {}", facts.name), Status::Warn, "not looked at: this build cannot train")
+fn dataset(facts: &Dataset, _folder: &Path) -> Finding {
+    Finding::new(format!("dataset {}", facts.name), Status::Warn, "not looked at: this build cannot train")
 }

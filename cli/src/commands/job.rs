@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, table, view};
 use crate::source::Source;
+use crate::text::escape_control;
 
 /// Lists jobs.
 pub(crate) async fn list(arguments: &ListJobsArguments, format: Format) -> Result<Exit, Failure> {
@@ -56,10 +57,10 @@ fn render(detail: &v1::JobDetail, format: Format, width: Option<u16>) -> String 
         ),
         Format::Table => {
             let mut text = table::render_detail(&job, width);
-            text.push_str(&format!("config  {}\n", crate::text::escape_control(&detail.config_json)));
+            text.extend(["config  ", &escape_control(&detail.config_json), "\n"]);
             for (title, rows) in [("Attempts", &attempts), ("Epochs", &epochs), ("Exits", &exits), ("Operating points", &points)] {
                 if !rows.rows.is_empty() {
-                    text.push_str(&format!("\n{title}\n{}", table::render(rows, width)));
+                    text.extend(["\n", title, "\n", &table::render(rows, width)]);
                 }
             }
             text

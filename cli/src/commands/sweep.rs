@@ -41,7 +41,7 @@ fn render(status: &v1::SweepStatus, patterns: &[v1::PatternRow], format: Format,
             let mut text = table::render_detail(&sweep, width);
             for (title, rows) in [("Running", &running), ("Patterns, over seeds", &patterns)] {
                 if !rows.rows.is_empty() {
-                    text.push_str(&format!("\n{title}\n{}", table::render(rows, width)));
+                    text.extend(["\n", title, "\n", &table::render(rows, width)]);
                 }
             }
             text
@@ -55,7 +55,7 @@ struct RunningRow<'a> {
     job: &'a str,
     attempt: u32,
     worker: &'a str,
-    slot: u32,
+    slot: Option<u32>,
     backbone: &'a str,
     dataset: &'a str,
     pattern: &'a str,
@@ -74,7 +74,7 @@ impl<'a> RunningRow<'a> {
             job: &job.job,
             attempt: job.attempt,
             worker: &job.worker,
-            slot: job.slot,
+            slot: progress.map(|_| job.slot),
             backbone: &job.backbone,
             dataset: &job.dataset,
             pattern: &job.pattern,

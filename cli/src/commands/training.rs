@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use offramp_worker::process::TrainerCommand;
 use offramp_worker::simulated;
 
-use crate::args::{TrainerKind, TrainingArguments};
+use crate::args::{MOST_SLOTS, TrainerKind, TrainingArguments};
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,7 +27,8 @@ pub(crate) struct Training {
 pub(crate) fn prepare(arguments: &TrainingArguments, slots: Option<u16>) -> Result<Training, Failure> {
     check_simulation(arguments)?;
     let is_cpu = arguments.trainer == TrainerKind::Simulated || arguments.device == "cpu";
-    let n_slots = slots.map_or_else(|| if is_cpu { environment::n_cores() } else { 1 }, usize::from);
+    let default = || if is_cpu { environment::n_cores().min(MOST_SLOTS as usize) } else { 1 };
+    let n_slots = slots.map_or_else(default, usize::from);
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(anyhow::Error::new(error).context("cannot find this program's own file to start trainers")))?;
     let mut command = TrainerCommand { program, args: trainer_arguments(arguments)?, env: process_environment(arguments)? };

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use offramp_coordinator::Config;
 use offramp_proto::v1;
 use offramp_worker::run::Shutdown;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +27,11 @@ use crate::text::{count, escape_control, shell_word};
 use crate::{environment, source};
 
 /// Longest silence of a trainer: a large network's epoch on a slow CPU takes a while, and nobody else waits for the slot.
-const HANG_AFTER: Duration = Duration::from_secs(3600);
+const HANG_AFTER: Duration = Duration::from_hours(1);
+/// Heartbeats carry progress, and somebody is looking.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The coordinator is in this process: it answers or it is broken.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_mins(1);
 
 /// Runs a sweep.
 pub(crate) async fn run(arguments: &UpArguments, format: Format) -> Result<Exit, Failure> {
@@ -37,7 +40,8 @@ pub(crate) async fn run(arguments: &UpArguments, format: Format) -> Result<Exit,
     let place = Place::find(arguments.database.as_ref())?;
     let signals = Signals::listen()?;
     let stop = CancellationToken::new();
-    let config = coordinator::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &place.database);
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = Config { heartbeat: HEARTBEAT, ..coordinator::config(loopback, &place.database) };
     let running = coordinator::start(config, stop.clone()).await?;
     output::say(&format!("database {}", place.database.display()));
 
@@ -65,6 +69,8 @@ struct Place {
 impl Place {
     fn find(asked_for: Option<&PathBuf>) -> Result<Self, Failure> {
         let database = source::database_path(asked_for)?;
+        // What is shown is copied to other folders; where there is no current folder, it stays as it was given.
+        let database = std::path::absolute(&database).unwrap_or(database);
         let is_default = environment::user_data_dir().is_some_and(|folder| folder.join(source::DATABASE_FILE) == database);
         let named = format!("sqlite:{}", database.display());
         let option = if is_default { String::new() } else { format!(" --database {}", shell_word(&named)) };

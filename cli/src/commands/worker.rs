@@ -19,7 +19,7 @@ pub(crate) async fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
     let signals = Signals::listen()?;
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let slots = count(training.n_slots as u64, "slot");
-    output::say(&format!("worker {name}: {slots}, trainer {}, coordinator {}", arguments.training.trainer.as_str(), arguments.coordinator));
+    output::say(&format!("worker {name}: {slots}, trainer {}", arguments.training.trainer.as_str()));
     let config = Config {
         coordinator: arguments.coordinator.clone(),
         name,

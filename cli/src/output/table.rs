@@ -27,11 +27,17 @@ pub(crate) fn render_detail(rows: &Rows, width: Option<u16>) -> String {
         for column in rows.view.columns {
             let value = value_text(column.quantity, fields.get(column.name));
             if !value.is_empty() && value != "-" {
-                table.add_row([column.name.trim_end_matches("_us").replace('_', " "), value]);
+                table.add_row([words(column.name), value]);
             }
         }
     }
     finish(table, width)
+}
+
+/// A column's name as words: `n_jobs` is `jobs`, `created_us` is `created`, `branch_macs` is `branch MACs`.
+fn words(name: &str) -> String {
+    let words = name.trim_end_matches("_us").split('_').filter(|word| *word != "n");
+    words.map(|word| if word == "macs" { "MACs" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 fn finish(mut table: Table, width: Option<u16>) -> String {

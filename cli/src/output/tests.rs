@@ -165,13 +165,13 @@ fn details_show_what_has_a_value() {
         pattern         none
         seed            18446744073709551615
         branch rule     none
-        backbone macs   2.000 M
-        budget macs     0
-        branch macs     0
+        backbone MACs   2.000 M
+        budget MACs     0
+        branch MACs     0
         budget error    0.00 %
         params          78.04 k
         attempt         1
-        n failures      0
+        failures        0
         final accuracy  90.00 %
         best accuracy   95.00 %
         area            0.5000
