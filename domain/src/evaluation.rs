@@ -51,7 +51,8 @@ pub fn evaluate(network: &Network, evaluation: &Evaluation, calibration: &SplitR
 /// that cost (cascade); below the cheapest point, chance (1 / classes), which guessing attains at any cost.
 pub fn area(points: &[OperatingPoint], backbone_macs: u64, n_classes: usize) -> f64 {
     let most = 2.0 * backbone_macs as f64;
-    let mut affordable: Vec<&OperatingPoint> = points.iter().filter(|point| point.macs_cascade < most && !point.accuracy.is_nan()).collect();
+    let mut affordable: Vec<&OperatingPoint> =
+        points.iter().filter(|point| point.macs_cascade < most && !point.accuracy.is_nan()).collect();
     affordable.sort_by(|a, b| a.macs_cascade.total_cmp(&b.macs_cascade));
 
     let mut best = 1.0 / n_classes as f64;

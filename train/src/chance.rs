@@ -15,7 +15,7 @@ pub enum Purpose {
     Augment = 2,
 }
 
-/// The stream of a purpose in an epoch: the ChaCha8 key is the seed, the stream number the purpose and the epoch.
+/// The stream of a purpose in an epoch: the key of `ChaCha8` is the seed, the stream number the purpose and the epoch.
 pub fn stream(seed: u64, purpose: Purpose, epoch: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

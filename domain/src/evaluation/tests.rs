@@ -160,11 +160,8 @@ fn reversed(split: &SplitRecords) -> SplitRecords {
     fn back<T: Copy>(values: &[T]) -> Vec<T> {
         values.iter().rev().copied().collect()
     }
-    let turn = |exit: &ExitRecords| ExitRecords {
-        prediction: back(&exit.prediction),
-        confidence: back(&exit.confidence),
-        loss: back(&exit.loss),
-    };
+    let turn =
+        |exit: &ExitRecords| ExitRecords { prediction: back(&exit.prediction), confidence: back(&exit.confidence), loss: back(&exit.loss) };
     SplitRecords { labels: back(&split.labels), exits: split.exits.iter().map(turn).collect() }
 }
 

@@ -1,1 +1,280 @@
+use std::cell::Cell;
 
+use burn::module::{ModuleVisitor, Param};
+use offramp_domain::evaluation::ExitRecords;
+use offramp_domain::job::{
+    Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
+};
+
+use super::*;
+use crate::data::{Images, digits};
+
+/// A job on the digits: `resnet8` with six levels of branches, decreasing.
+fn job(epochs: u32) -> JobConfig {
+    JobConfig {
+        version: CONFIG_VERSION,
+        backbone: "resnet8".to_owned(),
+        dataset: "digits".to_owned(),
+        branches: Some(BranchConfig {
+            exits: ExitPlacement::StageEnds,
+            pattern: Pattern::Decreasing(0.5),
+            budget: Budget::Levels(6),
+            rule: BranchRule::Auto,
+        }),
+        recipe: Recipe {
+            epochs,
+            batch_size: 32,
+            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            schedule: Schedule::Cosine,
+            augment: Augment::Crop,
+        },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        seed: 1,
+    }
+}
+
+fn with_rate(mut config: JobConfig, rate: f64) -> JobConfig {
+    config.recipe.optimizer = Optimizer::Sgd { lr: rate, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    config
+}
+
+fn environment() -> Environment {
+    Environment { data_dir: PathBuf::from("nowhere"), device: DeviceChoice::Cpu }
+}
+
+/// Keeps what it is told, and stops the run when it has been asked `stop_at` times.
+struct Keep {
+    heard: Vec<Progress>,
+    n_asked: Cell<u32>,
+    stop_at: u32,
+}
+
+impl Keep {
+    fn new() -> Self {
+        Self { heard: Vec::new(), n_asked: Cell::new(0), stop_at: u32::MAX }
+    }
+}
+
+impl Observer for Keep {
+    fn progress(&mut self, progress: Progress) {
+        self.heard.push(progress);
+    }
+
+    fn stopped(&self) -> bool {
+        self.n_asked.set(self.n_asked.get() + 1);
+        self.n_asked.get() >= self.stop_at
+    }
+}
+
+/// Runs a job from scratch; the outcome without the one figure that a clock decides.
+fn outcome(config: &JobConfig) -> Outcome {
+    let outcome = run(config, &environment(), &mut Cache::default(), &mut Keep::new()).unwrap();
+    Outcome { train_seconds: 0.0, ..outcome }
+}
+
+#[test]
+fn three_epochs_on_the_digits_learn_them() {
+    let config = job(3);
+    let mut observer = Keep::new();
+    let outcome = run(&config, &environment(), &mut Cache::default(), &mut observer).unwrap();
+
+    // 10 % of 1,438 are 143.8.
+    assert_eq!((outcome.n_train, outcome.n_calibration, outcome.n_test), (1294, 144, 359));
+    assert_eq!(outcome.trainer, "burn-flex");
+    assert!(outcome.train_seconds > 0.0);
+    assert_eq!(outcome.exits.len(), 4);
+    for exit in &outcome.exits {
+        assert!(exit.accuracy > 0.8 && exit.calibration_accuracy > 0.8 && exit.loss < 1.0, "chance is 0.1 and 2.3 nats: {exit:?}");
+    }
+    assert!(outcome.exits[3].accuracy > 0.93, "{:?}", outcome.exits);
+
+    let epochs: Vec<(u32, u32)> = observer.heard.iter().map(|progress| (progress.epoch, progress.n_epochs)).collect();
+    assert_eq!(epochs, [(1, 3), (2, 3), (3, 3)]);
+    assert!(observer.heard.iter().all(|progress| progress.images_per_second > 0.0 && progress.exit_accuracy.len() == 4));
+    // Joint training of four exits starts at 4 ln 10 = 9.2 nats.
+    assert!(observer.heard[0].loss < 9.2 && observer.heard[2].loss < 0.5 * observer.heard[0].loss);
+    let last: Vec<f64> = outcome.exits.iter().map(|exit| exit.calibration_accuracy).collect();
+    assert_eq!(observer.heard[2].exit_accuracy, last);
+}
+
+#[test]
+fn operating_points_carry_the_networks_costs() {
+    let config = job(1);
+    let costs = network::assemble(&config).unwrap().exit_costs();
+    let points = outcome(&config).operating_points;
+    for (index, cost) in costs.iter().enumerate() {
+        assert_eq!((points[index].policy.as_str(), points[index].setting), ("fixed", index as f64));
+        assert_eq!(points[index].macs_cascade, cost.macs_cascade as f64);
+        assert_eq!(points[index].macs_selected, cost.macs_selected as f64);
+    }
+    assert!(points[4..].iter().all(|point| point.policy == "max-softmax"));
+    assert!(points.len() > 4);
+}
+
+#[test]
+fn a_network_without_branches_trains_too() {
+    let config = JobConfig { branches: None, ..job(1) };
+    let outcome = outcome(&config);
+    assert_eq!((outcome.exits.len(), outcome.operating_points.len()), (1, 1));
+    assert!(outcome.exits[0].calibration_loss.is_finite());
+}
+
+#[test]
+fn results_are_bit_identical_over_repetitions_thread_counts_and_warm_datasets() {
+    let config = job(2);
+    let reference = outcome(&config);
+    for n_threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+        assert_eq!(pool.install(|| outcome(&config)), reference, "{n_threads} threads");
+    }
+    let mut datasets = Cache::default();
+    for _ in 0..2 {
+        let warm = run(&config, &environment(), &mut datasets, &mut Keep::new()).unwrap();
+        assert_eq!(Outcome { train_seconds: 0.0, ..warm }, reference);
+    }
+}
+
+#[test]
+fn trainings_side_by_side_do_not_disturb_each_other() {
+    let config = job(1);
+    let reference = outcome(&config);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| outcome(&JobConfig { seed: 2, ..config.clone() }));
+        assert_eq!(outcome(&config), reference);
+        assert_ne!(other.join().unwrap().exits, reference.exits);
+    });
+}
+
+#[test]
+fn the_observer_stops_a_run_between_steps() {
+    // 1,294 images in batches of 32 are 41 steps an epoch: asked for the 60th time, the run is in its second epoch.
+    let mut observer = Keep { stop_at: 60, ..Keep::new() };
+    let error = run(&job(3), &environment(), &mut Cache::default(), &mut observer).unwrap_err();
+    assert!(matches!(error, TrainError::Stopped));
+    assert_eq!((observer.n_asked.get(), observer.heard.len()), (60, 1));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_as_diverged() {
+    let mut observer = Keep::new();
+    let error = run(&with_rate(job(2), 1e30), &environment(), &mut Cache::default(), &mut observer).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+    assert_eq!(error.kind(), FailureKind::Diverged);
+    // Seen long before the epoch's 41 steps are over.
+    assert!(observer.heard.is_empty() && observer.n_asked.get() <= 2 * STEPS_BETWEEN_READS as u32);
+}
+
+#[test]
+fn what_cannot_be_trained_is_said() {
+    let complaint = |config: &JobConfig| {
+        let error = run(config, &environment(), &mut Cache::default(), &mut Keep::new()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Failed);
+        error.to_string()
+    };
+    let mut no_batch = job(1);
+    no_batch.recipe.batch_size = 0;
+    assert_eq!(complaint(&no_batch), "`recipe.batch_size` cannot be 0");
+    let mut all_calibration = job(1);
+    all_calibration.evaluation.calibration = 1.0;
+    assert_eq!(complaint(&all_calibration), "`evaluation.calibration` cannot be 1");
+    assert_eq!(complaint(&JobConfig { backbone: "resnet9".to_owned(), ..job(1) }), "the configuration describes no network");
+    assert_eq!(complaint(&JobConfig { dataset: "cifar10".to_owned(), ..job(1) }), "cannot load the dataset");
+}
+
+/// The first `n` training images, to train and to test on.
+fn few_digits(n: usize) -> LoadedDataset {
+    let all = digits::load().train;
+    let few = Images { shape: all.shape, pixels: all.pixels[..n * all.image_len()].to_vec(), labels: all.labels[..n].to_vec() };
+    LoadedDataset { train: few.clone(), test: few }
+}
+
+/// All of a dataset's training images to train on.
+fn all_of(dataset: &LoadedDataset) -> Material<'_> {
+    let everything = Split { train: (0..dataset.train.len() as u32).collect(), calibration: vec![0] };
+    Material { dataset, normalisation: Normalisation::measure(&dataset.train, &everything.train), split: everything }
+}
+
+#[test]
+fn sixty_four_digits_are_learnt_by_heart() {
+    let dataset = few_digits(64);
+    let material = all_of(&dataset);
+    let mut config = job(60);
+    config.recipe.augment = Augment::None;
+    config.recipe.batch_size = 16;
+    let network = network::assemble(&config).unwrap();
+    let model = train(&network, &config, &material, &Device::flex(), &mut Keep::new()).unwrap();
+    let records = material.record_test(&model, &Device::flex()).unwrap();
+    assert_eq!(exit_accuracy(&records), [1.0; 4]);
+    let mean_loss = |exit: &ExitRecords| exit.loss.iter().sum::<f32>() / 64.0;
+    let losses: Vec<f32> = records.exits.iter().map(mean_loss).collect();
+    assert!(losses.iter().all(|&loss| loss < 0.05), "{losses:?}");
+}
+
+/// All trainable numbers of a model.
+struct Weights(Vec<f64>);
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0.extend(param.val().try_into_vec_as::<f32>().unwrap().into_iter().map(f64::from));
+        }
+    }
+}
+
+fn weights(learner: &Learner) -> Vec<f64> {
+    let mut weights = Weights(Vec::new());
+    learner.model.visit(&mut weights);
+    weights.0
+}
+
+fn fresh_learner() -> Learner {
+    let config = with_rate(job(1), 1.0);
+    Learner::new(&network::assemble(&config).unwrap(), &config, Device::flex().autodiff())
+}
+
+#[test]
+fn the_loss_of_a_step_is_the_sum_of_the_exits_cross_entropies() {
+    let dataset = few_digits(16);
+    let material = all_of(&dataset);
+    let views: Vec<View> = (0..16).map(View::plain).collect();
+    let learner = fresh_learner();
+    let x_bchw = records::to_device(&dataset.train, &material.normalisation, &views, &learner.device);
+    // Softmax and logarithm here in f64 and from their definitions.
+    let expected: f64 = learner
+        .model
+        .forward(x_bchw)
+        .into_iter()
+        .map(|logits_bk| {
+            let logits: Vec<f32> = logits_bk.try_into_vec_as().unwrap();
+            let losses = logits.chunks_exact(10).zip(&dataset.train.labels).map(|(logits, &label)| {
+                let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+                -(f64::from(logits[usize::from(label)]).exp() / sum).ln()
+            });
+            losses.sum::<f64>() / 16.0
+        })
+        .sum();
+    let (_, loss) = fresh_learner().step(&material, &views, 0.1);
+    let loss = f64::from(loss.into_scalar::<f32>());
+    assert!((loss - expected).abs() < 1e-5 * expected, "{loss}, expected {expected}");
+}
+
+/// Along its own gradient g a loss falls at the rate |g|^2 a unit of learning rate: the difference quotient of losses, which needs no gradient, says
+/// whether the gradients of all parameters through all exits, batch norms, shortcuts and poolings are right together.
+#[test]
+fn gradients_agree_with_difference_quotients_of_the_loss() {
+    let dataset = few_digits(64);
+    let material = all_of(&dataset);
+    let views: Vec<View> = (0..64).map(View::plain).collect();
+    let before = weights(&fresh_learner());
+    let loss_after = |rate: f64| {
+        let (moved, _) = fresh_learner().step(&material, &views, rate);
+        let (_, loss) = moved.step(&material, &views, 0.0);
+        f64::from(loss.into_scalar::<f32>())
+    };
+    let (moved, _) = fresh_learner().step(&material, &views, 1.0);
+    let squared_norm: f64 = weights(&moved).iter().zip(&before).map(|(after, before)| (after - before).powi(2)).sum();
+
+    let rate = 1e-4;
+    let quotient = (loss_after(-rate) - loss_after(rate)) / (2.0 * rate);
+    assert!((quotient / squared_norm - 1.0).abs() < 0.02, "{quotient}, expected {squared_norm}");
+}
