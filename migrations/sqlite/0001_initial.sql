@@ -1,9 +1,6 @@
 -- The first schema. Times are unix microseconds, UTC. Doubles that are not finite are never stored.
 -- The v_ views at the end are the public interface: their columns keep their meaning within a major version.
 
--- "OFRM": tells an Offramp database from any other SQLite file.
-PRAGMA application_id = 1330008653;
-
 -- Submitted sweep files.
 CREATE TABLE sweeps (
     id INTEGER PRIMARY KEY,

@@ -9,10 +9,9 @@ impl From<DatabaseError> for Status {
     fn from(error: DatabaseError) -> Self {
         let code = match &error {
             DatabaseError::Full(_) => Code::ResourceExhausted,
-            DatabaseError::ReadOnly(_) => Code::FailedPrecondition,
             DatabaseError::Busy(_) | DatabaseError::Closed(_) => Code::Unavailable,
-            DatabaseError::Damaged(_) => Code::DataLoss,
-            DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
+            DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
+            DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
         };
         let message = crate::chain(&error);
         // The client is told as well, but it is this side that can do something.

@@ -15,8 +15,11 @@ pub enum DatabaseError {
     /// Reading or writing the file failed.
     #[error("the database file cannot be read or written")]
     Io(#[source] sqlx::Error),
-    /// The file's content is not what a database looks like.
-    #[error("the database file is damaged, or is no database")]
+    /// The file does not begin as a database does.
+    #[error("the file is no database")]
+    NotADatabase(#[source] sqlx::Error),
+    /// The file begins as a database does, and does not go on so.
+    #[error("the database file is damaged")]
     Damaged(#[source] sqlx::Error),
     /// The pool was closed: the coordinator is shutting down.
     #[error("the database is closed")]
@@ -34,7 +37,8 @@ impl DatabaseError {
             Self::ReadOnly(_) => Some("make the file and its directory writable, or choose another with `--database sqlite:PATH`"),
             Self::Busy(_) => Some("end the program that writes to the file, then try again"),
             Self::Io(_) => Some("check the file's permissions and its disk; network file systems are not supported"),
-            Self::Damaged(_) => Some("check that the path names an Offramp database; restore it from a backup if it does"),
+            Self::NotADatabase(_) => Some("name another file with `--database sqlite:PATH`"),
+            Self::Damaged(_) => Some("restore the file from a backup; `sqlite3 FILE .recover` saves what can be read"),
             Self::Closed(_) | Self::Statement(_) => None,
         }
     }
@@ -52,7 +56,8 @@ impl From<sqlx::Error> for DatabaseError {
             Some(READONLY | PERM) => Self::ReadOnly(error),
             Some(BUSY | LOCKED) => Self::Busy(error),
             Some(IOERR | CANTOPEN) => Self::Io(error),
-            Some(CORRUPT | NOTADB) => Self::Damaged(error),
+            Some(CORRUPT) => Self::Damaged(error),
+            Some(NOTADB) => Self::NotADatabase(error),
             _ => Self::Statement(error),
         }
     }

@@ -15,7 +15,7 @@ use super::sql;
 /// Every migration: version, what it does, statements. Versions rise by one, and a line that was released never changes.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
 
-/// What the first migration writes into the file's header: "OFRM".
+/// What `set_application_id.sql` writes into the file's header: "OFRM".
 const APPLICATION_ID: i64 = 0x4f46_524d;
 /// Earlier releases can corrupt a database whose WAL is reset while two connections use it (<https://www.sqlite.org/wal.html>).
 const LEAST_SQLITE: [u32; 3] = [3, 51, 3];
@@ -141,23 +141,25 @@ pub(super) struct Opened {
 
 /// Opens, and creates where there is none, the database at `path` for this process alone to write.
 pub(super) async fn read_write(path: &Path) -> Result<Opened, OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    // Looked at before anything is written: not even a lock file is left beside a file that is refused.
+    if path.exists() {
+        let first = pool(1, options(path)).await.map_err(|error| open_error(path, error))?;
+        let checked = check(&first, path).await;
+        first.close().await;
+        checked?;
+    }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(|source| OpenError::CreateDirectory { path: parent.to_owned(), source })?;
     }
     let lock = take_lock(path)?;
-    let plain = options(path).create_if_missing(true);
-    // The schema is looked at before anything is written, the journal mode included: it changes the file.
-    let first = pool(1, plain.clone()).await.map_err(database)?;
-    let found = check(&first, path).await;
-    first.close().await;
-    let found = found?;
-    let writer = plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let writer = pool(1, writer).await.map_err(database)?;
-    if found != Some(newest()) {
-        migrator().run(&writer).await.map_err(|source| migrate_error(path, source))?;
+    let writing = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let writer = pool(1, writing).await.map_err(|error| open_error(path, error))?;
+    if check(&writer, path).await?.is_none() {
+        // Before anything else is in the file: a process that dies in between leaves one that the next process takes for its own.
+        sqlx::query(sql::SET_APPLICATION_ID).execute(&writer).await.map_err(|error| open_error(path, error.into()))?;
     }
-    let readers = pool(N_READERS, options(path).read_only(true)).await.map_err(database)?;
+    migrator().run(&writer).await.map_err(|source| migrate_error(path, source))?;
+    let readers = pool(N_READERS, options(path).read_only(true)).await.map_err(|error| open_error(path, error))?;
     Ok(Opened { writer, readers, lock })
 }
 
@@ -174,7 +176,7 @@ pub(super) async fn read_only(path: &Path) -> Result<SqlitePool, OpenError> {
         }
         opened => opened,
     };
-    let readers = readers.map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    let readers = readers.map_err(|error| open_error(path, error))?;
     let found = check(&readers, path).await?.ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
     if found < newest() {
         return Err(OpenError::Older { path: path.to_owned(), found, known: newest() });
@@ -195,10 +197,7 @@ async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<Sqlit
 
 /// The schema version; `None` for an empty file. Refuses what is not ours and what is newer than this build.
 async fn check(pool: &SqlitePool, path: &Path) -> Result<Option<i64>, OpenError> {
-    let database = |error: sqlx::Error| match DatabaseError::from(error) {
-        DatabaseError::Damaged(_) => OpenError::Foreign(path.to_owned()),
-        source => OpenError::Database { path: path.to_owned(), source },
-    };
+    let database = |error: sqlx::Error| open_error(path, error.into());
     let version: String = sqlx::query_scalar(sql::SQLITE_VERSION).fetch_one(pool).await.map_err(database)?;
     if !is_sound(&version) {
         return Err(OpenError::OldSqlite { found: version });
@@ -235,11 +234,18 @@ fn is_sound(version: &str) -> bool {
     numbers.as_slice() >= LEAST_SQLITE.as_slice()
 }
 
+fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::NotADatabase(_) => OpenError::Foreign(path.to_owned()),
+        source => OpenError::Database { path: path.to_owned(), source },
+    }
+}
+
 fn migrate_error(path: &Path, error: sqlx::migrate::MigrateError) -> OpenError {
     use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
     match error {
         // A full disk is a full disk, whatever was being done.
-        Execute(source) | ExecuteMigration(source, _) => OpenError::Database { path: path.to_owned(), source: source.into() },
+        Execute(source) | ExecuteMigration(source, _) => open_error(path, source.into()),
         source => OpenError::Migrate { path: path.to_owned(), source },
     }
 }

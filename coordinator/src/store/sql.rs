@@ -60,6 +60,7 @@ statements! {
     RENEW = "renew",
     RUNNING_JOBS = "running_jobs",
     SCHEMA_VERSION = "schema_version",
+    SET_APPLICATION_ID = "set_application_id",
     SETTLE = "settle",
     SQLITE_VERSION = "sqlite_version",
     SWEEP_BY_ID = "sweep_by_id",

@@ -1,0 +1,189 @@
+use std::path::Path;
+
+use super::*;
+
+/// The file's bytes: what must not change when it is refused.
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+async fn refusal(path: &Path) -> OpenError {
+    Store::open(path, MAX_FAILURES).await.err().expect("it is refused")
+}
+
+/// Lets go of the lock and folds the log into the file.
+async fn close(fixture: Fixture) -> (PathBuf, TempDir) {
+    let Fixture { store, path, _folder } = fixture;
+    store.close().await;
+    (path, _folder)
+}
+
+#[tokio::test]
+async fn directories_are_made_and_the_file_is_reopened() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a/b c/ü.db");
+    let store = Store::open(&path, MAX_FAILURES).await.unwrap();
+    let text = sweep_text("kept", r#"["none"]"#, "0");
+    store.submit(&parse(&text), &text, START_US).await.unwrap();
+    drop(store);
+    let store = Store::open(&path, MAX_FAILURES).await.unwrap();
+    assert_eq!(store.reader().sweep("last").await.unwrap().name, "kept");
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&store.writer).await.unwrap();
+    let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&store.writer).await.unwrap();
+    // 2 is FULL.
+    assert_eq!((journal.as_str(), synchronous, foreign_keys), ("wal", 2, 1));
+}
+
+#[tokio::test]
+async fn a_process_that_died_while_creating_the_file_leaves_one_to_go_on_with() {
+    // After each of its steps: an empty file, a marked one, and one with the migrations' own table.
+    let table = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+        installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)";
+    for steps in [&[][..], &[sql::SET_APPLICATION_ID], &[sql::SET_APPLICATION_ID, table]] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("offramp.db");
+        std::fs::write(&path, "").unwrap();
+        let pool = SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&path)).await.unwrap();
+        for step in steps {
+            sqlx::raw_sql(*step).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        let store = Store::open(&path, MAX_FAILURES).await.unwrap();
+        assert!(matches!(store.reader().sweep("last").await, Err(LookupError::NoSweeps)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_coordinator_is_refused_and_told_by_whom() {
+    let first = fixture().await;
+    let error = refusal(&first.path).await;
+    let expected = format!("another coordinator (process {}) is using `{}`", std::process::id(), first.path.display());
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().unwrap().contains("end it first"));
+    let (path, _folder) = close(first).await;
+    Store::open(&path, MAX_FAILURES).await.expect("the lock went with its holder");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let store = fixture().await;
+    store
+        .execute("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', 1, x'00', 0)")
+        .await;
+    let (path, _folder) = close(store).await;
+    let before = bytes(&path);
+    let expected = format!("`{}` has schema version 99, this build knows versions up to 1", path.display());
+    for error in [refusal(&path).await, Reader::open(&path).await.err().unwrap()] {
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().unwrap().contains("upgrade"));
+    }
+    assert_eq!(bytes(&path), before);
+}
+
+#[tokio::test]
+async fn readers_do_not_migrate() {
+    let store = fixture().await;
+    store.execute("UPDATE _sqlx_migrations SET version = 0").await;
+    let (path, _folder) = close(store).await;
+    let before = bytes(&path);
+    let error = Reader::open(&path).await.err().unwrap();
+    assert_eq!(error.to_string(), format!("`{}` has schema version 0, this build reads version 1", path.display()));
+    assert_eq!(bytes(&path), before);
+}
+
+#[tokio::test]
+async fn other_files_are_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let foreign = folder.path().join("foreign.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&foreign).create_if_missing(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE bookmarks (url TEXT)").execute(&pool).await.unwrap();
+    pool.close().await;
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "not a database, but longer than the header of one, which has a hundred bytes.\n".repeat(9)).unwrap();
+    for path in [foreign, text] {
+        let before = bytes(&path);
+        for error in [refusal(&path).await, Reader::open(&path).await.err().unwrap()] {
+            assert_eq!(error.to_string(), format!("`{}` is not an Offramp database", path.display()), "{error:?}");
+        }
+        assert_eq!(bytes(&path), before);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no lock file either");
+}
+
+#[tokio::test]
+async fn readers_create_nothing() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("none.db");
+    let error = Reader::open(&path).await.err().unwrap();
+    assert_eq!(error.to_string(), format!("there is no database at `{}`", path.display()));
+    assert!(error.hint().unwrap().contains("offramp up"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(Reader::open(&path).await, Err(OpenError::Foreign(_))), "an empty file is no database yet");
+    assert_eq!(bytes(&path), b"");
+}
+
+#[tokio::test]
+async fn readers_read_with_and_without_a_coordinator() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await;
+    let reader = Reader::open(&store.path).await.unwrap();
+    assert_eq!(reader.sweep("last").await.unwrap().n_queued, 2);
+    let session = store.session("w").await;
+    store.complete_next(session, &[(1.0, 0.5)]).await;
+    assert_eq!(reader.sweep("last").await.unwrap().n_succeeded, 1, "what was committed since");
+    reader.close().await;
+    let (path, _folder) = close(store).await;
+    let reader = Reader::open(&path).await.unwrap();
+    assert_eq!(reader.frontier(1, CostMetric::MacsCascade).await.unwrap().len(), 1);
+    let refused = sqlx::query("DELETE FROM frontier").execute(reader.pool()).await.unwrap_err();
+    assert!(matches!(DatabaseError::from(refused), DatabaseError::ReadOnly(_)));
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = refusal(&file.join("sub/offramp.db")).await;
+    assert_eq!(error.to_string(), format!("cannot create the directory `{}`", file.join("sub").display()));
+    assert!(error.hint().unwrap().contains("--database"));
+    // A directory where the file should be.
+    let error = refusal(folder.path()).await;
+    assert!(matches!(&error, OpenError::Database { source: DatabaseError::Io(_), .. }), "{error:?}");
+    assert!(error.hint().is_some());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_survived() {
+    let store = fixture().await;
+    let kept = sweep_text("kept", r#"["none"]"#, "0");
+    store.submit_text(&kept).await;
+    // No page more than there are: what SQLite says then is what it says when the disk is full.
+    store.execute("PRAGMA max_page_count = 1").await;
+    let big = sweep_text("big", r#"["none", "constant"]"#, &format!("{:?}", (0..200).collect::<Vec<u32>>()));
+    let error = store.submit(&parse(&big), &big, START_US).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Full(_)), "{error:?}");
+    assert!(error.hint().unwrap().contains("free some space"));
+    assert_eq!(store.count("SELECT count(*) FROM jobs").await, 1, "nothing of it was kept");
+
+    store.execute("PRAGMA max_page_count = 1000000").await;
+    assert!(store.submit_text(&big).await.created, "and goes on without a restart");
+}
+
+#[tokio::test]
+async fn a_foreign_writer_is_waited_for_and_then_named() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&store.path).busy_timeout(std::time::Duration::ZERO);
+    let foreign = SqlitePool::connect_with(options).await.unwrap();
+    let held = foreign.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    store.execute("PRAGMA busy_timeout = 1").await;
+    let error = store.open_session(&new_session("w", false), START_US).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Busy(_)), "{error:?}");
+    held.rollback().await.unwrap();
+    store.session("w").await;
+}

@@ -1,0 +1,136 @@
+use offramp_domain::network;
+use offramp_domain::outcome::ExitResult;
+
+use super::*;
+
+#[tokio::test]
+async fn a_result_is_kept_to_the_last_bit() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["constant"]"#, "0")).await;
+    let session = store.session("w").await;
+    let job = store.claim_one(session, START_US).await.unwrap();
+    let mut result = outcome(4, 0.9, &[(1.0 / 3.0, 0.1 + 0.2), (1e15 / 7.0, 2.0 / 3.0)]);
+    let exit = |accuracy, loss| ExitResult { accuracy, loss, calibration_accuracy: accuracy / 3.0, calibration_loss: loss / 3.0 };
+    result.exits = vec![exit(0.1, 2.0), exit(0.7, 1.0), exit(1.0 / 3.0, 0.3), exit(0.6, 0.7)];
+    result.operating_points[0].exit_shares = vec![0.1, 0.2, 0.3, 0.1 + 0.3];
+    assert_eq!(store.complete(session, &job.attempt, &result, START_US + 7).await.unwrap(), Report::Accepted);
+
+    let detail = store.reader().job(job.attempt.key.id()).await.unwrap();
+    assert_eq!(detail.config_json, job.config_json);
+    let row = detail.job.unwrap();
+    assert_eq!((row.state.as_str(), row.finished_us, row.train_seconds), ("succeeded", Some(START_US + 7), Some(2.5)));
+    assert_eq!((row.final_accuracy, row.best_accuracy), (Some(0.6), Some(0.7)));
+    let stored: Vec<(f64, f64, f64)> = detail.exits.iter().map(|exit| (exit.accuracy, exit.loss, exit.calibration_accuracy)).collect();
+    let reported: Vec<(f64, f64, f64)> = result.exits.iter().map(|exit| (exit.accuracy, exit.loss, exit.calibration_accuracy)).collect();
+    assert_eq!(stored, reported);
+    assert_eq!(detail.exits.iter().map(|exit| exit.is_final).collect::<Vec<_>>(), [false, false, false, true]);
+    let stored: Vec<_> = detail.operating_points.iter().map(|p| (p.setting, p.macs_cascade, p.accuracy, p.exit_shares.clone())).collect();
+    let reported: Vec<_> = result.operating_points.iter().map(|p| (p.setting, p.macs_cascade, p.accuracy, p.exit_shares.clone())).collect();
+    assert_eq!(stored, reported);
+
+    // The plan beside each exit is the network's.
+    let config = offramp_domain::job::JobConfig::from_json(&job.config_json).unwrap();
+    let costs = network::assemble(&config).unwrap().exit_costs();
+    let planned: Vec<u64> = costs.iter().map(|cost| cost.macs_cascade).collect();
+    assert_eq!(detail.exits.iter().map(|exit| exit.macs_cascade.cast_unsigned()).collect::<Vec<_>>(), planned);
+    assert_eq!(store.reader().exits(1).await.unwrap(), detail.exits);
+}
+
+#[tokio::test]
+async fn a_repeated_result_changes_nothing() {
+    let store = fixture().await;
+    let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await.sweep;
+    let session = store.session("w").await;
+    let attempt = store.complete_next(session, &[(2.0, 0.5), (1.0, 0.4)]).await;
+    let before = store.reader().job(attempt.key.id()).await.unwrap();
+    let frontier = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
+    // Even if it says something else, and even from the worker's next session.
+    let other = store.session("w").await;
+    for session in [session, other] {
+        let report = store.complete(session, &attempt, &outcome(1, 0.1, &[(0.5, 1.0)]), START_US + 9).await.unwrap();
+        assert_eq!(report, Report::Accepted);
+    }
+    assert_eq!(store.reader().job(attempt.key.id()).await.unwrap(), before);
+    assert_eq!(store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap(), frontier);
+}
+
+#[tokio::test]
+async fn a_result_of_another_network_is_refused() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["constant"]"#, "0")).await;
+    let session = store.session("w").await;
+    let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
+    for n_exits in [3, 5] {
+        let refusal = store.complete(session, &attempt, &outcome(n_exits, 0.9, &[(1.0, 0.9)]), START_US).await.unwrap_err();
+        assert_eq!(refusal.to_string(), format!("a result of {n_exits} exits for job `{}`, whose network has 4", attempt.key));
+    }
+    assert_eq!(store.job(&attempt).await.state, "leased");
+    assert_eq!(store.count("SELECT count(*) FROM operating_points").await, 0);
+    assert_eq!(store.complete(session, &attempt, &outcome(4, 0.9, &[]), START_US).await.unwrap(), Report::Accepted);
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_stored_leaves_nothing_behind() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let session = store.session("w").await;
+    let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
+    // SQLite keeps no NaN; the last point is refused after everything before it was written.
+    let failed = store.complete(session, &attempt, &outcome(1, 0.9, &[(1.0, 0.9), (2.0, f64::NAN)]), START_US).await;
+    assert!(matches!(failed, Err(CompleteError::Database(DatabaseError::Statement(_)))), "{failed:?}");
+    assert_eq!(store.job(&attempt).await.state, "leased");
+    assert_eq!(store.count("SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM exit_results)").await, 0);
+    assert_eq!(store.count("SELECT (SELECT count(*) FROM operating_points) + (SELECT count(*) FROM frontier)").await, 0);
+    assert_eq!(store.attempt_outcomes(&attempt).await, ["running"]);
+}
+
+#[tokio::test]
+async fn cells_are_summed_up_over_seeds() {
+    let store = fixture().await;
+    let sweep = store.submit_text(&sweep_text("a", r#"["none", "constant"]"#, "[0, 1, 2, 3]")).await.sweep;
+    let session = store.session("w").await;
+    // Final accuracies of `none`: mean 0.93, deviation sqrt((0.03² + 0.01² + 0.02²) / 2); one of its four seeds stays away. Of `constant`: one.
+    for accuracy in [Some(0.90), Some(0.94), None, Some(0.95), Some(0.8)] {
+        let job = store.claim_one(session, START_US).await.unwrap();
+        let (n_exits, attempt) = (n_exits(&job), job.attempt);
+        let Some(accuracy) = accuracy else { continue };
+        // One point at no cost: the area under it is its accuracy.
+        store.complete(session, &attempt, &outcome(n_exits, accuracy, &[(0.0, accuracy / 2.0)]), START_US).await.unwrap();
+    }
+    let patterns = store.reader().patterns(sweep).await.unwrap();
+    let [none, constant] = patterns.as_slice() else { panic!("{patterns:?}") };
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    assert_eq!((none.pattern.as_str(), none.n_seeds), ("none", 3));
+    assert!(close(none.final_accuracy_mean, 0.93), "{none:?}");
+    assert!(close(none.final_accuracy_deviation.unwrap(), 0.026_457_513_110_645_91), "{none:?}");
+    assert!(close(none.area_mean, 0.465) && close(none.area_deviation.unwrap(), 0.013_228_756_555_322_95), "{none:?}");
+    assert_eq!((constant.pattern.as_str(), constant.n_seeds), ("constant", 1));
+    assert_eq!((constant.area_deviation, constant.final_accuracy_deviation), (None, None), "one seed has no deviation");
+    assert!(close(constant.final_accuracy_mean, 0.8));
+    assert_eq!(constant.budget_error.to_bits(), 0.0_f64.to_bits());
+}
+
+#[tokio::test]
+async fn equal_seeds_deviate_by_nothing() {
+    let store = fixture().await;
+    let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await.sweep;
+    let session = store.session("w").await;
+    for _ in 0..2 {
+        store.complete_next(session, &[(1.0, 0.5)]).await;
+    }
+    let patterns = store.reader().patterns(sweep).await.unwrap();
+    assert_eq!((patterns[0].final_accuracy_deviation, patterns[0].n_seeds), (Some(0.0), 2));
+}
+
+#[tokio::test]
+async fn jobs_that_differ_in_more_than_the_seed_are_different_cells() {
+    let store = fixture().await;
+    let text = sweep_text("a", r#"["none"]"#, "[0, 1]").replace("epochs = 2\n", "").replace("seed =", "epochs = [2, 3]\nseed =");
+    let sweep = store.submit_text(&text).await.sweep;
+    let session = store.session("w").await;
+    for _ in 0..4 {
+        store.complete_next(session, &[(1.0, 0.5)]).await;
+    }
+    let patterns = store.reader().patterns(sweep).await.unwrap();
+    assert_eq!(patterns.iter().map(|pattern| pattern.n_seeds).collect::<Vec<_>>(), [2, 2]);
+}
