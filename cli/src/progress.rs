@@ -117,12 +117,17 @@ fn remaining(elapsed: Duration, done: f64, to_do: f64) -> Option<Duration> {
 }
 
 fn counts(sweep: &SweepRow, eta: Option<Duration>) -> String {
-    let eta = eta.map_or_else(|| "ETA -".to_owned(), |eta| format!("ETA {}", text::seconds(eta.as_secs_f64().ceil())));
-    format!("{} running, {} failed, {eta}", sweep.n_leased, n_without_result(sweep))
+    let eta = match eta.map(|eta| eta.as_secs_f64().ceil()) {
+        None => "-".to_owned(),
+        // A guess is not worth tenths.
+        Some(seconds) if seconds < 60.0 => format!("{seconds:.0} s"),
+        Some(seconds) => text::seconds(seconds),
+    };
+    format!("{} running, {} failed, ETA {eta}", sweep.n_leased, n_without_result(sweep))
 }
 
 fn cell_text(backbone: &str, pattern: &str, seed: u64) -> String {
-    text::escape_control(&format!("{backbone}  {pattern}  seed {seed}"))
+    text::escape_control(&format!("{backbone} {pattern} seed {seed}"))
 }
 
 /// What one slot is doing: job, backbone, pattern, seed, epoch, accuracy of the final exit, images a second.
@@ -130,7 +135,8 @@ fn slot_line(job: &RunningJob) -> String {
     let cell = cell_text(&job.backbone, &job.pattern, job.seed);
     // The slot is known from the first progress on.
     let slot = job.progress.as_ref().map_or_else(|| "-".to_owned(), |_| job.slot.to_string());
-    format!("slot {slot:<2} {:<12}  {cell:<34}  {}", text::escape_control(&job.job), epoch_text(job))
+    // With common names this fits 80 columns.
+    format!("{slot}: {} {cell:<29}  {}", text::escape_control(&job.job), epoch_text(job))
 }
 
 fn epoch_text(job: &RunningJob) -> String {
@@ -202,9 +208,9 @@ mod tests {
     fn lines_say_what_is_going_on() {
         let status = status();
         let sweep = status.sweep.as_ref().unwrap();
-        expect!["4/16 jobs done, 2 running, 1 failed, ETA 1m 34s; resnet8  decreasing 0.6  seed 1  epoch 5/20  92.43 %  1234 images/s; resnet8  decreasing 0.6  seed 1  starting"]
+        expect!["4/16 jobs done, 2 running, 1 failed, ETA 1m 34s; resnet8 decreasing 0.6 seed 1  epoch 5/20  92.43 %  1234 images/s; resnet8 decreasing 0.6 seed 1  starting"]
             .assert_eq(&summary_line(&status, sweep, Some(Duration::from_secs(94))));
-        expect!["slot 0  000000000000  resnet8  decreasing 0.6  seed 1     epoch 5/20  92.43 %  1234 images/s"]
+        expect!["0: 000000000000 resnet8 decreasing 0.6 seed 1  epoch 5/20  92.43 %  1234 images/s"]
             .assert_eq(&slot_line(&status.running[0]));
     }
 
@@ -219,11 +225,10 @@ mod tests {
             train_seconds: Some(11.24),
             ..JobRow::default()
         };
-        expect!["[ 4/16] 0123456789ab  succeeded  resnet8  none  seed 0: final exit 97.22 % in 11.2 s"].assert_eq(&ended_line(&job, 4, 16));
+        expect!["[ 4/16] 0123456789ab  succeeded  resnet8 none seed 0: final exit 97.22 % in 11.2 s"].assert_eq(&ended_line(&job, 4, 16));
         job.state = "failed".into();
         job.final_accuracy = None;
         job.error = "trainer ended with signal 9\u{7}".into();
-        expect!["[ 5/16] 0123456789ab  failed  resnet8  none  seed 0: trainer ended with signal 9\\u{7}"]
-            .assert_eq(&ended_line(&job, 5, 16));
+        expect!["[ 5/16] 0123456789ab  failed  resnet8 none seed 0: trainer ended with signal 9\\u{7}"].assert_eq(&ended_line(&job, 5, 16));
     }
 }
