@@ -22,6 +22,9 @@ use crate::services::{Context, Results, Sweeps, Workers};
 use crate::store::{DatabaseError, OpenError, Store};
 use crate::{chain, janitor};
 
+#[cfg(test)]
+mod tests;
+
 /// Largest message of a worker: a result of thousands of operating points.
 const WORKER_MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Largest submission: the longest sweep file, and its frame.
@@ -108,10 +111,20 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         warn!("{warning}");
     }
     let listener = bind(config.listen).await?;
-    let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     let Database::Sqlite(path) = &config.database;
     let store = Store::open(path, config.max_failures).await?;
-    let clock = Clock::start();
+    run(&config, listener, store, Clock::start(), &shutdown).await
+}
+
+/// Serves on `listener`, once what earlier processes lost is queued again.
+async fn run(
+    config: &Config,
+    listener: TcpListener,
+    store: Store,
+    clock: Clock,
+    shutdown: &CancellationToken,
+) -> Result<Running, StartError> {
+    let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     let live = Arc::new(Live::default());
     janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
     info!(%address, database = %config.database, "coordinator started");

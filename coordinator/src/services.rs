@@ -5,9 +5,6 @@ mod status;
 mod sweeps;
 mod workers;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ mod sql;
 mod submit;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
