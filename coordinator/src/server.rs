@@ -126,6 +126,7 @@ async fn run(
 ) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     let live = Arc::new(Live::default());
+    store.mend_times(clock.now_us(), config.lease.as_micros() as i64).await?;
     janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
     info!(%address, database = %config.database, "coordinator started");
 

@@ -105,8 +105,8 @@ pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> O
 
 /// The first delay; short, because most failures on a shared machine pass at once.
 const BACK_OFF_FIRST_MS: u64 = 1_000;
-/// The longest delay: a fleet whose fault is repaired is at work again within minutes.
-const BACK_OFF_LONGEST_MS: u64 = 300_000;
+/// The longest delay, milliseconds: a fleet whose fault is repaired is at work again within minutes.
+pub const BACK_OFF_LONGEST_MS: u64 = 300_000;
 
 /// Delay before attempt number `n_failures + 1`, milliseconds: doubling from 1 s to at most 5 minutes, times a factor in [0.5, 1) drawn from `seed`.
 ///

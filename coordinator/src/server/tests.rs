@@ -11,12 +11,14 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::*;
 use crate::store::tests::{START_US, outcome, sweep_text};
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// As long as a claim may wait: a claim that returns before [`DEADLINE`] was woken.
 const LONG_WAIT_MS: u32 = 60_000;
 
@@ -264,6 +266,7 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
     refused(call!(workers.claim(claim(&session, 65, 0))), Code::InvalidArgument, "`max_jobs` is 65");
     refused(call!(workers.claim(claim(&session, 1, 60_001))), Code::InvalidArgument, "`wait_ms` is 60001");
     refused(call!(workers.open_session(open_request(""))), Code::InvalidArgument, "`worker` is missing");
+    refused(call!(workers.open_session(open_request("a\u{1b}[2J"))), Code::InvalidArgument, "`worker` is \\u{1b}, expected printable");
     refused(call!(workers.open_session(open_request(&"w".repeat(201)))), Code::InvalidArgument, "`worker` is 201 characters");
     let beats = vec![v1::AttemptProgress::default(); 1_025];
     refused(
@@ -276,6 +279,8 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
     refused(call!(workers.complete(complete(None))), Code::InvalidArgument, "`outcome` is missing");
     let short = outcome(3, 0.9, &[(1.0, 0.9)]);
     refused(call!(workers.complete(complete(Some(short.into())))), Code::InvalidArgument, "a result of 3 exits");
+    let crowded = outcome(4, 0.9, &[(1.0, 0.9); 10_001]);
+    refused(call!(workers.complete(complete(Some(crowded.into())))), Code::InvalidArgument, "10001 values, expected at most 10000");
     let mut strange: v1::Outcome = outcome(4, 0.9, &[(1.0, 0.9)]).into();
     strange.operating_points[0].accuracy = f64::NAN;
     refused(call!(workers.complete(complete(Some(strange)))), Code::InvalidArgument, "`operating_point.accuracy` is NaN");
@@ -353,8 +358,6 @@ async fn health_and_reflection_answer() {
         let status = health.check(request).await.unwrap().into_inner().status();
         assert_eq!(status, tonic_health::pb::health_check_response::ServingStatus::Serving, "{service}");
     }
-    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
     let mut reflection = tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(served.channel.clone());
     let request = tonic_reflection::pb::v1::ServerReflectionRequest {
         host: String::new(),

@@ -9,7 +9,7 @@ impl From<DatabaseError> for Status {
     fn from(error: DatabaseError) -> Self {
         let code = match &error {
             DatabaseError::Full(_) => Code::ResourceExhausted,
-            DatabaseError::Busy(_) | DatabaseError::Closed(_) => Code::Unavailable,
+            DatabaseError::Busy(_) | DatabaseError::Overloaded(_) | DatabaseError::Closed(_) => Code::Unavailable,
             DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
             DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
         };

@@ -19,6 +19,9 @@ const CLAIM_WAIT_MOST_MS: u32 = 60_000;
 const CLAIM_JOBS_MOST: u32 = 64;
 /// Attempts in one message: far more than a worker holds.
 const ATTEMPTS_MOST: usize = 1_024;
+/// Operating points in one result: a setting for every sample of the largest calibration split that anyone uses, and a bound on how long one
+/// result holds the database.
+const POINTS_MOST: usize = 10_000;
 const NAME_MAX_CHARS: usize = 200;
 
 /// Answers for [`WorkerService`].
@@ -67,8 +70,7 @@ impl WorkerService for Workers {
         let request = request.into_inner();
         let session = session_id(&request.session)?;
         let attempt = attempt_ref(request.attempt.as_ref()).map_err(|error| malformed(&error))?;
-        let outcome = request.outcome.ok_or(DecodeError::Missing("outcome")).and_then(Outcome::try_from);
-        let outcome = outcome.map_err(|error| malformed(&error))?;
+        let outcome = outcome(request.outcome).map_err(|error| malformed(&error))?;
         let report = self.0.store.complete(session, &attempt, &outcome, self.0.clock.now_us()).await?;
         info!(job = %attempt.key, attempt = attempt.attempt, ?report, "result reported");
         self.0.live.forget([&attempt]);
@@ -156,12 +158,26 @@ fn new_session(request: v1::OpenSessionRequest) -> Result<NewSession, DecodeErro
         if text.is_empty() {
             return Err(DecodeError::Missing(field));
         }
+        // Names end up on terminals.
+        if let Some(control) = text.chars().find(|c| c.is_control()) {
+            return Err(DecodeError::Range { field, value: control.escape_debug().to_string(), expected: "printable characters" });
+        }
         let n_chars = text.chars().count();
         if n_chars > NAME_MAX_CHARS {
             return Err(DecodeError::Range { field, value: format!("{n_chars} characters"), expected: "at most 200 characters" });
         }
     }
     Ok(NewSession { worker, version, trainer, n_slots, embedded })
+}
+
+fn outcome(message: Option<v1::Outcome>) -> Result<Outcome, DecodeError> {
+    let message = message.ok_or(DecodeError::Missing("outcome"))?;
+    let n_points = message.operating_points.len();
+    if n_points > POINTS_MOST {
+        let value = format!("{n_points} values");
+        return Err(DecodeError::Range { field: "outcome.operating_points", value, expected: "at most 10000 values" });
+    }
+    message.try_into()
 }
 
 fn beat(message: v1::AttemptProgress) -> Result<Beat, DecodeError> {

@@ -12,6 +12,9 @@ pub enum DatabaseError {
     /// Another process holds the database for longer than this one waits.
     #[error("the database is held by another process")]
     Busy(#[source] sqlx::Error),
+    /// Requests come faster than the disk takes them.
+    #[error("the database does not keep up with the requests")]
+    Overloaded(#[source] sqlx::Error),
     /// Reading or writing the file failed.
     #[error("the database file cannot be read or written")]
     Io(#[source] sqlx::Error),
@@ -39,7 +42,7 @@ impl DatabaseError {
             Self::Io(_) => Some("check the file's permissions and its disk; network file systems are not supported"),
             Self::NotADatabase(_) => Some("name another file with `--database sqlite:PATH`"),
             Self::Damaged(_) => Some("restore the file from a backup; `sqlite3 FILE .recover` saves what can be read"),
-            Self::Closed(_) | Self::Statement(_) => None,
+            Self::Overloaded(_) | Self::Closed(_) | Self::Statement(_) => None,
         }
     }
 }
@@ -47,7 +50,7 @@ impl DatabaseError {
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+            sqlx::Error::PoolTimedOut => return Self::Overloaded(error),
             sqlx::Error::PoolClosed => return Self::Closed(error),
             _ => {}
         }

@@ -189,6 +189,19 @@ impl Store {
         Ok(lost)
     }
 
+    /// Takes back what a clock that has since been set back promised too far ahead. For a coordinator's start: its clock does not jump while it
+    /// runs.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn mend_times(&self, now_us: i64, lease_us: i64) -> Result<(), DatabaseError> {
+        let longest_back_off_us = lifecycle::BACK_OFF_LONGEST_MS.cast_signed() * 1_000;
+        let mut tx = self.begin().await?;
+        sqlx::query(sql::CAP_LEASES).bind(now_us + lease_us).execute(&mut *tx).await?;
+        sqlx::query(sql::CAP_BACK_OFFS).bind(now_us + longest_back_off_us).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn settle_all(
         &self,
         tx: &mut Transaction,

@@ -14,6 +14,8 @@ statements! {
     APPLICATION_ID = "application_id",
     ATTEMPT_OUTCOME = "attempt_outcome",
     ATTEMPTS_OF_JOB = "attempts_of_job",
+    CAP_BACK_OFFS = "cap_back_offs",
+    CAP_LEASES = "cap_leases",
     CLAIM = "claim",
     CLAIMABLE = "claimable",
     CONFIG_OF_JOB = "config_of_job",

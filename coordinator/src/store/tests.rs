@@ -27,7 +27,7 @@ const MAX_FAILURES: u32 = 3;
 struct Fixture {
     store: Store,
     path: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl std::ops::Deref for Fixture {
@@ -42,7 +42,7 @@ async fn fixture() -> Fixture {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("offramp.db");
     let store = Store::open(&path, MAX_FAILURES).await.unwrap();
-    Fixture { store, path, _folder: folder }
+    Fixture { store, path, folder }
 }
 
 impl Fixture {

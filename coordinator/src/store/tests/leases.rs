@@ -56,7 +56,7 @@ async fn a_lease_that_ran_out_is_lost_and_its_holder_fenced() {
     let fast = store.session("fast").await;
     let first = store.claim_one(slow, START_US).await.unwrap().attempt;
     assert_eq!(store.expire(START_US + LEASE_US - 1).await.unwrap(), []);
-    assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), [first.clone()]);
+    assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), [], "a lease is lost once");
 
     let later = START_US + 2 * LEASE_US;
@@ -192,4 +192,23 @@ async fn unknown_jobs_are_stale() {
     assert_eq!(store.fail(session, &attempt, FailureKind::Failed, "", START_US).await.unwrap(), Report::Stale);
     let beat = [Beat { attempt: attempt.clone(), progress: None }];
     assert_eq!(store.heartbeat(session, &beat, START_US, LEASE_US).await.unwrap(), [attempt]);
+}
+
+#[tokio::test]
+async fn times_from_a_clock_that_was_set_back_are_mended() {
+    let (store, session) = with_jobs("[0, 1, 2]").await;
+    let year_us = 365 * 24 * 3_600 * SECOND_US;
+    let leased = store.claim_one(session, START_US + year_us).await.unwrap().attempt;
+    let failed = store.claim_one(session, START_US + year_us).await.unwrap().attempt;
+    store.fail(session, &failed, FailureKind::Failed, "", START_US + year_us).await.unwrap();
+    let sound = store.claim_one(session, START_US).await.unwrap().attempt;
+    store.mend_times(START_US + SECOND_US, LEASE_US).await.unwrap();
+    // The sound lease keeps its time, the other gets what a new one would have.
+    assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), [sound]);
+    assert_eq!(store.expire(START_US + SECOND_US + LEASE_US).await.unwrap(), [leased]);
+    // The longest back-off is five minutes.
+    let after_us = START_US + 301 * SECOND_US;
+    let claimed = store.claim(session, 64, after_us - 1, LEASE_US).await.unwrap();
+    assert!(claimed.iter().all(|job| job.attempt.key != failed.key));
+    assert_eq!(store.claim_one(session, after_us).await.unwrap().attempt.key, failed.key);
 }

@@ -8,14 +8,14 @@ fn bytes(path: &Path) -> Vec<u8> {
 }
 
 async fn refusal(path: &Path) -> OpenError {
-    Store::open(path, MAX_FAILURES).await.err().expect("it is refused")
+    Store::open(path, MAX_FAILURES).await.expect_err("it is refused")
 }
 
 /// Lets go of the lock and folds the log into the file.
 async fn close(fixture: Fixture) -> (PathBuf, TempDir) {
-    let Fixture { store, path, _folder } = fixture;
+    let Fixture { store, path, folder } = fixture;
     store.close().await;
-    (path, _folder)
+    (path, folder)
 }
 
 #[tokio::test]

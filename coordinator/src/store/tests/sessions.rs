@@ -59,10 +59,10 @@ async fn what_an_earlier_process_held_is_lost_at_once() {
     let outside = store.claim_one(remote, START_US).await.unwrap().attempt;
 
     // The process dies, the next one opens the same file.
-    let Fixture { store, path, _folder } = store;
+    let Fixture { store, path, folder } = store;
     drop(store);
-    let store = Fixture { store: Store::open(&path, MAX_FAILURES).await.unwrap(), path, _folder };
-    assert_eq!(store.lose_embedded(START_US + 1).await.unwrap(), [inside.clone()]);
+    let store = Fixture { store: Store::open(&path, MAX_FAILURES).await.unwrap(), path, folder };
+    assert_eq!(store.lose_embedded(START_US + 1).await.unwrap(), std::slice::from_ref(&inside));
     assert_eq!((store.job(&inside).await.state.as_str(), store.job(&outside).await.state.as_str()), ("queued", "leased"));
     assert_eq!(store.attempt_outcomes(&inside).await, ["lost"]);
     assert!(matches!(store.check_session(embedded).await, Err(SessionError::Gone(_))));

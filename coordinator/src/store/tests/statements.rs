@@ -56,6 +56,10 @@ async fn every_statement_says_who_runs_it_and_uses_the_indexes_that_it_names() {
     assert_eq!(used, indexes.into_iter().collect(), "an index that no statement relies on");
 }
 
+fn fields<T: Default + Serialize>() -> serde_json::Value {
+    serde_json::to_value(T::default()).unwrap()
+}
+
 /// The public interface: the views have the columns of the messages, no more and no fewer.
 #[tokio::test]
 async fn views_have_the_columns_of_the_messages() {
@@ -67,9 +71,6 @@ async fn views_have_the_columns_of_the_messages() {
         let fields: BTreeSet<String> = message.as_object().unwrap().keys().cloned().collect();
         assert_eq!(columns, fields, "{view}");
     };
-    fn fields<T: Default + Serialize>() -> serde_json::Value {
-        serde_json::to_value(T::default()).unwrap()
-    }
     check("v_sweeps", fields::<v1::SweepRow>()).await;
     check("v_jobs", fields::<v1::JobRow>()).await;
     check("v_attempts", fields::<v1::AttemptRow>()).await;
