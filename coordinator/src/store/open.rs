@@ -5,9 +5,9 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlSafeStr};
 
 use super::error::DatabaseError;
 use super::sql;
@@ -190,7 +190,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// A pool whose first connection has read the file's header: opening alone does not touch it.
 async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, DatabaseError> {
-    let pool = SqlitePoolOptions::new().max_connections(n_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await?;
+    let pool = SqlitePoolOptions::new()
+        .max_connections(n_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // After an I/O error SQLite has rolled back by itself; the driver then fails to, and takes the connection to be in a transaction
+        // for ever. Such a connection is closed and replaced.
+        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
+        .connect_with(options)
+        .await?;
     sqlx::query(sql::APPLICATION_ID).execute(&pool).await?;
     Ok(pool)
 }

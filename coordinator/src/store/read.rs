@@ -101,6 +101,15 @@ impl Reader {
         &self.pool
     }
 
+    /// The versions of the SQLite library and of the file's schema.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn versions(&self) -> Result<(String, i64), DatabaseError> {
+        let sqlite = sqlx::query_scalar(sql::SQLITE_VERSION).fetch_one(&self.pool).await?;
+        Ok((sqlite, sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(&self.pool).await?))
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -1,3 +1,3 @@
 -- The SQLite library's version.
--- Caller: open. Index: none.
+-- Caller: open, versions. Index: none.
 SELECT sqlite_version();

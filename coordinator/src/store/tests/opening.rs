@@ -175,6 +175,16 @@ async fn a_full_disk_is_told_and_survived() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_does_not_end_the_store() {
+    let store = fixture().await;
+    let mut tx = store.begin().await.unwrap();
+    // What SQLite does, unasked, on some errors.
+    sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await.unwrap();
+    drop(tx);
+    store.session("w").await;
+}
+
+#[tokio::test]
 async fn a_foreign_writer_is_waited_for_and_then_named() {
     let store = fixture().await;
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
