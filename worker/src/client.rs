@@ -37,20 +37,20 @@ pub(crate) type Rpc = WorkerServiceClient<Channel>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// There has been no contact for too long.
-    #[error("no contact with the coordinator for {} s", .after.as_secs_f64())]
+    #[error("no contact with the coordinator for {:.1} s ({reason})", .after.as_secs_f64())]
     Unreachable {
         /// How long.
         after: Duration,
-        /// The last failure.
-        source: Box<Status>,
+        /// Why the last call failed.
+        reason: String,
     },
     /// The coordinator understood and refused: repeating the call would not help.
-    #[error("the coordinator refused {rpc}")]
+    #[error("the coordinator refused {rpc}: {}", .status.message())]
     Refused {
         /// The call.
         rpc: &'static str,
-        /// Its answer.
-        source: Box<Status>,
+        /// Its answer. Not a source: its words are the message.
+        status: Box<Status>,
     },
 }
 
@@ -93,7 +93,7 @@ impl Client {
     pub(crate) fn new(endpoint: &Endpoint, introduction: OpenSessionRequest, give_up_after: Duration) -> Self {
         // Workers that lost the same coordinator come back at different times.
         let seed = chance::text(&introduction.worker) ^ u64::from(std::process::id());
-        let contact = Contact::new(endpoint.uri().to_string(), give_up_after);
+        let contact = Contact::new(endpoint.uri().to_string().trim_end_matches('/').to_owned(), give_up_after);
         Self { rpc: Rpc::new(endpoint.connect_lazy()), introduction, contact, session: Mutex::new(None), seed }
     }
 
@@ -121,7 +121,7 @@ impl Client {
                     tracing::info!(session = opened.id, coordinator = self.contact.coordinator(), "session opened");
                     return Ok(session.insert(opened).clone());
                 }
-                Attempted::SessionLost(status) => return Err(CallError::Refused { rpc: "OpenSession", source: Box::new(status) }),
+                Attempted::SessionLost(status) => return Err(CallError::Refused { rpc: "OpenSession", status: Box::new(status) }),
                 Attempted::Failed => self.back_off(&mut n_failures).await,
             }
         }
@@ -194,21 +194,21 @@ impl Client {
         };
         match verdict(&status) {
             Verdict::NoContact => match self.contact.missed(&status) {
-                Some(after) => Err(CallError::Unreachable { after, source: Box::new(status) }),
+                Some(after) => Err(CallError::Unreachable { after, reason: contact::reason(&status) }),
                 None => Ok(Attempted::Failed),
             },
-            Verdict::Trouble => {
-                self.contact.made();
-                tracing::warn!(rpc, %status, "the coordinator is in trouble, trying again");
-                Ok(Attempted::Failed)
-            }
+            // Somebody looks after a coordinator of its own, sooner or later. One in this process has nobody but whoever waits for us.
+            Verdict::Trouble => match self.contact.troubled(rpc, &status) {
+                Some(_) if self.introduction.embedded => Err(CallError::Refused { rpc, status: Box::new(status) }),
+                _ => Ok(Attempted::Failed),
+            },
             Verdict::SessionLost => {
                 self.contact.made();
                 Ok(Attempted::SessionLost(status))
             }
             Verdict::Refused => {
                 self.contact.made();
-                Err(CallError::Refused { rpc, source: Box::new(status) })
+                Err(CallError::Refused { rpc, status: Box::new(status) })
             }
         }
     }

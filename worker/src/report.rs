@@ -108,8 +108,8 @@ async fn complete(shared: &Shared, attempt: &Attempt, outcome: Outcome) -> Resul
     };
     match shared.client.call("Complete", CALL_WITHIN, request).await {
         Ok(response) => answered(shared, attempt, response.answer(), "completed", |summary| summary.n_completed += 1),
-        Err(CallError::Refused { source, .. }) => {
-            let message = format!("the coordinator refused the result: {}", source.message());
+        Err(CallError::Refused { status, .. }) => {
+            let message = format!("the coordinator refused the result: {}", status.message());
             return fail(shared, attempt, FailureKind::Failed, message).await;
         }
         Err(error) => return Err(error),

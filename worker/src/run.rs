@@ -86,22 +86,22 @@ pub enum WorkerError {
     #[error("a worker has 1 to {MAX_SLOTS} slots, not {0}")]
     Slots(u32),
     /// No contact with the coordinator for too long.
-    #[error("no contact with the coordinator at `{coordinator}` for {:.0} s", .after.as_secs_f64())]
+    #[error("no contact with the coordinator at `{coordinator}` for {:.1} s ({reason})", .after.as_secs_f64())]
     Unreachable {
         /// Its address.
         coordinator: String,
         /// For how long.
         after: Duration,
-        /// The last failure.
-        source: Box<Status>,
+        /// Why the last call failed.
+        reason: String,
     },
     /// The coordinator refused a call for good.
-    #[error("the coordinator refused {rpc}: {}", .source.message())]
+    #[error("the coordinator refused {rpc}: {}", .status.message())]
     Refused {
         /// The call.
         rpc: &'static str,
-        /// Its answer.
-        source: Box<Status>,
+        /// Its answer. Not a source: its words are the message.
+        status: Box<Status>,
     },
     /// There is no trainer to work with.
     #[error(transparent)]
@@ -129,8 +129,8 @@ impl Shared {
     /// What a call's failure means for the worker.
     pub(crate) fn error(&self, error: CallError) -> WorkerError {
         match error {
-            CallError::Unreachable { after, source } => WorkerError::Unreachable { coordinator: self.coordinator.clone(), after, source },
-            CallError::Refused { rpc, source } => WorkerError::Refused { rpc, source },
+            CallError::Unreachable { after, reason } => WorkerError::Unreachable { coordinator: self.coordinator.clone(), after, reason },
+            CallError::Refused { rpc, status } => WorkerError::Refused { rpc, status },
         }
     }
 

@@ -4,6 +4,7 @@ use offramp_worker::run::{Shutdown, WorkerError};
 use tokio::task::JoinError;
 
 use crate::args::WorkerArguments;
+use crate::client;
 use crate::commands::training;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -65,10 +66,16 @@ fn failure(error: WorkerError) -> Failure {
         WorkerError::Unreachable { .. } => Failure::with_exit(Exit::Unreachable, error)
             .hint("start one with `offramp coordinator`, check --coordinator, or wait longer with --give-up-after"),
         WorkerError::Address { .. } => Failure::with_exit(Exit::Usage, error).hint("write for example http://127.0.0.1:7717"),
-        WorkerError::Refused { source, .. } => {
-            let exit = Exit::of_status(source.code());
+        WorkerError::Refused { rpc, status } => {
+            let exit = Exit::of_status(status.code());
             // A worker's arguments cannot be at fault for a refusal.
-            Failure::with_exit(if exit == Exit::NotAuthorised { exit } else { Exit::Error }, error)
+            let exit = if exit == Exit::NotAuthorised { exit } else { Exit::Error };
+            let (message, hint) = client::parts(status);
+            let failure = Failure::with_exit(exit, anyhow::anyhow!("the coordinator refused {rpc}: {message}"));
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
         }
         WorkerError::Slots(_) | WorkerError::Trainer(_) => Failure::new(error),
     }

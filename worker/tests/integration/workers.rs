@@ -181,6 +181,7 @@ async fn a_worker_gives_up_on_a_coordinator_that_never_comes() {
     let WorkerError::Unreachable { after, .. } = &error else { panic!("{error:?}") };
     assert!(*after >= give_up_after);
     assert!(error.to_string().starts_with(&format!("no contact with the coordinator at `{}` for ", coordinator.url())), "{error}");
+    assert!(error.to_string().ends_with(" s (Connection refused (os error 111))"), "{error}");
 }
 
 #[tokio::test]
