@@ -106,11 +106,7 @@ impl Client {
                 unreachable(&self.url)
             }
             code => {
-                // The second part of a message, where there is one, says what to do.
-                let (message, hint) = match status.message().rsplit_once("\nhint: ") {
-                    Some((message, hint)) => (message, Some(hint)),
-                    None => (status.message(), None),
-                };
+                let (message, hint) = parts(status);
                 let failure = Failure::with_exit(Exit::of_status(code), anyhow::anyhow!("{message}"));
                 match hint {
                     Some(hint) => failure.hint(hint),
@@ -118,6 +114,14 @@ impl Client {
                 }
             }
         }
+    }
+}
+
+/// A refusal's message, and the hint that its second part is, where there is one.
+pub(crate) fn parts(status: &Status) -> (&str, Option<&str>) {
+    match status.message().rsplit_once("\nhint: ") {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (status.message(), None),
     }
 }
 

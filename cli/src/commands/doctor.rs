@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use offramp_coordinator::store::{DatabaseError, Reader};
 use offramp_domain::dataset::{DATASETS, Dataset};
-use offramp_proto::v1;
 use serde::Serialize;
 
 use crate::args::DoctorArguments;
@@ -106,8 +106,8 @@ fn devices() -> Vec<Finding> {
 async fn database(path: &Path) -> Finding {
     if path.exists() {
         return match source::open_database(path).await {
-            Ok(reader) => match reader.sweeps(1).await {
-                Ok(newest) => Finding::new("database", Status::Ok, database_text(path, newest.first())),
+            Ok(reader) => match database_text(path, &reader).await {
+                Ok(text) => Finding::new("database", Status::Ok, text),
                 Err(error) => Finding::of_failure("database", &Failure::new(error)),
             },
             Err(failure) => Finding::of_failure("database", &failure),
@@ -122,9 +122,11 @@ async fn database(path: &Path) -> Finding {
     Finding::new("database", Status::Fail, detail).hint("name another file with --database sqlite:PATH")
 }
 
-fn database_text(path: &Path, newest: Option<&v1::SweepRow>) -> String {
-    let newest = newest.map_or_else(|| "no sweep yet".to_owned(), |sweep| format!("newest sweep `{}` ({})", sweep.name, sweep.state));
-    format!("{}, readable, {newest}", path.display())
+async fn database_text(path: &Path, reader: &Reader) -> Result<String, DatabaseError> {
+    let (sqlite, schema) = reader.versions().await?;
+    let newest = reader.sweeps(1).await?;
+    let newest = newest.first().map_or_else(|| "no sweep yet".to_owned(), |sweep| format!("newest sweep `{}` {}", sweep.name, sweep.state));
+    Ok(format!("{}, schema {schema}, SQLite {sqlite}, {newest}", path.display()))
 }
 
 #[cfg(feature = "burn")]

@@ -266,7 +266,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Takes the lock, and leaves this process's number in the file for whoever is refused.
 fn take_lock(path: &Path) -> Result<Lock, OpenError> {
-    let lock_path = beside(path, ".lock");
+    // Whatever the way to the file, it has one lock.
+    let lock_path = beside(&std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()), ".lock");
     let failed = |source| OpenError::LockFile { path: lock_path.clone(), source };
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(failed)?;
     match file.try_lock() {
