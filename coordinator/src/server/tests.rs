@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use offramp_proto::v1;
 use offramp_proto::v1::result_service_client::ResultServiceClient;
 use offramp_proto::v1::sweep_service_client::SweepServiceClient;
+use offramp_proto::v1::sweep_service_server::SweepService;
 use offramp_proto::v1::worker_service_client::WorkerServiceClient;
+use offramp_proto::v1::worker_service_server::WorkerService;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
@@ -205,6 +207,67 @@ async fn a_lost_lease_goes_to_who_waits_for_it() {
     let beat = v1::HeartbeatRequest { session: silent, attempts: vec![beat] };
     assert_eq!(served.workers().heartbeat(beat).await.unwrap().into_inner().stale, [attempt(&first)]);
     assert_eq!(served.complete(&waiting, &second[0], 1, 0.9).await, v1::ReportAnswer::Accepted);
+}
+
+#[tokio::test]
+async fn a_lease_is_kept_whatever_its_progress_says() {
+    let served = served().await;
+    served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let session = served.open_session().await;
+    let lease = served.claim(&session, 0).await.remove(0);
+    served.pass(Config::LEASE - Duration::from_millis(1));
+    let progress = v1::Progress { epoch: 1, n_epochs: 2, loss: f64::NAN, exit_accuracy: vec![7.0], images_per_second: f64::INFINITY };
+    let beat = v1::AttemptProgress { attempt: Some(attempt(&lease)), slot: 0, progress: Some(progress) };
+    let beat = v1::HeartbeatRequest { session: session.clone(), attempts: vec![beat] };
+    assert_eq!(served.workers().heartbeat(beat).await.unwrap().into_inner().stale, []);
+    served.pass(Config::LEASE - Duration::from_millis(1));
+    assert_eq!(served.complete(&session, &lease, 1, 0.9).await, v1::ReportAnswer::Accepted);
+    let detail = served.sweeps().get_job(v1::GetJobRequest { job: lease.job_key }).await.unwrap().into_inner();
+    assert_eq!(detail.epochs, []);
+}
+
+/// Without the wake-ups claims would still get their jobs, a look later.
+#[tokio::test]
+async fn whatever_queues_jobs_wakes_the_claims_that_wait() {
+    let folder = TempDir::new().unwrap();
+    let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
+    let now_us = Arc::new(AtomicI64::new(START_US));
+    let context = Context {
+        store: store.clone(),
+        clock: Clock::Manual(Arc::clone(&now_us)),
+        live: Arc::default(),
+        lease: Config::LEASE,
+        heartbeat: Config::HEARTBEAT,
+        shutdown: CancellationToken::new(),
+    };
+    let (sweeps, workers) = (Sweeps(context.clone()), Workers(context.clone()));
+    let mut queue = context.live.watch_queue();
+    let mut woken = |by: &str| {
+        assert!(queue.has_changed().unwrap(), "not woken by {by}");
+        queue.mark_unchanged();
+    };
+    let text = sweep_text("a", r#"["none"]"#, "[0, 1, 2, 3]");
+    sweeps.submit_sweep(Request::new(v1::SubmitSweepRequest { text, file_name: String::new(), dry_run: false })).await.unwrap();
+    woken("a submission");
+    let session = workers.open_session(Request::new(open_request("w"))).await.unwrap().into_inner().session;
+    let claim = v1::ClaimRequest { session: session.clone(), max_jobs: 4, wait_ms: 0 };
+    let leases = workers.claim(Request::new(claim)).await.unwrap().into_inner().leases;
+    let [failed, released, lost, _] = leases.as_slice() else { panic!("{leases:?}") };
+    let kind = v1::FailureKind::Failed.into();
+    let failure = v1::FailRequest { session: session.clone(), attempt: Some(attempt(failed)), kind, message: String::new() };
+    workers.fail(Request::new(failure)).await.unwrap();
+    woken("a failure");
+    let release = v1::ReleaseRequest { session: session.clone(), attempts: vec![attempt(released)] };
+    workers.release(Request::new(release)).await.unwrap();
+    woken("a release");
+    now_us.fetch_add(Config::LEASE.as_micros() as i64 - 1, Ordering::SeqCst);
+    let beats = leases.iter().filter(|lease| *lease != lost);
+    let beats = beats.map(|lease| v1::AttemptProgress { attempt: Some(attempt(lease)), slot: 0, progress: None }).collect();
+    workers.heartbeat(Request::new(v1::HeartbeatRequest { session: session.clone(), attempts: beats })).await.unwrap();
+    janitor::announce(&store.expire(START_US + Config::LEASE.as_micros() as i64).await.unwrap(), &context.live);
+    woken("a lease that ran out");
+    workers.close_session(Request::new(v1::CloseSessionRequest { session })).await.unwrap();
+    woken("a session that ended");
 }
 
 #[tokio::test]

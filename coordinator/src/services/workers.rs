@@ -181,7 +181,9 @@ fn outcome(message: Option<v1::Outcome>) -> Result<Outcome, DecodeError> {
 }
 
 fn beat(message: v1::AttemptProgress) -> Result<Beat, DecodeError> {
-    Ok(Beat { attempt: attempt_ref(message.attempt.as_ref())?, progress: message.progress.map(Progress::try_from).transpose()? })
+    // Progress is there to be shown: where it makes no sense, the lease is kept all the same.
+    let progress = message.progress.and_then(|progress| Progress::try_from(progress).ok());
+    Ok(Beat { attempt: attempt_ref(message.attempt.as_ref())?, progress })
 }
 
 fn attempt_ref(id: Option<&v1::AttemptId>) -> Result<AttemptRef, DecodeError> {

@@ -39,7 +39,7 @@ impl DatabaseError {
             Self::Full(_) => Some("free some space, or move the database with `--database sqlite:PATH`; nothing that was accepted is lost"),
             Self::ReadOnly(_) => Some("make the file and its directory writable, or choose another with `--database sqlite:PATH`"),
             Self::Busy(_) => Some("end the program that writes to the file, then try again"),
-            Self::Io(_) => Some("check the file's permissions and its disk; network file systems are not supported"),
+            Self::Io(_) => Some("check the disk's free space and the file's permissions; network file systems are not supported"),
             Self::NotADatabase(_) => Some("name another file with `--database sqlite:PATH`"),
             Self::Damaged(_) => Some("restore the file from a backup; `sqlite3 FILE .recover` saves what can be read"),
             Self::Overloaded(_) | Self::Closed(_) | Self::Statement(_) => None,

@@ -61,6 +61,9 @@ async fn a_second_coordinator_is_refused_and_told_by_whom() {
     let expected = format!("another coordinator (process {}) is using `{}`", std::process::id(), first.path.display());
     assert_eq!(error.to_string(), expected);
     assert!(error.hint().unwrap().contains("end it first"));
+    let alias = first.path.with_file_name("alias.db");
+    std::os::unix::fs::symlink(&first.path, &alias).unwrap();
+    assert!(matches!(refusal(&alias).await, OpenError::Locked { .. }), "by another way to the same file");
     let (path, _folder) = close(first).await;
     Store::open(&path, MAX_FAILURES).await.expect("the lock went with its holder");
 }
