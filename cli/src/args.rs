@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// How data is written: a table for people, versioned JSON, or CSV
+    /// How data is written: a table for people (as wide as the terminal allows), versioned JSON, or CSV (all columns)
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table", env = "OFFRAMP_OUTPUT", hide_env_values = true, global = true)]
     pub(crate) output: Format,
     /// How much to log.

@@ -19,6 +19,9 @@ pub(crate) fn aside<R>(write: impl FnOnce() -> R) -> R {
 /// How often lines sum up what is running.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often bars are drawn again: drawing skips changes that follow each other closely.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
+
 /// A sweep being shown.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -29,8 +32,16 @@ pub(crate) struct Progress {
 
 #[derive(Debug)]
 enum Display {
-    Bars { jobs: ProgressBar, slots: Vec<ProgressBar> },
+    Bars { jobs: ProgressBar, lines: Vec<Line> },
     Lines { last_summary: Duration },
+}
+
+/// A bar's line that shows one running job after the other.
+#[derive(Debug)]
+struct Line {
+    /// The job it shows, if any.
+    job: Option<String>,
+    bar: ProgressBar,
 }
 
 impl Progress {
@@ -39,7 +50,8 @@ impl Progress {
         let display = if interactive {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} jobs  {wide_msg}").expect("a valid template");
             let jobs = BARS.add(ProgressBar::new(0).with_style(style.progress_chars("=> ")));
-            Display::Bars { jobs, slots: Vec::new() }
+            jobs.enable_steady_tick(REDRAW_INTERVAL);
+            Display::Bars { jobs, lines: Vec::new() }
         } else {
             Display::Lines { last_summary: Duration::ZERO }
         };
@@ -53,20 +65,11 @@ impl Progress {
         let done_at_start = *self.done_at_start.get_or_insert(done);
         let eta = remaining(elapsed, done - done_at_start, sweep.n_jobs as f64 - done);
         match &mut self.display {
-            Display::Bars { jobs, slots } => {
+            Display::Bars { jobs, lines } => {
                 jobs.set_length(sweep.n_jobs.cast_unsigned());
                 jobs.set_position(n_final(sweep).cast_unsigned());
                 jobs.set_message(counts(sweep, eta));
-                while slots.len() < status.running.len() {
-                    let style = ProgressStyle::with_template("  {wide_msg}").expect("a valid template");
-                    slots.push(BARS.add(ProgressBar::new(0).with_style(style)));
-                }
-                // A slot keeps its line from one update to the next.
-                let mut running: Vec<&RunningJob> = status.running.iter().collect();
-                running.sort_by_key(|job| (&job.worker, job.slot));
-                for (index, bar) in slots.iter().enumerate() {
-                    bar.set_message(running.get(index).map_or_else(String::new, |job| slot_line(job)));
-                }
+                show_running(lines, &status.running);
             }
             Display::Lines { last_summary } => {
                 if elapsed.saturating_sub(*last_summary) >= SUMMARY_INTERVAL {
@@ -86,11 +89,38 @@ impl Progress {
 
     /// Takes the bars away.
     pub(crate) fn clear(&mut self) {
-        if let Display::Bars { jobs, slots } = &self.display {
-            slots.iter().for_each(ProgressBar::finish_and_clear);
+        if let Display::Bars { jobs, lines } = &self.display {
+            for line in lines {
+                line.bar.finish_and_clear();
+            }
             jobs.finish_and_clear();
         }
     }
+}
+
+/// Gives every running job a line of its own, which it keeps.
+fn show_running(lines: &mut Vec<Line>, running: &[RunningJob]) {
+    let shown: Vec<Option<String>> = lines.iter().map(|line| line.job.clone()).collect();
+    for (index, job) in assign(&shown, running).into_iter().enumerate() {
+        if index == lines.len() {
+            let style = ProgressStyle::with_template("  {wide_msg}").expect("a valid template");
+            let bar = BARS.add(ProgressBar::new(0).with_style(style));
+            bar.enable_steady_tick(REDRAW_INTERVAL);
+            lines.push(Line { job: None, bar });
+        }
+        lines[index].bar.set_message(job.map_or_else(String::new, slot_line));
+        lines[index].job = job.map(|job| job.job.clone());
+    }
+}
+
+/// Which job each line shows: the one it has shown, while that runs; otherwise one that has none, in a new line if need be.
+fn assign<'a>(shown: &[Option<String>], running: &'a [RunningJob]) -> Vec<Option<&'a RunningJob>> {
+    let is_shown = |job: &RunningJob| shown.iter().any(|line| line.as_ref() == Some(&job.job));
+    let mut new = running.iter().filter(|job| !is_shown(job));
+    let kept = |line: &Option<String>| running.iter().find(|job| line.as_ref() == Some(&job.job));
+    let mut lines: Vec<_> = shown.iter().map(|line| kept(line).or_else(|| new.next())).collect();
+    lines.extend(new.map(Some));
+    lines
 }
 
 /// Jobs in a final state.
@@ -202,6 +232,20 @@ mod tests {
         assert_eq!(remaining(Duration::from_secs(34), done, 16.0 - done), Some(Duration::from_secs(94)));
         assert_eq!(remaining(Duration::from_secs(34), 0.0, 16.0), None);
         assert_eq!(remaining(Duration::from_secs(34), 16.0, 0.0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_job_keeps_its_line() {
+        let job = |id: &str| RunningJob { job: id.into(), ..RunningJob::default() };
+        let lines = |shown: &[&str], running: &[&str]| {
+            let shown: Vec<_> = shown.iter().map(|id| (!id.is_empty()).then(|| (*id).to_owned())).collect();
+            let running: Vec<_> = running.iter().map(|id| job(id)).collect();
+            assign(&shown, &running).into_iter().map(|line| line.map_or_else(String::new, |job| job.job.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&[], &["a", "b"]), ["a", "b"]);
+        assert_eq!(lines(&["a", "b"], &["b", "c"]), ["c", "b"]);
+        assert_eq!(lines(&["a", "b"], &["b"]), ["", "b"]);
+        assert_eq!(lines(&["", "b"], &["c", "b", "d"]), ["c", "b", "d"]);
     }
 
     #[test]

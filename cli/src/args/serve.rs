@@ -62,7 +62,7 @@ pub(crate) struct WorkerArguments {
     /// How long to go on without reaching the coordinator
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     pub(crate) give_up_after: Duration,
-    /// How long a trainer may be silent before it is taken for hung and replaced; longer than any epoch
+    /// How long a trainer may show no sign of life before it is taken for hung and replaced
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     pub(crate) hang_after: Duration,
     /// What trains, and on what.

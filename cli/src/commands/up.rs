@@ -26,8 +26,8 @@ use crate::signals::Signals;
 use crate::text::{count, escape_control, shell_word};
 use crate::{environment, source};
 
-/// Longest silence of a trainer: a large network's epoch on a slow CPU takes a while, and nobody else waits for the slot.
-const HANG_AFTER: Duration = Duration::from_hours(1);
+/// Longest silence of a trainer, which shows signs of life in every step.
+const HANG_AFTER: Duration = Duration::from_mins(10);
 /// Heartbeats carry progress, and somebody is looking.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The coordinator is in this process: it works, or it won't without help. A disk that is full for a moment is forgiven.
@@ -56,7 +56,10 @@ pub(crate) async fn run(arguments: &UpArguments, format: Format) -> Result<Exit,
         Err(failure) => Err(failure),
     };
     stop.cancel();
-    coordinator::ended(running).await.and(exit)
+    let ended = coordinator::ended(running).await;
+    // What went wrong first is what is told.
+    let exit = exit?;
+    ended.map(|()| exit)
 }
 
 /// Where the results are kept.

@@ -7,9 +7,23 @@ use crate::output::view::{Column, Quantity, Shown};
 use crate::output::{Fields, Rows};
 use crate::text;
 
-/// Renders rows as a table; with a `width` it is wrapped to that many columns.
+/// Renders rows as a table. Where that is wider than `width`, columns that can be spared are left out; what is still too wide is wrapped.
 pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
-    let columns: Vec<&Column> = rows.view.columns.iter().filter(|column| is_shown(column, &rows.rows)).collect();
+    let mut columns: Vec<&Column> = rows.view.columns.iter().filter(|column| is_shown(column, &rows.rows)).collect();
+    loop {
+        let text = render_columns(rows, &columns, None);
+        let fits = width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= usize::from(width)));
+        if fits {
+            return text;
+        }
+        match columns.iter().rposition(|column| column.shown == Shown::IfRoom) {
+            Some(spare) => drop(columns.remove(spare)),
+            None => return render_columns(rows, &columns, width),
+        }
+    }
+}
+
+fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|column| cell(column, column.header.to_owned())));
@@ -58,7 +72,7 @@ fn finish(mut table: Table, width: Option<u16>) -> String {
 fn is_shown(column: &Column, rows: &[Fields]) -> bool {
     let mut values = rows.iter().map(|fields| fields.get(column.name));
     match column.shown {
-        Shown::Always => true,
+        Shown::Always | Shown::IfRoom => true,
         Shown::Never => false,
         Shown::IfVaried => {
             // `-` is what a row without branches has for exits and budget: nothing to tell rows apart by.

@@ -193,6 +193,30 @@ fn a_detail_as_json_has_its_parts_by_name() {
 }
 
 #[test]
+fn columns_that_can_be_spared_give_way() {
+    let rows = [v1::JobRow { seed: 1, ..job() }];
+    // 81 columns, with two spaces between each two.
+    check_table(
+        &view::JOBS,
+        &rows,
+        Some(81),
+        &expect![[r"
+            job           state      backbone  pattern  seed  branch MACs  final exit    area
+            0123456789ab  succeeded  resnet8   none        1            0     90.00 %  0.5000
+        "]],
+    );
+    check_table(
+        &view::JOBS,
+        &rows,
+        Some(80),
+        &expect![[r"
+            job           state      backbone  pattern  seed  final exit    area
+            0123456789ab  succeeded  resnet8   none        1     90.00 %  0.5000
+        "]],
+    );
+}
+
+#[test]
 fn tables_are_no_wider_than_the_terminal() {
     let rows = Rows::new(&view::FRONTIER, &frontier());
     for width in [40_u16, 60, 80, 200] {

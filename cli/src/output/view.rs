@@ -27,6 +27,8 @@ pub(crate) struct Column {
 pub(crate) enum Shown {
     /// Yes.
     Always,
+    /// Where there is room. Of these, the last go first.
+    IfRoom,
     /// Where its values differ: what is the same in every row only takes room.
     IfVaried,
     /// Where a row has a value.
@@ -71,6 +73,11 @@ const fn shown(name: &'static str, header: &'static str, quantity: Quantity) -> 
     column(name, header, Shown::Always, quantity)
 }
 
+/// A column that tables have where there is room.
+const fn spare(name: &'static str, header: &'static str, quantity: Quantity) -> Column {
+    column(name, header, Shown::IfRoom, quantity)
+}
+
 /// A column that tables have where its values differ.
 const fn varied(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::IfVaried, quantity)
@@ -90,13 +97,13 @@ pub(crate) const SWEEPS: View = View {
         shown("sweep", "sweep", Integer),
         shown("name", "name", Text),
         shown("state", "state", Text),
-        shown("created_us", "created", Time),
+        spare("created_us", "created", Time),
         shown("n_jobs", "jobs", Integer),
         shown("n_queued", "queued", Integer),
         shown("n_leased", "running", Integer),
         shown("n_succeeded", "succeeded", Integer),
         shown("n_failed", "failed", Integer),
-        shown("n_diverged", "diverged", Integer),
+        spare("n_diverged", "diverged", Integer),
     ],
 };
 
@@ -105,8 +112,8 @@ pub(crate) const RUNNING: View = View {
     kind: "running",
     columns: &[
         shown("job", "job", Text),
-        shown("attempt", "attempt", Integer),
-        shown("worker", "worker", Text),
+        spare("attempt", "attempt", Integer),
+        spare("worker", "worker", Text),
         shown("slot", "slot", Integer),
         shown("backbone", "backbone", Text),
         varied("dataset", Text),
@@ -114,9 +121,9 @@ pub(crate) const RUNNING: View = View {
         shown("seed", "seed", Integer),
         shown("epoch", "epoch", Integer),
         shown("n_epochs", "of", Integer),
-        shown("loss", "loss", Decimal),
-        shown("exit_accuracy", "exit accuracy", Shares),
-        shown("images_per_second", "images/s", Integer),
+        spare("loss", "loss", Decimal),
+        spare("exit_accuracy", "exit accuracy", Shares),
+        spare("images_per_second", "images/s", Integer),
     ],
 };
 
@@ -136,15 +143,15 @@ pub(crate) const JOBS: View = View {
         hidden("branch_rule", Text),
         hidden("backbone_macs", Macs),
         hidden("budget_macs", Macs),
-        shown("branch_macs", "branch MACs", Macs),
-        shown("budget_error", "budget error", Error),
+        spare("branch_macs", "branch MACs", Macs),
+        spare("budget_error", "budget error", Error),
         hidden("params", Macs),
-        shown("attempt", "attempt", Integer),
+        spare("attempt", "attempt", Integer),
         hidden("n_failures", Integer),
         shown("final_accuracy", "final exit", Share),
-        shown("best_accuracy", "best", Share),
+        spare("best_accuracy", "best", Share),
         shown("area", "area", Decimal),
-        shown("train_seconds", "time", Seconds),
+        spare("train_seconds", "time", Seconds),
         hidden("created_us", Time),
         hidden("finished_us", Time),
         column("error", "error", Shown::IfPresent, Text),
@@ -171,18 +178,18 @@ pub(crate) const EXITS: View = View {
     columns: &[
         shown("job", "job", Text),
         shown("exit", "exit", Integer),
-        shown("is_final", "final", Flag),
-        shown("unit", "unit", Integer),
-        shown("branch_depth", "depth", Integer),
-        shown("branch_width", "width", Integer),
+        spare("is_final", "final", Flag),
+        spare("unit", "unit", Integer),
+        spare("branch_depth", "depth", Integer),
+        spare("branch_width", "width", Integer),
         hidden("backbone_macs", Macs),
-        shown("branch_macs", "branch MACs", Macs),
+        spare("branch_macs", "branch MACs", Macs),
         hidden("branch_params", Macs),
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        shown("loss", "loss", Decimal),
-        shown("calibration_accuracy", "calibration", Share),
+        spare("loss", "loss", Decimal),
+        spare("calibration_accuracy", "calibration", Share),
         varied("backbone", Text),
         varied("dataset", Text),
         varied("pattern", Text),
@@ -202,7 +209,7 @@ pub(crate) const OPERATING_POINTS: View = View {
         shown("accuracy", "accuracy", Share),
         hidden("calibration_accuracy", Share),
         hidden("calibration_macs_cascade", Macs),
-        shown("exit_shares", "leave at each exit", Shares),
+        spare("exit_shares", "leave at each exit", Shares),
         hidden("backbone", Text),
         hidden("dataset", Text),
         hidden("pattern", Text),
@@ -218,7 +225,7 @@ pub(crate) const EPOCHS: View = View {
         shown("epoch", "epoch", Integer),
         shown("loss", "loss", Decimal),
         shown("exit_accuracy", "exit accuracy (calibration)", Shares),
-        shown("images_per_second", "images/s", Integer),
+        spare("images_per_second", "images/s", Integer),
     ],
 };
 
@@ -257,8 +264,8 @@ pub(crate) const PATTERNS: View = View {
         shown("area_deviation", "+-", Decimal),
         shown("final_accuracy_mean", "final exit", Share),
         shown("final_accuracy_deviation", "+-", Share),
-        shown("budget_error", "budget error", Error),
-        shown("branch_macs", "branch MACs", Macs),
+        spare("budget_error", "budget error", Error),
+        spare("branch_macs", "branch MACs", Macs),
         hidden("backbone_macs", Macs),
     ],
 };
@@ -270,15 +277,15 @@ pub(crate) const PLAN: View = View {
         shown("backbone", "backbone", Text),
         shown("dataset", "dataset", Text),
         shown("pattern", "pattern", Text),
-        shown("exits", "exits", Text),
-        shown("budget", "budget", Text),
+        spare("exits", "exits", Text),
+        spare("budget", "budget", Text),
         shown("branch_rule", "rule", Text),
-        shown("backbone_macs", "backbone MACs", Macs),
+        spare("backbone_macs", "backbone MACs", Macs),
         hidden("budget_macs", Macs),
         shown("branch_macs", "branch MACs", Macs),
         shown("budget_error", "budget error", Error),
         shown("branch_depths", "depths", Text),
-        shown("branch_widths", "widths", Text),
+        spare("branch_widths", "widths", Text),
         hidden("params", Macs),
         shown("n_jobs", "jobs", Integer),
     ],
