@@ -215,12 +215,13 @@ async fn a_lease_is_kept_whatever_its_progress_says() {
     served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
     let session = served.open_session().await;
     let lease = served.claim(&session, 0).await.remove(0);
-    served.pass(Config::LEASE - Duration::from_millis(1));
+    served.pass(Config::LEASE / 2);
     let progress = v1::Progress { epoch: 1, n_epochs: 2, loss: f64::NAN, exit_accuracy: vec![7.0], images_per_second: f64::INFINITY };
     let beat = v1::AttemptProgress { attempt: Some(attempt(&lease)), slot: 0, progress: Some(progress) };
     let beat = v1::HeartbeatRequest { session: session.clone(), attempts: vec![beat] };
     assert_eq!(served.workers().heartbeat(beat).await.unwrap().into_inner().stale, []);
-    served.pass(Config::LEASE - Duration::from_millis(1));
+    served.pass(Config::LEASE / 4 * 3);
+    assert_eq!(served.running.store.expire(served.now_us.load(Ordering::SeqCst)).await.unwrap(), []);
     assert_eq!(served.complete(&session, &lease, 1, 0.9).await, v1::ReportAnswer::Accepted);
     let detail = served.sweeps().get_job(v1::GetJobRequest { job: lease.job_key }).await.unwrap().into_inner();
     assert_eq!(detail.epochs, []);
@@ -342,7 +343,7 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
     refused(call!(workers.complete(complete(None))), Code::InvalidArgument, "`outcome` is missing");
     let short = outcome(3, 0.9, &[(1.0, 0.9)]);
     refused(call!(workers.complete(complete(Some(short.into())))), Code::InvalidArgument, "a result of 3 exits");
-    let crowded = outcome(4, 0.9, &[(1.0, 0.9); 10_001]);
+    let crowded = outcome(4, 0.9, &vec![(1.0, 0.9); 10_001]);
     refused(call!(workers.complete(complete(Some(crowded.into())))), Code::InvalidArgument, "10001 values, expected at most 10000");
     let mut strange: v1::Outcome = outcome(4, 0.9, &[(1.0, 0.9)]).into();
     strange.operating_points[0].accuracy = f64::NAN;
