@@ -117,8 +117,8 @@ pub fn serve_over(
 ) -> Result<(), ServeError> {
     send(&mut output, from_trainer::Message::Ready(v1::Ready { trainer: trainer.name() }))?;
     let (sender, orders) = mpsc::channel();
-    let n_unanswered = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&n_unanswered);
+    let n_unfinished = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&n_unfinished);
     std::thread::spawn(move || {
         let end = read_orders(input, &sender, &counter);
         if counter.load(Ordering::SeqCst) > 0 {
@@ -131,8 +131,9 @@ pub fn serve_over(
         match order {
             Order::Run { run, stop } => {
                 let answer = answer(trainer, &run, stop, &mut output)?;
+                // Before the answer, at which the worker may well close the input: that is the end of nothing.
+                n_unfinished.fetch_sub(1, Ordering::SeqCst);
                 send(&mut output, answer)?;
-                n_unanswered.fetch_sub(1, Ordering::SeqCst);
             }
             Order::End(end) => return end.map_err(ServeError::Read),
         }
@@ -148,14 +149,14 @@ enum Order {
     End(Result<(), FrameError>),
 }
 
-fn read_orders(input: impl Read, orders: &mpsc::Sender<Order>, n_unanswered: &AtomicUsize) -> Result<(), FrameError> {
+fn read_orders(input: impl Read, orders: &mpsc::Sender<Order>, n_unfinished: &AtomicUsize) -> Result<(), FrameError> {
     let mut frames = Frames::new(input);
     let mut current = Arc::new(AtomicBool::new(false));
     while let Some(message) = frames.read::<v1::ToTrainer>()? {
         match message.message {
             Some(to_trainer::Message::Run(run)) => {
                 current = Arc::new(AtomicBool::new(false));
-                n_unanswered.fetch_add(1, Ordering::SeqCst);
+                n_unfinished.fetch_add(1, Ordering::SeqCst);
                 if orders.send(Order::Run { run, stop: Arc::clone(&current) }).is_err() {
                     return Ok(());
                 }

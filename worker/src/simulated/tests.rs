@@ -71,10 +71,8 @@ fn accuracy_rises_with_epochs() {
 #[test]
 fn accuracy_rises_with_depth() {
     let n_seeds = 20;
-    let accuracy = |exit: usize| {
-        let total: f64 = (0..n_seeds).map(|seed| train("epoch-ms=0", seed, 1).0.unwrap().exits[exit].accuracy).sum();
-        total / n_seeds as f64
-    };
+    let outcomes: Vec<Outcome> = (0..n_seeds).map(|seed| train("epoch-ms=0", seed, 1).0.unwrap()).collect();
+    let accuracy = |exit: usize| outcomes.iter().map(|outcome| outcome.exits[exit].accuracy).sum::<f64>() / n_seeds as f64;
     let by_exit: Vec<f64> = (0..4).map(accuracy).collect();
     // The third exit of stage ends reads what the final one reads.
     assert!(by_exit[..3].is_sorted() && by_exit[0] + 0.05 < by_exit[2], "{by_exit:?}");

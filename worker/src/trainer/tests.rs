@@ -118,7 +118,11 @@ fn a_run_that_cannot_be_read_fails_with_the_reason() {
 
 #[test]
 fn stop_ends_the_run_it_was_meant_for_and_no_other() {
-    let mut peer = start(|config, observer| if config.seed == 1 { spin_until_stopped(observer) } else { Ok(outcome(0.0)) });
+    let mut peer = start(|config, observer| match config.seed {
+        1 => spin_until_stopped(observer),
+        _ if observer.stopped() => Err(TrainFailure::Stopped),
+        _ => Ok(outcome(0.0)),
+    });
     peer.run(1);
     peer.send(to_trainer::Message::Stop(v1::Stop {}));
     assert_eq!(peer.receive(), Some(from_trainer::Message::Stopped(v1::Stopped {})));

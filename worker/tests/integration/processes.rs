@@ -214,8 +214,9 @@ async fn programs_that_are_no_trainers_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_dropped_process_is_killed() {
-    let process = start(&simulated_trainer(""), LIMITS).await;
+async fn a_dropped_process_is_killed_whatever_it_does() {
+    // Unlike a trainer of ours it does not care whether its input is open.
+    let process = start(&script("printf '\\007\\n\\005\\n\\003sim'; exec sleep 600"), LIMITS).await;
     let id = process.id().expect("it lives");
     drop(process);
     within_deadline("the dropped process is gone", gone(id)).await;
