@@ -7,7 +7,7 @@
 pub mod convert;
 
 /// Generated messages, clients and servers.
-#[expect(missing_docs, unused_qualifications, clippy::pedantic, reason = "generated")]
+#[expect(missing_docs, unused_qualifications, clippy::pedantic, clippy::allow_attributes, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("offramp.v1");
 }
