@@ -50,7 +50,6 @@ impl Progress {
         let display = if interactive {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} jobs  {wide_msg}").expect("a valid template");
             let jobs = BARS.add(ProgressBar::new(0).with_style(style.progress_chars("=> ")));
-            jobs.enable_steady_tick(REDRAW_INTERVAL);
             Display::Bars { jobs, lines: Vec::new() }
         } else {
             Display::Lines { last_summary: Duration::ZERO }
@@ -66,6 +65,10 @@ impl Progress {
         let eta = remaining(elapsed, done - done_at_start, sweep.n_jobs as f64 - done);
         match &mut self.display {
             Display::Bars { jobs, lines } => {
+                if jobs.length() == Some(0) {
+                    // Not before: a bar without a length is drawn full.
+                    jobs.enable_steady_tick(REDRAW_INTERVAL);
+                }
                 jobs.set_length(sweep.n_jobs.cast_unsigned());
                 jobs.set_position(n_final(sweep).cast_unsigned());
                 jobs.set_message(counts(sweep, eta));
