@@ -47,13 +47,18 @@ impl Live {
         self.changed.subscribe()
     }
 
-    /// Notes where an attempt stands.
+    /// Notes where an attempt stands. A sign of life without progress leaves what is known: epochs take longer than heartbeats.
     pub(crate) fn record(&self, attempt: &AttemptRef, slot: u32, progress: Option<v1::Progress>) {
-        let running = Running { attempt: attempt.attempt, slot, progress };
-        let before = self.running().insert(attempt.key.as_str().to_owned(), running.clone());
-        if before.as_ref() != Some(&running) {
-            self.jobs_changed();
+        let mut running = self.running();
+        let before = running.get(attempt.key.as_str()).filter(|before| before.attempt == attempt.attempt);
+        let progress = progress.or_else(|| before.and_then(|before| before.progress.clone()));
+        let now = Running { attempt: attempt.attempt, slot, progress };
+        if before == Some(&now) {
+            return;
         }
+        running.insert(attempt.key.as_str().to_owned(), now);
+        drop(running);
+        self.jobs_changed();
     }
 
     /// Forgets attempts that are over.
@@ -79,5 +84,41 @@ impl Live {
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         // Each critical section leaves the map whole, so a panic elsewhere while it was locked says nothing about it.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offramp_domain::job::JobKey;
+
+    use super::*;
+
+    fn attempt(number: u32) -> AttemptRef {
+        AttemptRef { key: JobKey::parse("0123456789abcdef0123456789abcdef").unwrap(), attempt: number }
+    }
+
+    fn epoch_shown(live: &Live, number: u32) -> Option<u32> {
+        let row = v1::RunningJob { attempt: number, ..v1::RunningJob::default() };
+        let shown = live.complete(vec![(attempt(number).key.as_str().to_owned(), row)]);
+        shown[0].progress.as_ref().map(|progress| progress.epoch)
+    }
+
+    #[test]
+    fn a_heartbeat_between_two_epochs_keeps_the_last_one() {
+        let live = Live::default();
+        live.record(&attempt(1), 0, Some(v1::Progress { epoch: 3, ..v1::Progress::default() }));
+        let mut changes = live.watch_changes();
+        changes.mark_unchanged();
+        live.record(&attempt(1), 0, None);
+        assert_eq!(epoch_shown(&live, 1), Some(3));
+        assert!(!changes.has_changed().unwrap(), "nothing new was told");
+    }
+
+    #[test]
+    fn a_new_attempt_starts_without_progress() {
+        let live = Live::default();
+        live.record(&attempt(1), 0, Some(v1::Progress { epoch: 3, ..v1::Progress::default() }));
+        live.record(&attempt(2), 1, None);
+        assert_eq!(epoch_shown(&live, 2), None);
     }
 }
