@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(verbose: u8) {
     let variable = crate::environment::variable("OFFRAMP_LOG").map(|value| value.to_string_lossy().into_owned());
     let level = match verbose {
-        0 => "warn",
-        1 => "warn,offramp=info,offramp_coordinator=info,offramp_worker=info,offramp_train=info",
+        // The database driver warns of every moment that a busy disk takes.
+        0 => "warn,sqlx=error",
+        1 => "warn,sqlx=error,offramp=info,offramp_coordinator=info,offramp_worker=info,offramp_train=info",
         2 => "info,offramp=debug,offramp_coordinator=debug,offramp_worker=debug,offramp_train=debug",
         _ => "trace",
     };

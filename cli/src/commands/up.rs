@@ -30,8 +30,9 @@ use crate::{environment, source};
 const HANG_AFTER: Duration = Duration::from_mins(10);
 /// Heartbeats carry progress, and somebody is looking.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The coordinator is in this process: it works, or it won't without help. A disk that is full for a moment is forgiven.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// The coordinator is in this process: it works, or it won't without help. A disk that is full or
+/// busy for a moment is forgiven.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// Runs a sweep.
 pub(crate) async fn run(arguments: &UpArguments, format: Format) -> Result<Exit, Failure> {
