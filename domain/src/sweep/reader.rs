@@ -53,10 +53,11 @@ impl<'t> Reader<'t> {
         self.problems
     }
 
-    /// Reports that `what` must be `wanted` and is not. Always `None`, for readers to end with.
+    /// Reports that `what` takes `wanted` and something else is there. Always `None`, for readers to end with.
     pub(super) fn refuse<T>(&mut self, value: &Value, what: &str, wanted: impl Display, hint: Option<String>) -> Option<T> {
         let found = self.quote(value.span());
-        self.report(value.span(), format!("`{what}` must be {wanted}, found {found}"), hint);
+        let more = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+        self.report(value.span(), format!("`{what}` cannot be {found}"), Some(format!("it takes {wanted}{more}")));
         None
     }
 
@@ -123,7 +124,8 @@ impl<'v, 'i> Fields<'v, 'i> {
         let owner = owner.into();
         let Some(table) = value.get_ref().as_table() else {
             let found = reader.quote(value.span());
-            reader.report(value.span(), format_args!("{owner} must be a table, found {found}"), None);
+            let hint = format!("it is a table with {}", any_of(known.iter().copied()));
+            reader.report(value.span(), format_args!("{owner} cannot be {found}"), Some(hint));
             return None;
         };
         let mut meant = Vec::new();

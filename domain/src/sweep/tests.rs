@@ -45,8 +45,13 @@ fn check(text: &str, expected: &Expect) {
 fn check_edit(from: &str, to: &str, marked: &str, message: &str) {
     let text = edited(from, to);
     let found = problems(&text);
-    let found: Vec<_> = found.iter().map(|problem| (&text[problem.span.clone()], problem.message.as_str())).collect();
-    assert_eq!(found, [(marked, message)], "after `{to}`");
+    // What a value may be is said in the hint.
+    let said = |problem: &Problem| match &problem.hint {
+        Some(hint) if hint.starts_with("it takes ") => format!("{}: {hint}", problem.message),
+        _ => problem.message.clone(),
+    };
+    let found: Vec<_> = found.iter().map(|problem| (&text[problem.span.clone()], said(problem))).collect();
+    assert_eq!(found, [(marked, message.to_owned())], "after `{to}`");
 }
 
 /// Backbone, pattern, exits, budget, epochs and seed of each job.
@@ -285,17 +290,19 @@ optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
               |                     ^^^^^^^^^^^^
             hint: write `{ increasing = 0.6 }`
 
-            error: `epochs` must be a whole number from 1 to 10000, found `0`
+            error: `epochs` cannot be `0`
               --> sweep.toml:10:10
                |
             10 | epochs = 0
                |          ^
+            hint: it takes a whole number from 1 to 10000
 
-            error: `momentum` must be a number from 0 to below 1, found `1.5`
+            error: `momentum` cannot be `1.5`
               --> sweep.toml:12:45
                |
             12 | optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
                |                                             ^^^
+            hint: it takes a number from 0 to below 1
         "#]],
     );
 }
@@ -313,11 +320,12 @@ fn syntax_errors_inside_values_do_not_hide_other_problems() {
               |           ^^^^^^
             hint: text needs quotes: "digits"
 
-            error: `seed` must be a whole number from 0 to 9223372036854775807, found `-1`
+            error: `seed` cannot be `-1`
              --> sweep.toml:8:8
               |
             8 | seed = -1
               |        ^^
+            hint: it takes a whole number from 0 to 9223372036854775807
 
             error: `seed` is there twice
              --> sweep.toml:9:1
@@ -536,10 +544,10 @@ fn a_network_that_cannot_be_built_is_reported_once_at_the_value_at_fault() {
 #[test]
 fn values_out_of_range_are_refused() {
     for lr in ["0", "-0.1", "inf", "nan", "1e999", "\"0.1\"", "true"] {
-        check_edit("0.05", lr, lr, &format!("`lr` must be a number above 0, found `{lr}`"));
+        check_edit("0.05", lr, lr, &format!("`lr` cannot be `{lr}`: it takes a number above 0"));
     }
     for momentum in ["1", "-0.1", "nan"] {
-        let message = format!("`momentum` must be a number from 0 to below 1, found `{momentum}`");
+        let message = format!("`momentum` cannot be `{momentum}`: it takes a number from 0 to below 1");
         check_edit("lr = 0.05", &format!("lr = 0.05, momentum = {momentum}"), momentum, &message);
     }
     for slope in ["0", "1.01", "-0.5", "nan"] {
@@ -547,7 +555,7 @@ fn values_out_of_range_are_refused() {
             "increasing = 0.5",
             &format!("increasing = {slope}"),
             slope,
-            &format!("`slope` must be a number above 0 and at most 1, found `{slope}`"),
+            &format!("`slope` cannot be `{slope}`: it takes a number above 0 and at most 1"),
         );
     }
     for epochs in ["0", "10001", "5.0", "-5", "99999999999999999999"] {
@@ -555,7 +563,7 @@ fn values_out_of_range_are_refused() {
             "epochs = 5",
             &format!("epochs = {epochs}"),
             epochs,
-            &format!("`epochs` must be a whole number from 1 to 10000, found `{epochs}`"),
+            &format!("`epochs` cannot be `{epochs}`: it takes a whole number from 1 to 10000"),
         );
     }
     for size in ["0", "65537"] {
@@ -563,7 +571,7 @@ fn values_out_of_range_are_refused() {
             "batch_size = 32",
             &format!("batch_size = {size}"),
             size,
-            &format!("`batch_size` must be a whole number from 1 to 65536, found `{size}`"),
+            &format!("`batch_size` cannot be `{size}`: it takes a whole number from 1 to 65536"),
         );
     }
     for share in ["0", "0.51", "-0.1"] {
@@ -571,19 +579,19 @@ fn values_out_of_range_are_refused() {
             "calibration = 0.1",
             &format!("calibration = {share}"),
             share,
-            &format!("`calibration` must be a share above 0 and at most 0.5, found `{share}`"),
+            &format!("`calibration` cannot be `{share}`: it takes a share above 0 and at most 0.5"),
         );
     }
     for seed in ["-1", "9223372036854775808"] {
-        check_edit("[0, 1]", seed, seed, &format!("`seed` must be a whole number from 0 to 9223372036854775807, found `{seed}`"));
+        check_edit("[0, 1]", seed, seed, &format!("`seed` cannot be `{seed}`: it takes a whole number from 0 to 9223372036854775807"));
     }
     for budget in ["0", "-0.5", "10.5", "nan", "\"25 %\""] {
         let message = format!(
-            "`budget` must be a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10, found `{budget}`"
+            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10"
         );
         check_edit("budget = 0.5", &format!("budget = {budget}"), budget, &message);
     }
-    check_edit("budget = 0.5", "budget = { levels = 0 }", "0", "`levels` must be a whole number from 1 to 1000, found `0`");
+    check_edit("budget = 0.5", "budget = { levels = 0 }", "0", "`levels` cannot be `0`: it takes a whole number from 1 to 1000");
 }
 
 #[test]
@@ -605,20 +613,20 @@ fn the_ends_of_ranges_are_taken() {
 #[test]
 fn lists_must_be_whole_and_in_order() {
     check_edit("list = [0.5, 0.3, 0.2]", "list = [0.5, 0.3, 0.1]", "[0.5, 0.3, 0.1]", "the shares sum to 0.9, not to 1");
-    let message = "`list` must be shares from 0 to 1, one an exit, that sum to 1, found `-0.5`";
+    let message = "`list` cannot be `-0.5`: it takes shares from 0 to 1, one an exit, that sum to 1";
     check_edit("list = [0.5, 0.3, 0.2]", "list = [1.0, 0.5, -0.5]", "-0.5", message);
-    let wanted = "`milestones` must be rising epochs, counted from 0, such as `[100, 150]`, found";
+    let wanted = "rising epochs, counted from 0, such as `[100, 150]`";
     for milestones in ["[3, 2]", "[2, 2]", "[]", "2"] {
         let schedule = format!("epochs = 5\nschedule = {{ step = {{ milestones = {milestones}, gamma = 0.1 }} }}");
-        check_edit("epochs = 5", &schedule, milestones, &format!("{wanted} `{milestones}`"));
+        check_edit("epochs = 5", &schedule, milestones, &format!("`milestones` cannot be `{milestones}`: it takes {wanted}"));
     }
-    let wanted = "`at` must be rising fractions of the backbone's MACs, above 0 and below 1, found";
+    let message = |at| format!("`at` cannot be `{at}`: it takes rising fractions of the backbone's MACs, above 0 and below 1");
     for at in ["[0.5, 0.25]", "[0.5, 0.5]", "[]"] {
-        check_edit("budget = 0.5", &format!("budget = 0.5\nexits = {{ at = {at} }}"), at, &format!("{wanted} `{at}`"));
+        check_edit("budget = 0.5", &format!("budget = 0.5\nexits = {{ at = {at} }}"), at, &message(at));
     }
-    check_edit("budget = 0.5", "budget = 0.5\nexits = { at = [0.5, 1.0] }", "1.0", &format!("{wanted} `1.0`"));
-    check_edit("[0, 1]", "[]", "[]", "`seed` must be a value or an array of at least one, found `[]`");
-    check_edit("[\"max-softmax\"]", "[]", "[]", "`policies` must be an array of at least one policy, found `[]`");
+    check_edit("budget = 0.5", "budget = 0.5\nexits = { at = [0.5, 1.0] }", "1.0", &message("1.0"));
+    check_edit("[0, 1]", "[]", "[]", "`seed` cannot be `[]`: it takes a value or an array of at least one");
+    check_edit("[\"max-softmax\"]", "[]", "[]", "`policies` cannot be `[]`: it takes an array of at least one policy");
 }
 
 #[test]
@@ -644,21 +652,21 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
     assert_eq!(hint("{ increasing", "{ incraesing"), "did you mean `increasing`?");
     assert_eq!(hint("policies =", "policy ="), "did you mean `policies`?");
-    assert_eq!(hint("\"max-softmax\"", "\"softmax\""), "did you mean `max-softmax`?");
+    assert_eq!(hint("\"max-softmax\"", "\"softmax\""), "it takes `max-softmax`; did you mean `max-softmax`?");
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "did you mean `cosine`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "");
+    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "it takes `constant` or `cosine`; did you mean `cosine`?");
+    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "it takes `none`, `crop`, `flip` or `crop-flip`");
     assert_eq!(hint("[recipe]", "[branch]\nrule = 'levels'\ndepth = 3\n[recipe]"), "write `rule = \"width\"`, or leave `depth` out");
-    assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "to try several, move `epochs` to [axes]");
+    assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "it takes one value; to try several, move `epochs` to [axes]");
 }
 
 #[test]
 fn names_can_be_typed_and_printed() {
     for name in ["", " x", "x\\n", "\\u001b[2J", "\\u202Ex", &"x".repeat(65)] {
         let message = problems(&edited("\"branches\"", &format!("\"{name}\""))).remove(0).message;
-        assert!(message.starts_with("`name` must be 1 to 64 printable characters, found `"), "{message}");
+        assert!(message.starts_with("`name` cannot be `"), "{message}");
         assert!(!message.chars().any(char::is_control));
     }
     for name in ["last", "12"] {
@@ -666,7 +674,9 @@ fn names_can_be_typed_and_printed() {
             "\"branches\"",
             &format!("'{name}'"),
             &format!("'{name}'"),
-            &format!("`name` must be neither `last` nor a number, found `'{name}'`"),
+            &format!(
+                "`name` cannot be `'{name}'`: it takes neither `last` nor a number; commands take `last` for the newest sweep, and a number for a sweep's id"
+            ),
         );
     }
     for name in ["x", "Größe 2 (größer)", "2x", &"ü".repeat(64)] {

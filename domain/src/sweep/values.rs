@@ -107,7 +107,7 @@ fn shares_of(reader: &mut Reader, value: &Value) -> Option<Vec<f64>> {
     let shares = numbers(reader, value, "list", wanted, |share| (0.0..=1.0).contains(&share))?;
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > SHARES_TOLERANCE {
-        reader.report(value.span(), format_args!("the shares sum to {sum}, not to 1"), None);
+        reader.report(value.span(), format_args!("the shares sum to {sum}, not to 1"), Some(format!("divide each by {sum}")));
         return None;
     }
     Some(shares)
