@@ -69,9 +69,13 @@ def main():
     assert config["dataset"] == "digits" and lease.attempt == 1
     attempt = {"job_key": lease.job_key, "attempt": lease.attempt}
     n_exits = 1 if config["branches"] is None else 4
+    # What an answer of the final exit costs, all branches paid and none.
+    row = client.call("SweepService", "GetJob", job=lease.job_key[:12]).job
+    assert row.state == "leased"
+    cascade, selected = row.backbone_macs + row.branch_macs, row.backbone_macs
     exit_result = {"accuracy": 0.5, "loss": 1.0, "calibration_accuracy": 0.5, "calibration_loss": 1.0}
-    point = {"policy": "fixed", "setting": n_exits - 1, "accuracy": 0.5, "macs_cascade": 1e6, "macs_selected": 1e6,
-             "calibration_accuracy": 0.5, "calibration_macs_cascade": 1e6, "exit_shares": [0.0] * (n_exits - 1) + [1.0]}  # fmt: skip
+    point = {"policy": "fixed", "setting": n_exits - 1, "accuracy": 0.5, "macs_cascade": cascade, "macs_selected": selected,
+             "calibration_accuracy": 0.5, "calibration_macs_cascade": cascade, "exit_shares": [0.0] * (n_exits - 1) + [1.0]}  # fmt: skip
     outcome = {"exits": [exit_result] * n_exits, "operating_points": [point], "n_train": 1, "n_calibration": 1, "n_test": 1,
                "train_seconds": 1.0, "trainer": "by hand"}  # fmt: skip
 
@@ -101,7 +105,7 @@ def main():
     late = client.call("WorkerService", "Complete", session=session.session, attempt=stale, outcome=outcome)
     assert late.answer == 2, late
     frontier = client.call("ResultService", "GetFrontier", sweep="last", cost_metric=1)
-    assert [(p.cost, p.accuracy) for p in frontier.points] == [(1e6, 0.5)], frontier
+    assert [(p.cost, p.accuracy) for p in frontier.points] == [(cascade, 0.5)], frontier
     client.refused(invalid, "ResultService", "GetFrontier", sweep="last")
     detail = client.call("SweepService", "GetJob", job=lease.job_key[:12])
     assert detail.job.state == "succeeded" and len(detail.attempts) == 1, detail
