@@ -3,7 +3,7 @@
 //! What a network is, what its exits cost and how results follow from what the exits say is the domain's; this crate turns a job's
 //! configuration into an outcome. In reading order:
 //!
-//! - [`run`]: a job from its configuration to its outcome: the epoch loop, progress, stopping.
+//! - [`mod@run`]: a job from its configuration to its outcome: the epoch loop, progress, stopping.
 //! - [`data`]: datasets in memory; [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation.
 //! - [`network`]: Burn modules from the domain's description, and their initial weights.
 //! - [`schedule`]: the learning rate of a step; [`optimizer`]: the optimiser of a recipe.

@@ -6,7 +6,7 @@ use offramp_domain::evaluation::{ExitRecords, SplitRecords};
 use crate::batches::{self, Normalisation, View};
 use crate::data::Images;
 use crate::network::MultiExit;
-use crate::run::TrainError;
+use crate::run::{Observer, TrainError};
 
 /// Images that go through the network at once: enough to fill a device, and few enough for the widest network's maps in CPU caches. Fixed, as
 /// a batch's size may decide the order of sums.
@@ -17,17 +17,21 @@ const BATCH: usize = 128;
 /// `model` is to be one for evaluation (`valid()`), on `device`.
 ///
 /// # Errors
-/// When the device fails.
+/// When the device fails, or the observer stops the run.
 pub fn record(
     model: &MultiExit,
     images: &Images,
     normalisation: &Normalisation,
     indices: &[u32],
     device: &Device,
+    observer: &dyn Observer,
 ) -> Result<SplitRecords, TrainError> {
     let labels: Vec<u32> = indices.iter().map(|&index| u32::from(images.labels[index as usize])).collect();
     let mut exits: Vec<ExitRecords> = Vec::new();
     for (indices, labels) in indices.chunks(BATCH).zip(labels.chunks(BATCH)) {
+        if observer.stopped() {
+            return Err(TrainError::Stopped);
+        }
         let views: Vec<View> = indices.iter().copied().map(View::plain).collect();
         let logits_bk = model.forward(to_device(images, normalisation, &views, device));
         exits.resize_with(logits_bk.len(), || ExitRecords { prediction: Vec::new(), confidence: Vec::new(), loss: Vec::new() });

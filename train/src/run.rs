@@ -38,7 +38,7 @@ pub trait Observer {
     /// Is told where the run stands, after each epoch.
     fn progress(&mut self, progress: Progress);
 
-    /// Says whether the run is to be given up; asked before each step.
+    /// Says whether the run is to be given up; asked before each step, and before each batch of an evaluation.
     fn stopped(&self) -> bool;
 }
 
@@ -83,12 +83,18 @@ impl TrainError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Diverged { .. } => FailureKind::Diverged,
-            Self::Execution(error) if error.to_string().to_lowercase().contains("out of memory") => FailureKind::OutOfMemory,
+            Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
             Self::Network(_) | Self::Field { .. } | Self::Device(_) | Self::Data(_) | Self::Execution(_) | Self::Stopped => {
                 FailureKind::Failed
             }
         }
     }
+}
+
+/// Whether a backend's reason, which is text alone, is a lack of memory. Drivers and the layers above them spell it in several ways.
+fn says_out_of_memory(reason: &str) -> bool {
+    let reason = reason.to_lowercase().replace(['-', '_'], " ");
+    ["out of memory", "out of device memory"].iter().any(|spelling| reason.contains(spelling))
 }
 
 /// What outcomes say trained them: `burn-flex`, `burn-cuda` or `burn-vulkan`.
@@ -115,11 +121,12 @@ pub fn run(
     let model = train(&network, config, &material, &device, observer)?;
     let train_seconds = started.elapsed().as_secs_f64();
 
-    let calibration = material.record_calibration(&model, &device)?;
-    let test = material.record_test(&model, &device)?;
+    let calibration = material.record_calibration(&model, &device, observer)?;
+    let test = material.record_test(&model, &device, observer)?;
     let evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
-    if let Some(exit) = evaluated.exits.iter().find(|exit| !exit.loss.is_finite() || !exit.calibration_loss.is_finite()) {
-        return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss: exit.loss });
+    let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
+    if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
+        return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
     }
     Ok(Outcome {
         exits: evaluated.exits,
@@ -158,13 +165,13 @@ impl<'a> Material<'a> {
         Self { dataset, split, normalisation }
     }
 
-    fn record_calibration(&self, model: &MultiExit, device: &Device) -> Result<SplitRecords, TrainError> {
-        records::record(model, &self.dataset.train, &self.normalisation, &self.split.calibration, device)
+    fn record_calibration(&self, model: &MultiExit, device: &Device, observer: &dyn Observer) -> Result<SplitRecords, TrainError> {
+        records::record(model, &self.dataset.train, &self.normalisation, &self.split.calibration, device, observer)
     }
 
-    fn record_test(&self, model: &MultiExit, device: &Device) -> Result<SplitRecords, TrainError> {
+    fn record_test(&self, model: &MultiExit, device: &Device, observer: &dyn Observer) -> Result<SplitRecords, TrainError> {
         let all: Vec<u32> = (0..self.dataset.test.len() as u32).collect();
-        records::record(model, &self.dataset.test, &self.normalisation, &all, device)
+        records::record(model, &self.dataset.test, &self.normalisation, &all, device, observer)
     }
 }
 
@@ -198,7 +205,7 @@ fn train(
         }
         let loss = losses.mean()?;
         let took = started.elapsed().max(Duration::from_nanos(1));
-        let calibration = material.record_calibration(&learner.model.valid(), device)?;
+        let calibration = material.record_calibration(&learner.model.valid(), device, observer)?;
         observer.progress(Progress {
             epoch: epoch + 1,
             n_epochs: recipe.epochs,

@@ -173,3 +173,169 @@ fn a_classifier_pools_and_maps_by_hand() {
     let values: Vec<f32> = classify(&layers, map([[1.0, 2.0], [3.0, 6.0]])).try_into_vec_as().unwrap();
     assert_eq!(values, [6.5, -3.0]);
 }
+
+/// The same network once more, from its description and the modules' weights, in f64 and straight from the definitions.
+mod reference {
+    use super::*;
+
+    /// A batch of maps: image, channel, row, column.
+    #[derive(Clone)]
+    pub(super) struct Maps {
+        pub(super) n_images: usize,
+        pub(super) shape: Shape,
+        pub(super) values: Vec<f64>,
+    }
+
+    impl Maps {
+        fn build(n_images: usize, shape: Shape, value: impl Fn(usize, usize, usize, usize) -> f64) -> Self {
+            let mut values = Vec::new();
+            for image in 0..n_images {
+                for channel in 0..shape.channels {
+                    for row in 0..shape.height {
+                        values.extend((0..shape.width).map(|column| value(image, channel, row, column)));
+                    }
+                }
+            }
+            Self { n_images, shape, values }
+        }
+
+        /// Zero outside the map.
+        fn at(&self, image: usize, channel: usize, row: isize, column: isize) -> f64 {
+            let Shape { channels, height, width } = self.shape;
+            let inside = (0..height as isize).contains(&row) && (0..width as isize).contains(&column);
+            if inside { self.values[((image * channels + channel) * height + row as usize) * width + column as usize] } else { 0.0 }
+        }
+    }
+
+    fn numbers<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f64> {
+        param.val().try_into_vec_as::<f32>().unwrap().into_iter().map(f64::from).collect()
+    }
+
+    fn convolve(conv: &Conv2d, x: &Maps, padding: usize) -> Maps {
+        let [n_outputs, n_inputs, kernel, _] = conv.weight.dims();
+        let (weight, stride) = (numbers(&conv.weight), conv.stride[0]);
+        let side = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+        Maps::build(x.n_images, Shape::new(n_outputs, side(x.shape.height), side(x.shape.width)), |image, output, row, column| {
+            let mut sum = 0.0;
+            for input in 0..n_inputs {
+                for k in 0..kernel * kernel {
+                    let row = (row * stride + k / kernel) as isize - padding as isize;
+                    let column = (column * stride + k % kernel) as isize - padding as isize;
+                    sum += weight[(output * n_inputs + input) * kernel * kernel + k] * x.at(image, input, row, column);
+                }
+            }
+            sum
+        })
+    }
+
+    /// (x - mean) / sqrt(variance + 1e-5) over the batch and all positions, the variance divided by their number; scale 1, shift 0.
+    fn normalise(x: &Maps) -> Maps {
+        let positions = x.shape.positions();
+        let of_channel = |channel: usize| {
+            let chunks = x.values.chunks_exact(positions).enumerate();
+            chunks.filter(move |(chunk, _)| chunk % x.shape.channels == channel).flat_map(|(_, values)| values.iter().copied())
+        };
+        let n = (x.n_images * positions) as f64;
+        let statistics: Vec<(f64, f64)> = (0..x.shape.channels)
+            .map(|channel| {
+                let mean = of_channel(channel).sum::<f64>() / n;
+                (mean, of_channel(channel).map(|value| (value - mean).powi(2)).sum::<f64>() / n)
+            })
+            .collect();
+        Maps::build(x.n_images, x.shape, |image, channel, row, column| {
+            let (mean, variance) = statistics[channel];
+            (x.at(image, channel, row as isize, column as isize) - mean) / (variance + 1e-5).sqrt()
+        })
+    }
+
+    fn linear(linear: &Linear, x: &Maps) -> Maps {
+        let [n_inputs, n_outputs] = linear.weight.dims();
+        let (weight, bias) = (numbers(&linear.weight), numbers(linear.bias.as_ref().unwrap()));
+        Maps::build(x.n_images, Shape::new(n_outputs, 1, 1), |image, output, _, _| {
+            bias[output] + (0..n_inputs).map(|input| x.at(image, input, 0, 0) * weight[input * n_outputs + output]).sum::<f64>()
+        })
+    }
+
+    fn pointwise(x: &Maps, f: impl Fn(f64) -> f64) -> Maps {
+        Maps { values: x.values.iter().map(|&value| f(value)).collect(), ..x.clone() }
+    }
+
+    pub(super) fn layers(layers: &[Layer], modules: &[LayerModule], x: Maps) -> Maps {
+        layers.iter().zip(modules).fold(x, |x, (layer, module)| match (layer, module) {
+            (Layer::Conv2d(layer), LayerModule::Conv2d(conv)) => convolve(conv, &x, layer.padding),
+            (Layer::BatchNorm { .. }, LayerModule::BatchNorm(_)) => normalise(&x),
+            (Layer::Relu, LayerModule::Relu(_)) => pointwise(&x, |value| value.max(0.0)),
+            (Layer::GlobalAveragePool, LayerModule::GlobalAveragePool(_)) => {
+                let means: Vec<f64> = x.values.chunks_exact(x.shape.positions()).map(|values| values.iter().sum::<f64>()).collect();
+                let n = x.shape.positions() as f64;
+                Maps { n_images: x.n_images, shape: Shape::new(x.shape.channels, 1, 1), values: means.iter().map(|sum| sum / n).collect() }
+            }
+            (Layer::Linear { .. }, LayerModule::Linear(module)) => linear(module, &x),
+            (layer, module) => panic!("{layer:?} became {module:?}"),
+        })
+    }
+
+    pub(super) fn unit(unit: &Unit, module: &UnitModule, x: Maps) -> Maps {
+        match (unit, module) {
+            (Unit::Sequence(sequence), UnitModule::Sequence(modules)) => layers(sequence, modules, x),
+            (Unit::Residual { body, shortcut }, UnitModule::Residual(module)) => {
+                let past = match (shortcut, &module.shortcut) {
+                    (Shortcut::Identity, _) => x.clone(),
+                    (&Shortcut::PadSubsample { stride, pad }, _) => {
+                        let Shape { channels, height, width } = x.shape;
+                        let shape = Shape::new(channels + 2 * pad, height.div_ceil(stride), width.div_ceil(stride));
+                        Maps::build(x.n_images, shape, |image, channel, row, column| {
+                            let is_kept = (pad..pad + channels).contains(&channel);
+                            if is_kept { x.at(image, channel - pad, (row * stride) as isize, (column * stride) as isize) } else { 0.0 }
+                        })
+                    }
+                    (Shortcut::Projection(projection), ShortcutModule::Projection(modules)) => layers(projection, modules, x.clone()),
+                    (shortcut, module) => panic!("{shortcut:?} became {module:?}"),
+                };
+                let sum = layers(body, &module.body, x);
+                let values = sum.values.iter().zip(&past.values).map(|(a, b)| (a + b).max(0.0)).collect();
+                Maps { values, ..sum }
+            }
+            (unit, module) => panic!("{unit:?} became {module:?}"),
+        }
+    }
+}
+
+#[test]
+fn logits_agree_with_the_definitions_computed_in_f64() {
+    for (name, input) in [("resnet8", GREY_8), ("resnet8-b", GREY_8), ("resnet14", Shape::new(3, 9, 8))] {
+        let network = network(name, input, 10, Some(&six_levels_or_two_convolutions(input)));
+        let device = Device::flex().autodiff();
+        let model = MultiExit::new(&network, 5, &device);
+        let mut rng = chance::stream(5, Purpose::Augment, 0);
+        let values: Vec<f32> = (0..3 * input.channels * input.positions()).map(|_| chance::normal(&mut rng) as f32).collect();
+
+        let mut x = reference::Maps { n_images: 3, shape: input, values: values.iter().copied().map(f64::from).collect() };
+        let mut expected = Vec::new();
+        for (index, (unit, module)) in network.backbone.units.iter().zip(&model.units).enumerate() {
+            x = reference::unit(unit, module, x);
+            for (branch, module) in network.branches.iter().zip(&model.branches).filter(|(branch, _)| branch.unit == index) {
+                expected.push(reference::layers(&branch.layers, &module.layers, x.clone()).values);
+            }
+        }
+        expected.push(reference::layers(&network.backbone.head, &model.head, x).values);
+
+        let shape = [3, input.channels, input.height, input.width];
+        let logits = model.forward(Tensor::from_data(TensorData::new(values, shape), &device));
+        assert_eq!(logits.len(), expected.len());
+        for (exit, (logits_bk, expected)) in logits.into_iter().zip(expected).enumerate() {
+            let logits: Vec<f32> = logits_bk.try_into_vec_as().unwrap();
+            let worst = logits.iter().zip(&expected).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+            assert!(logits.len() == expected.len() && worst < 1e-4, "{name}, exit {exit}: off by {worst}");
+        }
+    }
+}
+
+/// Levels where they cost the same at every exit; on a map with an odd side they don't.
+fn six_levels_or_two_convolutions(input: Shape) -> BranchConfig {
+    if input == GREY_8 {
+        six_levels(Pattern::Decreasing(0.5))
+    } else {
+        BranchConfig { exits: ExitPlacement::StageEnds, ..a_quarter_at_six_places() }
+    }
+}

@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use burn::module::{ModuleVisitor, Param};
+use burn::tensor::ExecutionError;
 use offramp_domain::evaluation::ExitRecords;
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
@@ -146,12 +147,15 @@ fn trainings_side_by_side_do_not_disturb_each_other() {
 }
 
 #[test]
-fn the_observer_stops_a_run_between_steps() {
-    // 1,294 images in batches of 32 are 41 steps an epoch: asked for the 60th time, the run is in its second epoch.
-    let mut observer = Keep { stop_at: 60, ..Keep::new() };
-    let error = run(&job(3), &environment(), &mut Cache::default(), &mut observer).unwrap_err();
-    assert!(matches!(error, TrainError::Stopped));
-    assert_eq!((observer.n_asked.get(), observer.heard.len()), (60, 1));
+fn the_observer_stops_a_run_between_steps_and_in_evaluations() {
+    // 1,294 images in batches of 32 are 41 steps an epoch, the 144 images for calibration 2 batches: asked for the 42nd time, the run is in
+    // its first evaluation; for the 60th, in its second epoch; for the 46th in a run of one epoch, on its way through the test split.
+    for (epochs, stop_at, n_heard) in [(3, 42, 0), (3, 60, 1), (1, 46, 1)] {
+        let mut observer = Keep { stop_at, ..Keep::new() };
+        let error = run(&job(epochs), &environment(), &mut Cache::default(), &mut observer).unwrap_err();
+        assert!(matches!(error, TrainError::Stopped));
+        assert_eq!((observer.n_asked.get(), observer.heard.len()), (stop_at, n_heard));
+    }
 }
 
 #[test]
@@ -162,6 +166,16 @@ fn a_loss_that_is_no_number_ends_the_run_as_diverged() {
     assert_eq!(error.kind(), FailureKind::Diverged);
     // Seen long before the epoch's 41 steps are over.
     assert!(observer.heard.is_empty() && observer.n_asked.get() <= 2 * STEPS_BETWEEN_READS as u32);
+}
+
+#[test]
+fn a_device_without_memory_is_told_from_one_that_failed() {
+    let kind =
+        |reason: &str| TrainError::from(TensorReadError::Execution(ExecutionError::WithContext { reason: reason.to_owned() })).kind();
+    assert_eq!(kind("An out-of-memory error happened during launch"), FailureKind::OutOfMemory);
+    assert_eq!(kind("CUDA_ERROR_OUT_OF_MEMORY"), FailureKind::OutOfMemory);
+    assert_eq!(kind("out of device memory allocating 4096 bytes"), FailureKind::OutOfMemory);
+    assert_eq!(kind("an illegal memory access was encountered"), FailureKind::Failed);
 }
 
 #[test]
@@ -203,7 +217,7 @@ fn sixty_four_digits_are_learnt_by_heart() {
     config.recipe.batch_size = 16;
     let network = network::assemble(&config).unwrap();
     let model = train(&network, &config, &material, &Device::flex(), &mut Keep::new()).unwrap();
-    let records = material.record_test(&model, &Device::flex()).unwrap();
+    let records = material.record_test(&model, &Device::flex(), &Keep::new()).unwrap();
     assert_eq!(exit_accuracy(&records), [1.0; 4]);
     let mean_loss = |exit: &ExitRecords| exit.loss.iter().sum::<f32>() / 64.0;
     let losses: Vec<f32> = records.exits.iter().map(mean_loss).collect();
