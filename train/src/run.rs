@@ -62,6 +62,18 @@ pub enum TrainError {
     /// The dataset cannot be read.
     #[error("cannot load the dataset")]
     Data(#[from] DataError),
+    /// Too few images to hold any out for calibration.
+    #[error(
+        "`{dataset}` has {n_images} training images here, too few to hold {share} of them out for calibration and keep one of each class"
+    )]
+    TooFewImages {
+        /// The dataset.
+        dataset: String,
+        /// Its training images.
+        n_images: usize,
+        /// The share to hold out.
+        share: f64,
+    },
     /// The device failed in the middle of the run.
     #[error("the device failed")]
     Execution(#[from] TensorReadError),
@@ -84,9 +96,13 @@ impl TrainError {
         match self {
             Self::Diverged { .. } => FailureKind::Diverged,
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
-            Self::Network(_) | Self::Field { .. } | Self::Device(_) | Self::Data(_) | Self::Execution(_) | Self::Stopped => {
-                FailureKind::Failed
-            }
+            Self::Network(_)
+            | Self::Field { .. }
+            | Self::TooFewImages { .. }
+            | Self::Device(_)
+            | Self::Data(_)
+            | Self::Execution(_)
+            | Self::Stopped => FailureKind::Failed,
         }
     }
 }
@@ -116,7 +132,7 @@ pub fn run(
     check_fields(config)?;
     let device = environment.device.open()?;
     let dataset = datasets.get(&config.dataset, &environment.data_dir)?;
-    let material = Material::prepare(&dataset, config.evaluation.calibration);
+    let material = Material::prepare(&dataset, config)?;
     let started = now();
     let model = train(&network, config, &material, &device, observer)?;
     let train_seconds = started.elapsed().as_secs_f64();
@@ -159,10 +175,14 @@ struct Material<'a> {
 }
 
 impl<'a> Material<'a> {
-    fn prepare(dataset: &'a LoadedDataset, calibration_share: f64) -> Self {
-        let split = split(&dataset.train.labels, calibration_share);
+    fn prepare(dataset: &'a LoadedDataset, config: &JobConfig) -> Result<Self, TrainError> {
+        let share = config.evaluation.calibration;
+        let split = split(&dataset.train.labels, share);
+        if split.calibration.is_empty() {
+            return Err(TrainError::TooFewImages { dataset: config.dataset.clone(), n_images: dataset.train.labels.len(), share });
+        }
         let normalisation = Normalisation::measure(&dataset.train, &split.train);
-        Self { dataset, split, normalisation }
+        Ok(Self { dataset, split, normalisation })
     }
 
     fn record_calibration(&self, model: &MultiExit, device: &Device, observer: &dyn Observer) -> Result<SplitRecords, TrainError> {

@@ -11,7 +11,7 @@ pub struct Split {
 
 /// Holds out a share of a training set for calibration.
 ///
-/// The rule: `round(share * n)` images (at least one, and never a class's last) are dealt out over the classes in proportion to their sizes,
+/// The rule: `round(share * n)` images (at least one where there is one to spare: a class's last is never taken) are dealt out over the classes in proportion to their sizes,
 /// by largest remainder, ties to the lower class. Of a class that is to give k of its m images, those at positions
 /// `floor((2i + 1) m / 2k)`, i from 0 to k - 1, in the order of the file are taken: evenly spaced, so that a file ordered by writer or by
 /// source is represented throughout. No seed enters: every job on a dataset with the same share calibrates on the same images.

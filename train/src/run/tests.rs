@@ -195,6 +195,24 @@ fn what_cannot_be_trained_is_said() {
     assert_eq!(complaint(&JobConfig { dataset: "cifar10".to_owned(), ..job(1) }), "cannot load the dataset");
 }
 
+#[test]
+fn too_few_images_to_calibrate_on_are_refused_before_any_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = folder.path().join("cifar-10-batches-bin");
+    std::fs::create_dir(&batches).unwrap();
+    // One image a class: the last of a class is never held out.
+    let images: Vec<u8> = (0..10_u8).flat_map(|class| std::iter::once(class).chain([class; 3072])).collect();
+    std::fs::write(batches.join("data_batch_1.bin"), &images).unwrap();
+    std::fs::write(batches.join("test_batch.bin"), &images).unwrap();
+    let config = JobConfig { dataset: "cifar10".to_owned(), ..job(1) };
+    let environment = Environment { data_dir: folder.path().to_owned(), ..environment() };
+    let mut keep = Keep::new();
+    let error = run(&config, &environment, &mut Cache::default(), &mut keep).unwrap_err();
+    let said = "`cifar10` has 10 training images here, too few to hold 0.1 of them out for calibration and keep one of each class";
+    assert_eq!(error.to_string(), said);
+    assert!(keep.heard.is_empty());
+}
+
 /// The first `n` training images, to train and to test on.
 fn few_digits(n: usize) -> LoadedDataset {
     let all = digits::load().train;
