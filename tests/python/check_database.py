@@ -98,6 +98,40 @@ def costs(con):
             yield f"{job}: leaving at exit {setting} has accuracy {accuracy}, the exit has {rows[int(setting)][6]}"
 
 
+N_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
+
+
+def areas(con):
+    """The accuracies and the area under accuracy-vs-MACs of every finished job, recomputed from its exits and operating points."""
+    exits, points = {}, {}
+    for job, is_final, accuracy in con.execute("select job, is_final, accuracy from v_exits"):
+        exits.setdefault(job, []).append((is_final, accuracy))
+    query = "select job, calibration_macs_cascade, calibration_accuracy, accuracy from v_operating_points"
+    for job, *point in con.execute(query):
+        points.setdefault(job, []).append(point)
+    query = "select job, dataset, backbone_macs, final_accuracy, best_accuracy, area from v_jobs where state = 'succeeded'"
+    for job, dataset, backbone_macs, final, best, area in con.execute(query):
+        if final != next(accuracy for is_final, accuracy in exits[job] if is_final):
+            yield f"{job}: final accuracy {final} is not the final exit's"
+        if best != max(accuracy for _, accuracy in exits[job]):
+            yield f"{job}: best accuracy {best} is not the best exit's"
+        expected = mean_accuracy(points[job], 2 * backbone_macs, 1 / N_CLASSES[dataset])
+        if abs(area - expected) > 1e-9:
+            yield f"{job}: area {area}, should be {expected}"
+
+
+def mean_accuracy(points, limit, chance):
+    """Mean over budgets from 0 to limit of the test accuracy of the point that does best on the calibration split within the budget."""
+    total, reached, best, value = 0.0, 0.0, -1.0, chance
+    for cost, calibration, accuracy in sorted(points, key=lambda point: point[0]):
+        if cost >= limit:
+            break
+        if calibration > best:
+            total += value * (cost - reached)
+            reached, best, value = cost, calibration, accuracy
+    return (total + value * (limit - reached)) / limit
+
+
 def patterns(con):
     """The means and deviations of v_patterns, recomputed from v_jobs."""
     import statistics
@@ -137,7 +171,7 @@ def main():
     # One transaction: everything is read from one state, whatever a coordinator writes meanwhile.
     con.execute("begin")
     finished = "--finished" in sys.argv[2:]
-    faults = [*jobs(con, finished), *frontiers(con), *costs(con), *patterns(con)]
+    faults = [*jobs(con, finished), *frontiers(con), *costs(con), *areas(con), *patterns(con)]
     for fault in faults:
         print(fault)
     n_jobs, n_points, n_frontier = (

@@ -151,6 +151,15 @@ impl Started {
         children(self.id())
     }
 
+    /// Resident memory of the process and its trainers now, KiB; pages that they share are counted more than once.
+    pub fn memory_kib(&self) -> u64 {
+        let resident = |process: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+        };
+        std::iter::once(self.id()).chain(self.trainers()).filter_map(resident).sum()
+    }
+
     /// Waits for its end.
     pub fn finish(mut self, deadline: Duration) -> Finished {
         let description = self.arguments.clone();

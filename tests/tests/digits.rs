@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offramp_tests::{Home, sweep_file};
+use offramp_tests::{Home, sweep_file, wait_until};
 use serde_json::Value;
 
 /// The whole demonstration, with room for a machine much slower than the one it is tuned on.
@@ -31,8 +31,15 @@ fn number(row: &Value, column: &str) -> f64 {
 #[test]
 fn the_demonstration_does_what_it_promises() {
     let home = Home::new();
-    let finished = home.start(&["up", &sweep_file("digits.toml")]).finish(LONG);
+    let mut up = home.start(&["up", &sweep_file("digits.toml")]);
+    let mut peak_kib = 0;
+    wait_until("the demonstration to end", LONG, || {
+        peak_kib = peak_kib.max(up.memory_kib());
+        up.has_ended().then_some(())
+    });
+    let finished = up.finish(LONG);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!((1..1024 * 1024).contains(&peak_kib), "all processes together took {peak_kib} KiB at their peak");
     home.check_database(true);
 
     let jobs = home.rows(&["job", "list", "last"]);
@@ -92,7 +99,7 @@ fn a_trainer_killed_in_mid_training_is_replaced_and_changes_no_digit() {
     let home = Home::new();
     let file = home.write("short.toml", SHORT);
     let up = home.start(&["up", &file, "--slots", "1"]);
-    let victim = offramp_tests::wait_until("a job to be on its way", LONG, || {
+    let victim = wait_until("a job to be on its way", LONG, || {
         home.database().exists().then_some(())?;
         let leased = home.run(&["job", "list", "last", "--state", "leased", "--output", "json"]);
         leased.stdout.contains("\"leased\"").then(|| up.trainers().first().copied()).flatten()
