@@ -59,6 +59,14 @@ fn check_list(shares: &[f64], n_exits: usize) -> Result<(), PatternError> {
     if shares.len() != n_exits {
         return Err(PatternError::Length { n_shares: shares.len(), n_exits });
     }
+    check_shares(shares)
+}
+
+/// Checks explicit shares as far as that needs no exits to give them to.
+///
+/// # Errors
+/// When one is negative or no number, or they do not sum to 1.
+pub fn check_shares(shares: &[f64]) -> Result<(), PatternError> {
     if let Some(&share) = shares.iter().find(|share| !(share.is_finite() && **share >= 0.0)) {
         return Err(PatternError::Share(share));
     }

@@ -612,7 +612,7 @@ fn the_ends_of_ranges_are_taken() {
 
 #[test]
 fn lists_must_be_whole_and_in_order() {
-    check_edit("list = [0.5, 0.3, 0.2]", "list = [0.5, 0.3, 0.1]", "[0.5, 0.3, 0.1]", "the shares sum to 0.9, not to 1");
+    check_edit("list = [0.5, 0.3, 0.2]", "list = [0.5, 0.3, 0.1]", "[0.5, 0.3, 0.1]", "shares sum to 0.9, not to 1");
     let message = "`list` cannot be `-0.5`: it takes shares from 0 to 1, one an exit, that sum to 1";
     check_edit("list = [0.5, 0.3, 0.2]", "list = [1.0, 0.5, -0.5]", "-0.5", message);
     let wanted = "rising epochs, counted from 0, such as `[100, 150]`";
@@ -627,6 +627,14 @@ fn lists_must_be_whole_and_in_order() {
     check_edit("budget = 0.5", "budget = 0.5\nexits = { at = [0.5, 1.0] }", "1.0", &message("1.0"));
     check_edit("[0, 1]", "[]", "[]", "`seed` cannot be `[]`: it takes a value or an array of at least one");
     check_edit("[\"max-softmax\"]", "[]", "[]", "`policies` cannot be `[]`: it takes an array of at least one policy");
+}
+
+#[test]
+fn a_third_may_be_written_with_six_digits() {
+    let thirds =
+        |third: &str| edited("list = [0.5, 0.3, 0.2]", &format!("list = [{third}, {third}, {third}]")).replace("\"constant\", ", "");
+    assert!(parse(&thirds("0.333333")).is_ok());
+    assert_eq!(problems(&thirds("0.33333"))[0].hint.as_deref(), Some("divide every share by 0.99999"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::backbone::{self, BackboneError};
 use crate::branch;
 use crate::dataset;
 use crate::job::{Augment, BranchRule, Budget, ExitPlacement, Optimizer, Pattern, Policy, Schedule};
+use crate::pattern;
 use crate::shape::Shape;
 
 /// Longer training than anybody's, and short enough to catch a slip of the keyboard.
@@ -15,8 +16,6 @@ const MAX_SEED: i64 = i64::MAX;
 /// Bounds a branch's depth, as layers are listed one by one.
 const MAX_LEVELS: i64 = 1_000;
 const MAX_BUDGET_MACS: i64 = 1_000_000_000_000;
-/// How far explicit shares may sum from 1, for those who write three digits of a third.
-const SHARES_TOLERANCE: f64 = 1e-6;
 
 /// Recipes as in most published training of small residual networks: SGD, momentum 0.9, Nesterov's variant, weight decay 5e-4.
 const DEFAULT_MOMENTUM: f64 = 0.9;
@@ -105,9 +104,8 @@ fn slope_of(reader: &mut Reader, value: &Value) -> Option<f64> {
 fn shares_of(reader: &mut Reader, value: &Value) -> Option<Vec<f64>> {
     let wanted = "shares from 0 to 1, one an exit, that sum to 1";
     let shares = numbers(reader, value, "list", wanted, |share| (0.0..=1.0).contains(&share))?;
-    let sum: f64 = shares.iter().sum();
-    if (sum - 1.0).abs() > SHARES_TOLERANCE {
-        reader.report(value.span(), format_args!("the shares sum to {sum}, not to 1"), Some(format!("divide each by {sum}")));
+    if let Err(error) = pattern::check_shares(&shares) {
+        reader.report(value.span(), &error, Some(error.hint()));
         return None;
     }
     Some(shares)
