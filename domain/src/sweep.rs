@@ -66,7 +66,11 @@ impl Sweep {
 pub fn parse(text: &str) -> Result<Sweep, Vec<Problem>> {
     let mut reader = Reader::new(text);
     if text.len() > MAX_BYTES {
-        reader.report(0..0, format_args!("the file has {} bytes, more than the {MAX_BYTES} allowed", text.len()), None);
+        reader.report(
+            0..0,
+            format_args!("the file has {} bytes, more than the {MAX_BYTES} allowed", text.len()),
+            Some("split the sweep".to_owned()),
+        );
         return Err(reader.into_problems());
     }
     let parsed = syntax::read(text);
@@ -127,7 +131,7 @@ fn policies(reader: &mut Reader, value: &Value) -> Vec<Policy> {
     for item in reader.list(value, "policies", "an array of at least one policy").unwrap_or_default() {
         let Some(policy) = values::policy(reader, item) else { continue };
         if policies.contains(&policy) {
-            reader.report(item.span(), format_args!("{} is listed twice", reader.quote(item.span())), None);
+            reader.report(item.span(), format_args!("{} is listed twice", reader.quote(item.span())), Some("leave one out".to_owned()));
         }
         policies.push(policy);
     }

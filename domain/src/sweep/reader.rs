@@ -48,7 +48,8 @@ impl<'t> Reader<'t> {
         self.problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         if self.n_unlisted > 0 {
             let message = format!("{} more problems are not listed", self.n_unlisted);
-            self.problems.push(Problem { message, span: self.text.len()..self.text.len(), hint: None });
+            let hint = Some("they are listed when those above are put right".to_owned());
+            self.problems.push(Problem { message, span: self.text.len()..self.text.len(), hint });
         }
         self.problems
     }

@@ -85,14 +85,25 @@ fn explain_local(error: &Error, text: &str) -> Problem {
         "duplicate key" => (format!("{} is there twice", quote(found)), Some("keep one of them".to_owned())),
         message if message.starts_with("string values must be quoted") => {
             if found.is_empty() {
-                ("there is no value".to_owned(), None)
+                ("there is no value".to_owned(), Some("write one, or take the key out".to_owned()))
             } else {
                 (format!("{} is no TOML value", quote(found)), Some(format!("text needs quotes: \"{found}\"")))
             }
         }
-        _ => (message(error).to_owned(), None),
+        _ => (message(error).to_owned(), Some(how_to_write(error.message()).to_owned())),
     };
     Problem { message, span, hint }
+}
+
+/// How a value is written, of the kind that the parser took it for.
+fn how_to_write(message: &str) -> &'static str {
+    if message.contains("escape") || message.contains("unicode") {
+        r#"a backslash is written `\\` in "text", and as it is in 'text'"#
+    } else if message.contains("string") || message.contains("carriage return") {
+        r#"text stands on one line between two quotes of one kind, "text" or 'text'"#
+    } else {
+        "a number is written like `3`, `0.05` or `5e-4`, and text needs quotes"
+    }
 }
 
 fn collect_scalars(value: &Value, scalars: &mut Vec<Range<usize>>) {

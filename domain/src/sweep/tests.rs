@@ -339,6 +339,7 @@ fn syntax_errors_inside_values_do_not_hide_other_problems() {
                |
             12 | epochs =
                |         ^
+            hint: write one, or take the key out
         "#]],
     );
     check(
@@ -349,12 +350,14 @@ fn syntax_errors_inside_values_do_not_hide_other_problems() {
               |
             1 | name = "branches
               |                 ^
+            hint: text stands on one line between two quotes of one kind, "text" or 'text'
 
             error: invalid float
               --> sweep.toml:13:31
                |
             13 | optimizer = { sgd = { lr = 0.0.5 } }
                |                               ^^
+            hint: a number is written like `3`, `0.05` or `5e-4`, and text needs quotes
         "#]],
     );
 }
@@ -653,6 +656,10 @@ fn misspelt_names_get_a_suggestion() {
         found[0].hint.clone().unwrap_or_default()
     };
     assert_eq!(hint("\"resnet14\"", "\"resnet-14\""), "did you mean `resnet14`?");
+    let backbones = "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
+                     resnet56, resnet56-b, resnet110, resnet110-b";
+    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), backbones);
+    assert_eq!(hint("\"resnet14\"", "\"resnet\\14\""), r#"a backslash is written `\\` in "text", and as it is in 'text'"#);
     assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
     assert_eq!(hint("\"digits\"", "\"imagenet\""), "there is `digits`, `cifar10` or `cifar100`");
     assert_eq!(hint("\"constant\"", "\"constnat\""), "did you mean `\"constant\"`?");
@@ -789,6 +796,7 @@ fn check_any(text: &str) -> Result<(), TestCaseError> {
         }
         Err(problems) => {
             prop_assert!(!problems.is_empty());
+            prop_assert!(problems.iter().all(|problem| problem.hint.is_some()), "{:?}", problems);
             prop_assert!(problems.is_sorted_by_key(|problem| problem.span.start));
             prop_assert!(problems.iter().all(|problem| problem.span.start <= problem.span.end && problem.span.end <= text.len()));
             prop_assert!(!render(&problems, "sweep.toml", text).chars().any(|c| c.is_control() && c != '\n'));

@@ -42,9 +42,8 @@ pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
     // Any input that every backbone takes will do: whether it takes the dataset's is checked cell by cell.
     match backbone::build(name, Shape::new(3, 32, 32), 10) {
         Ok(backbone) => Some(backbone.name),
-        Err(BackboneError::Unknown { suggestion, .. }) => {
-            let hint = suggestion.map(did_you_mean);
-            reader.report(value.span(), format_args!("no backbone is called {}", quote(name)), hint);
+        Err(error @ BackboneError::Unknown { .. }) => {
+            reader.report(value.span(), format_args!("no backbone is called {}", quote(name)), Some(error.hint()));
             None
         }
         Err(BackboneError::InputTooSmall { .. }) => Some(name.to_owned()),
