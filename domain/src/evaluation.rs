@@ -47,23 +47,32 @@ pub fn evaluate(network: &Network, evaluation: &Evaluation, calibration: &SplitR
     evaluate_with_costs(&network.exit_costs(), evaluation, calibration, test)
 }
 
-/// Area under accuracy-vs-MACs: the mean over costs from 0 to twice the backbone's own MACs of the best accuracy attainable at no more than
-/// that cost (cascade); below the cheapest point, chance (1 / classes), which guessing attains at any cost.
+/// Area under accuracy-vs-MACs: the mean over budgets from 0 to twice the backbone's own MACs of the test accuracy that one gets for a budget.
+///
+/// The calibration split chooses: of the points that cost no more than the budget there (cascade), the most accurate there; of equally
+/// accurate ones the cheaper there, then the first. The test accuracy of that point counts, be it what it may, so no luck on the test
+/// split is picked out. Below the cheapest point it is chance (1 / classes). Points with a NaN are left out.
 pub fn area(points: &[OperatingPoint], backbone_macs: u64, n_classes: usize) -> f64 {
     let most = 2.0 * backbone_macs as f64;
-    let mut affordable: Vec<&OperatingPoint> =
-        points.iter().filter(|point| point.macs_cascade < most && !point.accuracy.is_nan()).collect();
-    affordable.sort_by(|a, b| a.macs_cascade.total_cmp(&b.macs_cascade));
+    let is_candidate = |point: &&OperatingPoint| {
+        let has_nan = point.accuracy.is_nan() || point.calibration_accuracy.is_nan();
+        !has_nan && point.calibration_macs_cascade < most
+    };
+    let mut candidates: Vec<&OperatingPoint> = points.iter().filter(is_candidate).collect();
+    candidates.sort_by(|a, b| a.calibration_macs_cascade.total_cmp(&b.calibration_macs_cascade));
 
-    let mut best = 1.0 / n_classes as f64;
+    let mut chosen: Option<&OperatingPoint> = None;
     let mut reached = 0.0;
     let mut sum = 0.0;
-    for point in affordable {
-        sum += best * (point.macs_cascade - reached);
-        reached = point.macs_cascade;
-        best = best.max(point.accuracy);
+    let accuracy = |chosen: Option<&OperatingPoint>| chosen.map_or(1.0 / n_classes as f64, |point| point.accuracy);
+    for point in candidates {
+        if chosen.is_none_or(|chosen| point.calibration_accuracy > chosen.calibration_accuracy) {
+            sum += accuracy(chosen) * (point.calibration_macs_cascade - reached);
+            reached = point.calibration_macs_cascade;
+            chosen = Some(point);
+        }
     }
-    (sum + best * (most - reached)) / most
+    (sum + accuracy(chosen) * (most - reached)) / most
 }
 
 fn evaluate_with_costs(costs: &[ExitCost], evaluation: &Evaluation, calibration: &SplitRecords, test: &SplitRecords) -> Evaluated {

@@ -121,15 +121,22 @@ fn many_confidences_are_thinned_to_the_most_thresholds_with_both_ends() {
     assert!(thresholds.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
+/// A point that is the same on either split.
 fn point(macs_cascade: f64, accuracy: f64) -> OperatingPoint {
+    point_on_both((macs_cascade, accuracy), (macs_cascade, accuracy))
+}
+
+/// A point of a cascade cost and an accuracy on the calibration split and on the test split.
+fn point_on_both(calibration: (f64, f64), test: (f64, f64)) -> OperatingPoint {
+    let (macs_cascade, accuracy) = test;
     OperatingPoint {
         policy: "fixed".to_owned(),
         setting: 0.0,
         macs_cascade,
         macs_selected: macs_cascade,
         accuracy,
-        calibration_accuracy: accuracy,
-        calibration_macs_cascade: macs_cascade,
+        calibration_accuracy: calibration.1,
+        calibration_macs_cascade: calibration.0,
         exit_shares: vec![1.0],
     }
 }
@@ -142,9 +149,48 @@ fn area_by_hand() {
     // A worse point at a higher cost, one beyond the range and one that is not a number change nothing.
     let more = [point(100.0, 0.9), point(50.0, 0.6), point(150.0, 0.7), point(200.0, 1.0), point(60.0, f64::NAN)];
     assert!((area(&more, 100, 10) - 0.625).abs() < 1e-15);
-    // Nothing attained: chance throughout. Worse than chance: guessing is better.
+    // Nothing attained: chance throughout. Worse than chance counts as what it is: (10*0.1 + 190*0.05) / 200.
     assert!((area(&[], 100, 4) - 0.25).abs() < 1e-15);
-    assert!((area(&[point(10.0, 0.05)], 100, 10) - 0.1).abs() < 1e-15);
+    assert!((area(&[point(10.0, 0.05)], 100, 10) - 0.0525).abs() < 1e-15);
+}
+
+#[test]
+fn the_calibration_split_chooses_what_counts_in_the_area() {
+    let check = |points: &[OperatingPoint], expected: f64| {
+        let area = area(points, 100, 10);
+        assert!((area - expected).abs() < 1e-15, "{area} is not {expected}");
+    };
+    // Bought at 50 and 100 calibration MACs. That the dearer is worse on the test split is known too late, and so are the test costs.
+    let (cheap, dear) = (point_on_both((50.0, 0.6), (70.0, 0.8)), point_on_both((100.0, 0.9), (90.0, 0.7)));
+    check(&[dear.clone(), cheap.clone()], (50.0 * 0.1 + 50.0 * 0.8 + 100.0 * 0.7) / 200.0);
+    // The best on the test split, but dominated on the calibration split.
+    let lucky = point_on_both((60.0, 0.5), (10.0, 1.0));
+    check(&[dear.clone(), lucky, cheap.clone()], 0.575);
+    // Beyond the range on the calibration split alone, and on the test split alone.
+    check(&[dear.clone(), cheap.clone(), point_on_both((200.0, 1.0), (20.0, 1.0))], 0.575);
+    check(&[dear.clone(), cheap.clone(), point_on_both((150.0, 1.0), (300.0, 0.9))], (5.0 + 40.0 + 50.0 * 0.7 + 50.0 * 0.9) / 200.0);
+    // Equally accurate on the calibration split: the cheaper there; equally cheap as well: the first. Equally cheap alone: the more accurate.
+    check(&[point_on_both((100.0, 0.6), (0.0, 1.0)), cheap.clone()], (5.0 + 150.0 * 0.8) / 200.0);
+    check(&[cheap.clone(), point_on_both((50.0, 0.6), (50.0, 0.4))], (5.0 + 150.0 * 0.8) / 200.0);
+    check(&[point_on_both((50.0, 0.6), (50.0, 0.4)), cheap.clone()], (5.0 + 150.0 * 0.4) / 200.0);
+    check(&[cheap.clone(), point_on_both((50.0, 0.7), (50.0, 0.3))], (5.0 + 150.0 * 0.3) / 200.0);
+    // No number on the calibration split says nothing.
+    check(&[cheap, dear, point_on_both((20.0, f64::NAN), (20.0, 1.0)), point_on_both((f64::NAN, 1.0), (20.0, 1.0))], 0.575);
+}
+
+/// The definition word by word: between two neighbouring costs one point is chosen.
+fn area_by_definition(points: &[OperatingPoint], most: f64, chance: f64) -> f64 {
+    let mut edges: Vec<f64> = points.iter().map(|point| point.calibration_macs_cascade).filter(|cost| *cost < most).collect();
+    edges.extend([0.0, most]);
+    edges.sort_by(f64::total_cmp);
+    let accuracy_at = |budget: f64| {
+        let affordable: Vec<_> = points.iter().filter(|point| point.calibration_macs_cascade <= budget).collect();
+        let best = affordable.iter().map(|point| point.calibration_accuracy).fold(f64::NEG_INFINITY, f64::max);
+        let of_best: Vec<_> = affordable.into_iter().filter(|point| point.calibration_accuracy == best).collect();
+        let least = of_best.iter().map(|point| point.calibration_macs_cascade).fold(f64::INFINITY, f64::min);
+        of_best.into_iter().find(|point| point.calibration_macs_cascade == least).map_or(chance, |point| point.accuracy)
+    };
+    edges.windows(2).map(|edge| accuracy_at(edge[0]) * (edge[1] - edge[0])).sum::<f64>() / most
 }
 
 const N_EXITS: usize = 3;
@@ -219,11 +265,12 @@ proptest! {
     }
 
     #[test]
-    fn area_never_falls_when_a_point_is_added(points in prop::collection::vec((0.0..300.0_f64, 0.0..1.0_f64), 1..10)) {
-        let points: Vec<_> = points.into_iter().map(|(cost, accuracy)| point(cost, accuracy)).collect();
-        let fewer = area(&points[1..], 100, 4);
-        let all = area(&points, 100, 4);
-        prop_assert!(all >= fewer - 1e-12);
-        prop_assert!((0.25 - 1e-12..=1.0).contains(&all));
+    fn area_is_as_defined(points in prop::collection::vec(((0..12_u8, 0..5_u8), (0.0..300.0_f64, 0.0..=1.0_f64)), 0..10)) {
+        // Few different calibration costs and accuracies, so that ties are common.
+        let on_both = |((cost, accuracy), test): ((u8, u8), (f64, f64))| {
+            point_on_both((25.0 * f64::from(cost), f64::from(accuracy) / 4.0), test)
+        };
+        let points: Vec<_> = points.into_iter().map(on_both).collect();
+        prop_assert!((area(&points, 100, 4) - area_by_definition(&points, 200.0, 0.25)).abs() < 1e-12);
     }
 }
