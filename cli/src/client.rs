@@ -5,6 +5,7 @@ use std::time::Duration;
 use offramp_proto::v1;
 use offramp_proto::v1::result_service_client::ResultServiceClient;
 use offramp_proto::v1::sweep_service_client::SweepServiceClient;
+use offramp_proto::v1::worker_service_client::WorkerServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
@@ -24,6 +25,7 @@ pub(crate) struct Client {
     url: String,
     sweeps: SweepServiceClient<Channel>,
     results: ResultServiceClient<Channel>,
+    workers: WorkerServiceClient<Channel>,
 }
 
 impl Client {
@@ -41,8 +43,19 @@ impl Client {
         Ok(Self {
             url: url.to_owned(),
             sweeps: SweepServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES),
-            results: ResultServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
+            results: ResultServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES),
+            workers: WorkerServiceClient::new(channel),
         })
+    }
+
+    /// Asks whether a worker would be let in, by introducing it and leaving again.
+    ///
+    /// # Errors
+    /// What the worker would be told.
+    pub(crate) async fn try_session(&mut self, introduction: v1::OpenSessionRequest) -> Result<(), Failure> {
+        let opened = self.workers.open_session(timed(introduction)).await.map_err(|status| self.refused(&status))?;
+        let request = timed(v1::CloseSessionRequest { session: opened.into_inner().session });
+        self.workers.close_session(request).await.map(drop).map_err(|status| self.refused(&status))
     }
 
     /// Submits a sweep file's text.

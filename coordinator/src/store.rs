@@ -31,7 +31,7 @@ pub use self::frontier::CostMetric;
 pub use self::leases::{AttemptRef, Beat, ClaimedJob};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
-pub use self::sessions::{NewSession, SessionError, SessionId};
+pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, Submitted};
 
 /// A write transaction. Dropped without a commit, it leaves nothing behind.

@@ -235,6 +235,7 @@ SELECT
     results.best_accuracy AS best_accuracy,
     results.area AS area,
     results.train_seconds AS train_seconds,
+    results.trainer AS trainer,
     jobs.created_us AS created_us,
     job_states.finished_us AS finished_us,
     job_states.error AS error

@@ -155,6 +155,30 @@ fn a_dataset_that_is_not_there_names_the_folder() {
 }
 
 #[test]
+fn simulated_results_do_not_pass_for_real_ones() {
+    let home = Home::new();
+    let file = sweep_file("digits.toml");
+    let simulated = ["up", &file, "--trainer", "simulated", "--simulate", "epoch-ms=1"];
+    assert_eq!(home.run(&simulated).code, Some(0));
+    let jobs = home.rows(&["job", "list"]);
+    assert!(jobs.iter().all(|job| job["trainer"] == "simulated"), "{jobs:?}");
+
+    // Finished or not, this sweep or another one.
+    let other = home.write("other.toml", &std::fs::read_to_string(&file).unwrap().replace("seed = [0, 1]", "seed = 2"));
+    for sweep in [&file, &other] {
+        let real = home.run(&["up", sweep, "--trainer", "burn"]);
+        assert_eq!(real.code, Some(1), "{}", real.stderr);
+        assert!(real.stderr.contains("`burn`") && real.stderr.contains("`simulated`"), "{}", real.stderr);
+        assert!(real.stderr.contains("hint:") && real.stderr.contains("--database"), "{}", real.stderr);
+        assert_eq!(real.stdout, "");
+    }
+    assert_eq!(home.rows(&["job", "list"]), jobs);
+    let again = home.run(&simulated);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    home.check_database(true);
+}
+
+#[test]
 fn a_device_that_is_not_there_is_a_clear_error() {
     let home = Home::new();
     for device in ["cuda", "cuda:0", "vulkan:0", "tpu"] {

@@ -30,6 +30,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest interval between heartbeats that is followed.
 const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(10);
 
+/// The call that introduces a worker.
+const OPEN_SESSION: &str = "OpenSession";
+
 /// The stubs, over a connection that comes back by itself.
 pub(crate) type Rpc = WorkerServiceClient<Channel>;
 
@@ -109,7 +112,7 @@ impl Client {
         let mut n_failures = 0;
         loop {
             let (mut rpc, introduction) = (self.rpc.clone(), self.introduction.clone());
-            match self.try_once("OpenSession", CALL_WITHIN, async move { rpc.open_session(introduction).await }).await? {
+            match self.try_once(OPEN_SESSION, CALL_WITHIN, async move { rpc.open_session(introduction).await }).await? {
                 Attempted::Answer(opened) => {
                     let lease = Duration::from_millis(opened.lease_ms.into());
                     let opened = Session {
@@ -121,7 +124,7 @@ impl Client {
                     tracing::info!(session = opened.id, coordinator = self.contact.coordinator(), "session opened");
                     return Ok(session.insert(opened).clone());
                 }
-                Attempted::SessionLost(status) => return Err(CallError::Refused { rpc: "OpenSession", status: Box::new(status) }),
+                Attempted::SessionLost(status) => return Err(CallError::Refused { rpc: OPEN_SESSION, status: Box::new(status) }),
                 Attempted::Failed => self.back_off(&mut n_failures).await,
             }
         }
@@ -192,7 +195,7 @@ impl Client {
             }
             Err(status) => status,
         };
-        match verdict(&status) {
+        match verdict(rpc, &status) {
             Verdict::NoContact => match self.contact.missed(&status) {
                 Some(after) => Err(CallError::Unreachable { after, reason: contact::reason(&status) }),
                 None => Ok(Attempted::Failed),
@@ -239,7 +242,7 @@ enum Verdict {
     Refused,
 }
 
-fn verdict(status: &Status) -> Verdict {
+fn verdict(rpc: &str, status: &Status) -> Verdict {
     // A status with a source was made here, of a connection that failed.
     if std::error::Error::source(status).is_some() {
         return Verdict::NoContact;
@@ -247,6 +250,8 @@ fn verdict(status: &Status) -> Verdict {
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded => Verdict::NoContact,
         Code::NotFound => Verdict::SessionLost,
+        // This worker's trainer does not go with the results that are there.
+        Code::FailedPrecondition if rpc == OPEN_SESSION => Verdict::Refused,
         // Such as a full or read-only disk: somebody will see to it.
         Code::Cancelled
         | Code::Unknown
@@ -272,15 +277,16 @@ mod tests {
 
     #[test]
     fn statuses_have_verdicts() {
-        assert_eq!(verdict(&Status::unavailable("")), Verdict::NoContact);
-        assert_eq!(verdict(&Status::deadline_exceeded("")), Verdict::NoContact);
-        assert_eq!(verdict(&Status::not_found("session")), Verdict::SessionLost);
-        assert_eq!(verdict(&Status::failed_precondition("read-only database")), Verdict::Trouble);
-        assert_eq!(verdict(&Status::internal("disk full")), Verdict::Trouble);
-        assert_eq!(verdict(&Status::unimplemented("")), Verdict::Refused);
-        assert_eq!(verdict(&Status::unauthenticated("")), Verdict::Refused);
+        assert_eq!(verdict("Complete", &Status::unavailable("")), Verdict::NoContact);
+        assert_eq!(verdict("Complete", &Status::deadline_exceeded("")), Verdict::NoContact);
+        assert_eq!(verdict("Complete", &Status::not_found("session")), Verdict::SessionLost);
+        assert_eq!(verdict("Complete", &Status::failed_precondition("read-only database")), Verdict::Trouble);
+        assert_eq!(verdict(OPEN_SESSION, &Status::failed_precondition("simulated")), Verdict::Refused);
+        assert_eq!(verdict("Complete", &Status::internal("disk full")), Verdict::Trouble);
+        assert_eq!(verdict("Complete", &Status::unimplemented("")), Verdict::Refused);
+        assert_eq!(verdict("Complete", &Status::unauthenticated("")), Verdict::Refused);
         // A broken connection is no answer, whatever code it is given.
         let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
-        assert_eq!(verdict(&broken), Verdict::NoContact);
+        assert_eq!(verdict("Complete", &broken), Verdict::NoContact);
     }
 }

@@ -13,10 +13,11 @@ Examples:
   offramp up sweeps/digits.toml
   offramp up sweeps/digits.toml --database sqlite:results.db --slots 4
   offramp up sweeps/digits.toml --output csv > frontier.csv
-  offramp up sweeps/digits.toml --trainer simulated --simulate epoch-ms=5
+  offramp up sweeps/digits.toml --trainer simulated --simulate epoch-ms=5 --database sqlite:simulated.db
 
 Ctrl-C gives the running jobs back and ends; the same command goes on where it stopped. Jobs that
-already have a result in the database are not trained again.")]
+already have a result in the database are not trained again. A database holds either simulated results
+or real ones.")]
 pub(crate) struct UpArguments {
     /// The sweep file
     #[arg(value_name = "SWEEP.toml")]

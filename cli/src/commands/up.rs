@@ -99,6 +99,8 @@ async fn sweep(
     (training, trainer): (Training, TrainerKind),
     signals: &Signals,
 ) -> Result<Option<Results>, Failure> {
+    // Before anything is submitted, and where nothing is left to train as well: another kind of results must not pass for this trainer's.
+    client.try_session(introduction(&training, trainer)).await?;
     let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false };
     let answer = client.submit(request).await?;
     let row = answer.sweep.ok_or_else(|| Failure::new(anyhow::anyhow!("the coordinator's answer has no sweep")))?;
@@ -122,6 +124,18 @@ async fn sweep(
     let patterns = client.patterns(&id).await?.patterns;
     let is_last = client.sweeps(1).await?.first().is_some_and(|newest| newest.sweep == sweep.sweep);
     Ok(Some(Results { sweep, selector: if is_last { "last".to_owned() } else { id }, frontier, patterns }))
+}
+
+/// How this command's worker is going to introduce itself.
+fn introduction(training: &Training, trainer: TrainerKind) -> v1::OpenSessionRequest {
+    v1::OpenSessionRequest {
+        worker: worker::default_name(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        n_slots: training.n_slots as u32,
+        // The device is not in it: all of a kind go together.
+        trainer: trainer.as_str().to_owned(),
+        embedded: true,
+    }
 }
 
 /// Works until the sweep is finished, and says whether it is: a signal ends the work early, in good order.

@@ -50,6 +50,7 @@ fn job() -> v1::JobRow {
         best_accuracy: Some(0.95),
         area: Some(0.5),
         train_seconds: Some(61.0),
+        trainer: Some("simulated".into()),
         created_us: 1_700_000_000_000_000,
         finished_us: Some(1_700_000_061_500_000),
         ..v1::JobRow::default()
@@ -113,6 +114,7 @@ fn jobs_without_results_have_gaps_and_hostile_text_is_harmless() {
         best_accuracy: None,
         area: None,
         train_seconds: None,
+        trainer: None,
         finished_us: None,
         error: "=cmd|'/C calc'!A0 \u{1b}[2J \"quoted\"\nnext".into(),
         ..job()
@@ -122,13 +124,13 @@ fn jobs_without_results_have_gaps_and_hostile_text_is_harmless() {
         &[job(), failed.clone()],
         None,
         &expect![[r#"
-            job           state      backbone  pattern                  seed  branch MACs  budget error  attempt  final exit     best    area    time  error
-            0123456789ab  succeeded  resnet8   none     18446744073709551615            0        0.00 %        1     90.00 %  95.00 %  0.5000  1m 01s
-            0123456789ab  failed     resnet8   none     18446744073709551615            0        0.00 %        1           -        -       -       -  =cmd|'/C calc'!A0 \u{1b}[2J "quoted"\nnext
+            job           state      backbone  pattern                  seed  branch MACs  budget error  attempt  final exit     best    area    time  trainer    error
+            0123456789ab  succeeded  resnet8   none     18446744073709551615            0        0.00 %        1     90.00 %  95.00 %  0.5000  1m 01s  simulated
+            0123456789ab  failed     resnet8   none     18446744073709551615            0        0.00 %        1           -        -       -       -             =cmd|'/C calc'!A0 \u{1b}[2J "quoted"\nnext
         "#]],
     );
     let text = csv::render(&Rows::new(&view::JOBS, std::slice::from_ref(&failed)));
-    assert!(text.ends_with(",1,0,,,,,1700000000000000,,\"'=cmd|'/C calc'!A0 \u{1b}[2J \"\"quoted\"\"\nnext\"\n"), "{text}");
+    assert!(text.ends_with(",1,0,,,,,,1700000000000000,,\"'=cmd|'/C calc'!A0 \u{1b}[2J \"\"quoted\"\"\nnext\"\n"), "{text}");
     let value: Value = serde_json::from_str(&json::list(&Rows::new(&view::JOBS, &[failed]))).unwrap();
     assert_eq!(value["rows"][0]["area"], Value::Null);
     assert_eq!(value["rows"][0]["seed"], 18_446_744_073_709_551_615_u64);
@@ -176,6 +178,7 @@ fn details_show_what_has_a_value() {
         best accuracy   95.00 %
         area            0.5000
         train seconds   1m 01s
+        trainer         simulated
         created         2023-11-14T22:13:20Z
         finished        2023-11-14T22:14:21Z
     "]]

@@ -152,6 +152,7 @@ pub(crate) const JOBS: View = View {
         spare("best_accuracy", "best", Share),
         shown("area", "area", Decimal),
         spare("train_seconds", "time", Seconds),
+        spare("trainer", "trainer", Text),
         hidden("created_us", Time),
         hidden("finished_us", Time),
         column("error", "error", Shown::IfPresent, Text),

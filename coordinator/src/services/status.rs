@@ -3,7 +3,7 @@
 use offramp_proto::convert::DecodeError;
 use tonic::{Code, Status};
 
-use crate::store::{CompleteError, DatabaseError, LookupError, SessionError};
+use crate::store::{CompleteError, DatabaseError, LookupError, OpenSessionError, SessionError};
 
 impl From<DatabaseError> for Status {
     fn from(error: DatabaseError) -> Self {
@@ -31,6 +31,15 @@ impl From<LookupError> for Status {
     }
 }
 
+impl From<OpenSessionError> for Status {
+    fn from(error: OpenSessionError) -> Self {
+        match error {
+            OpenSessionError::Trainer { .. } => Self::failed_precondition(with_hint(error.to_string(), error.hint())),
+            OpenSessionError::Database(error) => error.into(),
+        }
+    }
+}
+
 impl From<SessionError> for Status {
     fn from(error: SessionError) -> Self {
         match error {
@@ -43,7 +52,7 @@ impl From<SessionError> for Status {
 impl From<CompleteError> for Status {
     fn from(error: CompleteError) -> Self {
         match error {
-            CompleteError::ExitCount { .. } => Self::invalid_argument(error.to_string()),
+            CompleteError::ExitCount { .. } | CompleteError::Trainer { .. } => Self::invalid_argument(error.to_string()),
             CompleteError::Database(error) => error.into(),
         }
     }

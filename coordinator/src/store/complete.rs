@@ -40,6 +40,14 @@ pub enum CompleteError {
         /// Exits of the network.
         expected: usize,
     },
+    /// It is not of the trainer that the worker introduced: what keeps simulated and real results apart would be worth nothing.
+    #[error("a result of trainer `{}` from a worker of trainer `{}`", found.escape_debug(), expected.escape_debug())]
+    Trainer {
+        /// The result's trainer.
+        found: String,
+        /// The session's.
+        expected: String,
+    },
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -57,13 +65,14 @@ struct Plan {
     backbone_macs: u64,
     n_classes: usize,
     n_exits: usize,
+    trainer: String,
 }
 
 impl Store {
     /// Accepts the result of an attempt and advances the frontier of every sweep that has the job, or changes nothing.
     ///
     /// # Errors
-    /// When the result does not fit the job's network, and those of the database.
+    /// When the result does not fit the job's network or the session's trainer, and those of the database.
     pub async fn complete(
         &self,
         session: SessionId,
@@ -76,10 +85,13 @@ impl Store {
             let recorded = leases::attempt_outcome(&mut tx, attempt).await?;
             return Ok(Report::repeated(recorded.as_deref() == Some(leases::outcome_name(Event::Completed))));
         };
-        let plan = plan(&mut tx, held.job_id).await?;
+        let plan = plan(&mut tx, held.job_id, session).await?;
         if outcome.exits.len() != plan.n_exits {
             let job = attempt.key.id().to_owned();
             return Err(CompleteError::ExitCount { job, found: outcome.exits.len(), expected: plan.n_exits });
+        }
+        if outcome.trainer != plan.trainer {
+            return Err(CompleteError::Trainer { found: outcome.trainer.clone(), expected: plan.trainer });
         }
         if !leases::settle(&mut tx, &held, Event::Completed, "", self.max_failures, now_us).await? {
             return Ok(Report::Stale);
@@ -93,14 +105,15 @@ impl Store {
     }
 }
 
-async fn plan(tx: &mut Transaction, job_id: i64) -> Result<Plan, sqlx::Error> {
-    let row = sqlx::query(sql::PLAN_OF_JOB).bind(job_id).fetch_one(&mut **tx).await?;
+async fn plan(tx: &mut Transaction, job_id: i64, session: SessionId) -> Result<Plan, sqlx::Error> {
+    let row = sqlx::query(sql::PLAN_OF_JOB).bind(job_id).bind(session.id).fetch_one(&mut **tx).await?;
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
     Ok(Plan {
         dataset: row.try_get("dataset")?,
         backbone_macs: count("backbone_macs")?,
         n_classes: count("n_classes")? as usize,
         n_exits: count("n_exits")? as usize,
+        trainer: row.try_get("trainer")?,
     })
 }
 

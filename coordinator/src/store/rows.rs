@@ -44,6 +44,7 @@ pub(super) fn job(row: &SqliteRow) -> Decoded<v1::JobRow> {
         best_accuracy: row.try_get("best_accuracy")?,
         area: row.try_get("area")?,
         train_seconds: row.try_get("train_seconds")?,
+        trainer: row.try_get("trainer")?,
         created_us: row.try_get("created_us")?,
         finished_us: row.try_get("finished_us")?,
         error: row.try_get("error")?,

@@ -57,13 +57,51 @@ impl From<sqlx::Error> for SessionError {
     }
 }
 
+/// Why a session was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenSessionError {
+    /// Simulated results would stand beside real ones, and job keys do not tell them apart.
+    #[error("trainer `{}` cannot work where trainer `{}` does: simulated and real results are kept apart", asked.escape_debug(), present.escape_debug())]
+    Trainer {
+        /// The worker's trainer.
+        asked: String,
+        /// One that has a result or an open session here.
+        present: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl OpenSessionError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Trainer { .. } => {
+                Some("keep them in a database of their own: `--database sqlite:PATH` where the coordinator is started, or with `up`")
+            }
+            Self::Database(error) => error.hint(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for OpenSessionError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl Store {
     /// Opens a session.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn open_session(&self, session: &NewSession, now_us: i64) -> Result<SessionId, DatabaseError> {
+    /// When the worker's trainer is simulated and the database is one of real results, or the other way round, and those of the database.
+    pub async fn open_session(&self, session: &NewSession, now_us: i64) -> Result<SessionId, OpenSessionError> {
         let mut tx = self.begin().await?;
+        let foreign: Option<String> = sqlx::query_scalar(sql::FOREIGN_TRAINER).bind(&session.trainer).fetch_optional(&mut *tx).await?;
+        if let Some(present) = foreign {
+            return Err(OpenSessionError::Trainer { asked: session.trainer.clone(), present });
+        }
         let id = sqlx::query_scalar(sql::INSERT_SESSION)
             .bind(&session.worker)
             .bind(&session.version)

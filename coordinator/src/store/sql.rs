@@ -29,6 +29,7 @@ statements! {
     EXITS_OF_JOB = "exits_of_job",
     EXITS_OF_SWEEP = "exits_of_sweep",
     FIND_SESSION = "find_session",
+    FOREIGN_TRAINER = "foreign_trainer",
     FRONTIER_MEMBERS = "frontier_members",
     FRONTIER_OF_SWEEP = "frontier_of_sweep",
     HELD = "held",

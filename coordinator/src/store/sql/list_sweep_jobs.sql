@@ -6,7 +6,8 @@ SELECT
     v_jobs.backbone_macs AS backbone_macs, v_jobs.budget_macs AS budget_macs, v_jobs.branch_macs AS branch_macs,
     v_jobs.budget_error AS budget_error, v_jobs.params AS params, v_jobs.attempt AS attempt, v_jobs.n_failures AS n_failures,
     v_jobs.final_accuracy AS final_accuracy, v_jobs.best_accuracy AS best_accuracy, v_jobs.area AS area,
-    v_jobs.train_seconds AS train_seconds, v_jobs.created_us AS created_us, v_jobs.finished_us AS finished_us, v_jobs.error AS error
+    v_jobs.train_seconds AS train_seconds, v_jobs.trainer AS trainer, v_jobs.created_us AS created_us,
+    v_jobs.finished_us AS finished_us, v_jobs.error AS error
 FROM sweep_jobs
 JOIN jobs ON jobs.id = sweep_jobs.job_id
 JOIN v_jobs ON v_jobs.job_key = jobs.key

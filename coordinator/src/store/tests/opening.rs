@@ -196,7 +196,7 @@ async fn a_foreign_writer_is_waited_for_and_then_named() {
     let held = foreign.begin_with("BEGIN IMMEDIATE").await.unwrap();
     store.execute("PRAGMA busy_timeout = 1").await;
     let error = store.open_session(&new_session("w", false), START_US).await.unwrap_err();
-    assert!(matches!(error, DatabaseError::Busy(_)), "{error:?}");
+    assert!(matches!(error, OpenSessionError::Database(DatabaseError::Busy(_))), "{error:?}");
     held.rollback().await.unwrap();
     store.session("w").await;
 }

@@ -70,6 +70,21 @@ async fn a_result_of_another_network_is_refused() {
 }
 
 #[tokio::test]
+async fn a_job_says_what_its_result_is_of() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let session = store.session("w").await;
+    let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
+    assert_eq!(store.job(&attempt).await.trainer, None);
+    let real = Outcome { trainer: "burn-flex".into(), ..outcome(1, 0.9, &[(1.0, 0.9)]) };
+    let refusal = store.complete(session, &attempt, &real, START_US).await.unwrap_err();
+    assert_eq!(refusal.to_string(), "a result of trainer `burn-flex` from a worker of trainer `simulated`");
+    assert_eq!(store.job(&attempt).await.state, "leased");
+    store.complete(session, &attempt, &outcome(1, 0.9, &[(1.0, 0.9)]), START_US).await.unwrap();
+    assert_eq!(store.job(&attempt).await.trainer.as_deref(), Some("simulated"));
+}
+
+#[tokio::test]
 async fn a_result_that_cannot_be_stored_leaves_nothing_behind() {
     let store = fixture().await;
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;

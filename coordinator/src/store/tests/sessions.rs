@@ -70,6 +70,48 @@ async fn what_an_earlier_process_held_is_lost_at_once() {
     assert_eq!(store.lose_embedded(START_US + 2).await.unwrap(), []);
 }
 
+fn of_trainer(trainer: &str) -> NewSession {
+    NewSession { trainer: trainer.into(), ..new_session("w", false) }
+}
+
+#[tokio::test]
+async fn simulated_and_real_trainers_do_not_share_a_database() {
+    for (first, second) in [("simulated", "burn-flex"), ("burn-flex", "simulated")] {
+        let store = fixture().await;
+        store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await;
+        let refused = async || {
+            let refusal = store.open_session(&of_trainer(second), START_US).await.unwrap_err();
+            let both = format!("trainer `{second}` cannot work where trainer `{first}` does: simulated and real results are kept apart");
+            assert_eq!(refusal.to_string(), both);
+            assert!(refusal.hint().unwrap().contains("--database"));
+        };
+        // An open session is enough, and lets more of its kind in.
+        let session = store.open_session(&of_trainer(first), START_US).await.unwrap();
+        refused().await;
+        store.open_session(&of_trainer(first), START_US).await.map(drop).unwrap();
+
+        let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
+        let result = Outcome { trainer: first.into(), ..outcome(1, 0.9, &[(1.0, 0.9)]) };
+        store.complete(session, &attempt, &result, START_US).await.unwrap();
+        store.expire(START_US + 601 * SECOND_US).await.unwrap();
+        assert_eq!(store.count("SELECT count(*) FROM sessions WHERE ended_us IS NULL").await, 0);
+        // And so is a result without a session.
+        refused().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_left_nothing_behind_keeps_no_trainer_out() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let session = store.open_session(&of_trainer("simulated"), START_US).await.unwrap();
+    store.claim_one(session, START_US).await.unwrap();
+    store.close_session(session, START_US).await.unwrap();
+    for trainer in ["burn-flex", "burn-cuda"] {
+        store.open_session(&of_trainer(trainer), START_US).await.map(drop).unwrap();
+    }
+}
+
 #[test]
 fn session_names_are_read_back() {
     let session = SessionId::parse("7-1700000000000000").unwrap();
