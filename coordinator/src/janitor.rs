@@ -11,16 +11,20 @@ use crate::clock::Clock;
 use crate::live::Live;
 use crate::store::{AttemptRef, DatabaseError, Store};
 
-/// Well below the shortest lease, so that a lost job waits for its lease and hardly longer.
+/// No longer than the shortest lease, so that a lost job waits for its lease and hardly longer.
 const TICK: Duration = Duration::from_secs(1);
+/// Two ticks that succeed further apart than this say that the process stood still or the database took no writes: then no heartbeat could be
+/// taken either, and silence says nothing about a worker. Above one tick, which a busy machine stretches.
+const PAUSE: Duration = TICK.saturating_mul(2);
 
 /// Ticks until `shutdown`.
-pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, shutdown: CancellationToken) {
+pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, lease: Duration, shutdown: CancellationToken) {
+    let mut janitor = Janitor { store, live, lease_us: micros(lease), last_us: clock.now_us() };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let ticked = tick(&store, clock.now_us(), &live).await;
+        let ticked = janitor.tick(clock.now_us()).await;
         // Said once, not every second of an outage.
         if let (Err(error), false) = (&ticked, failing) {
             warn!(error = crate::chain(error), "lost leases cannot be taken back");
@@ -29,10 +33,32 @@ pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, shutdown: C
     }
 }
 
-async fn tick(store: &Store, now_us: i64, live: &Live) -> Result<(), DatabaseError> {
-    let lost = store.expire(now_us).await?;
-    announce(&lost, live);
-    Ok(())
+struct Janitor {
+    store: Store,
+    live: Arc<Live>,
+    lease_us: i64,
+    /// When a tick last succeeded.
+    last_us: i64,
+}
+
+impl Janitor {
+    /// Takes back the leases that ran out; after a pause lets all of them last for a lease of grace instead.
+    async fn tick(&mut self, now_us: i64) -> Result<(), DatabaseError> {
+        let pause_us = now_us - self.last_us;
+        if pause_us > micros(PAUSE) {
+            self.store.extend_leases(now_us, self.lease_us).await?;
+            warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
+        } else {
+            let lost = self.store.expire(now_us).await?;
+            announce(&lost, &self.live);
+        }
+        self.last_us = now_us;
+        Ok(())
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    duration.as_micros() as i64
 }
 
 /// Tells the log and whoever waits that these attempts are over and their jobs queued again.
@@ -45,4 +71,86 @@ pub(crate) fn announce(lost: &[AttemptRef], live: &Live) {
     }
     live.forget(lost);
     live.jobs_queued();
+}
+
+#[cfg(test)]
+mod tests {
+    use offramp_domain::sweep;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::tests::{SECOND_US, START_US, new_session, sweep_text};
+    use crate::store::{Beat, SessionId};
+
+    const LEASE_US: i64 = 15 * SECOND_US;
+
+    /// A janitor that has just ticked, and a lease taken at that moment.
+    async fn with_a_lease() -> (Janitor, SessionId, AttemptRef, TempDir) {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
+        let text = sweep_text("a", r#"["none"]"#, "0");
+        store.submit(&sweep::parse(&text).unwrap(), &text, START_US).await.unwrap();
+        let session = store.open_session(&new_session("w", false), START_US).await.unwrap();
+        let attempt = store.claim(session, 1, START_US, LEASE_US).await.unwrap().remove(0).attempt;
+        let janitor = Janitor { store, live: Arc::default(), lease_us: LEASE_US, last_us: START_US };
+        (janitor, session, attempt, folder)
+    }
+
+    async fn state(janitor: &Janitor) -> String {
+        janitor.store.reader().jobs(crate::store::JobsFilter { sweep: None, state: None, limit: 1, offset: 0 }).await.unwrap()[0]
+            .state
+            .clone()
+    }
+
+    #[tokio::test]
+    async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking() {
+        let (mut janitor, _, _, _folder) = with_a_lease().await;
+        for second in 1..15 {
+            janitor.tick(START_US + second * SECOND_US).await.unwrap();
+            assert_eq!(state(&janitor).await, "leased", "after {second} s");
+        }
+        janitor.tick(START_US + LEASE_US).await.unwrap();
+        assert_eq!(state(&janitor).await, "queued");
+    }
+
+    #[tokio::test]
+    async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again() {
+        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+        let back_us = START_US + 100 * SECOND_US;
+        janitor.tick(back_us).await.unwrap();
+        for second in 1..15 {
+            janitor.tick(back_us + second * SECOND_US).await.unwrap();
+        }
+        let beat = [Beat { attempt, progress: None }];
+        let stale = janitor.store.heartbeat(session, &beat, back_us + 14 * SECOND_US, LEASE_US).await.unwrap();
+        assert_eq!(stale, [], "its work goes on");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease() {
+        let (mut janitor, _, _, _folder) = with_a_lease().await;
+        let back_us = START_US + 100 * SECOND_US;
+        for second in 0..15 {
+            janitor.tick(back_us + second * SECOND_US).await.unwrap();
+        }
+        assert_eq!(state(&janitor).await, "leased");
+        janitor.tick(back_us + LEASE_US).await.unwrap();
+        assert_eq!(state(&janitor).await, "queued");
+    }
+
+    #[tokio::test]
+    async fn writes_that_failed_count_as_a_pause() {
+        let (mut janitor, _, _, folder) = with_a_lease().await;
+        // A closed database takes as little as a full disk.
+        janitor.store.close().await;
+        for second in 1..20 {
+            janitor.tick(START_US + second * SECOND_US).await.unwrap_err();
+        }
+        let Janitor { store, live, lease_us, last_us } = janitor;
+        drop(store);
+        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
+        let mut janitor = Janitor { store, live, lease_us, last_us };
+        janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
+        assert_eq!(state(&janitor).await, "leased");
+    }
 }

@@ -128,6 +128,8 @@ async fn run(
     let live = Arc::new(Live::default());
     store.mend_times(clock.now_us(), config.lease.as_micros() as i64).await?;
     janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
+    // Workers could not renew theirs while nobody listened.
+    store.extend_leases(clock.now_us(), config.lease.as_micros() as i64).await?;
     info!(%address, database = %config.database, "coordinator started");
 
     // Ends with the caller's token, and can be ended without ending the caller.
@@ -140,7 +142,7 @@ async fn run(
         heartbeat: config.heartbeat,
         shutdown: shutdown.clone(),
     };
-    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, shutdown.clone()));
+    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, config.lease, shutdown.clone()));
     let join = tokio::spawn({
         let store = store.clone();
         async move {

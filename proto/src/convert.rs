@@ -75,6 +75,9 @@ impl TryFrom<v1::Outcome> for outcome::Outcome {
         if outcome.exits.is_empty() {
             return Err(DecodeError::Missing("outcome.exits"));
         }
+        if outcome.operating_points.is_empty() {
+            return Err(DecodeError::Missing("outcome.operating_points"));
+        }
         let n_exits = outcome.exits.len();
         at_least_zero("outcome.train_seconds", outcome.train_seconds)?;
         Ok(Self {
@@ -149,6 +152,12 @@ fn operating_point(point: v1::OperatingPoint, n_exits: usize) -> Result<outcome:
         let value = format!("{} values", point.exit_shares.len());
         return Err(DecodeError::Range { field: "operating_point.exit_shares", value, expected: "one value for each exit" });
     }
+    let sum: f64 = point.exit_shares.iter().sum();
+    if (sum - 1.0).abs() > SHARE_ROUNDING * n_exits as f64 {
+        let value = format!("{sum} in all");
+        return Err(DecodeError::Range { field: "operating_point.exit_shares", value, expected: "shares that sum to 1" });
+    }
+    policy_name(&point.policy)?;
     if !point.setting.is_finite() {
         let value = point.setting.to_string();
         return Err(DecodeError::Range { field: "operating_point.setting", value, expected: "a finite number" });
@@ -207,9 +216,22 @@ pub fn attempt_id(id: Option<&v1::AttemptId>) -> Result<(JobKey, u32), DecodeErr
     Ok((key, id.attempt))
 }
 
+/// Names of policies end up in tables and file names.
+fn policy_name(name: &str) -> Result<(), DecodeError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(());
+    }
+    let value = format!("`{}`", name.chars().take(40).collect::<String>().escape_debug());
+    Err(DecodeError::Range { field: "operating_point.policy", value, expected: "1 to 64 characters of a-z, 0-9 and -" })
+}
+
+/// How far rounding may take a share from its true value.
+const SHARE_ROUNDING: f64 = 1e-9;
+
 fn share(field: &'static str, value: f64) -> Result<(), DecodeError> {
     // Sums of shares may pass 1 by rounding.
-    let valid = (0.0..=1.0 + 1e-9).contains(&value);
+    let valid = (0.0..=1.0 + SHARE_ROUNDING).contains(&value);
     if valid { Ok(()) } else { Err(DecodeError::Range { field, value: value.to_string(), expected: "0 to 1" }) }
 }
 
@@ -269,6 +291,33 @@ mod tests {
             refusal(|o| o.operating_points[0].setting = f64::INFINITY),
             "`operating_point.setting` is inf, expected a finite number"
         );
+        assert_eq!(refusal(|o| o.operating_points.clear()), "`outcome.operating_points` is missing");
+        let sum = refusal(|o| o.operating_points[0].exit_shares = vec![0.25, 0.5]);
+        assert_eq!(sum, "`operating_point.exit_shares` is 0.75 in all, expected shares that sum to 1");
+        let policy = |name: &str| {
+            let mut message = outcome();
+            message.operating_points[0].policy = name.into();
+            outcome::Outcome::try_from(message)
+        };
+        for name in ["", "Fixed", "max softmax", "a\u{1b}[2J", &"x".repeat(65)] {
+            let refusal = policy(name).unwrap_err().to_string();
+            assert!(refusal.starts_with("`operating_point.policy` is `") && !refusal.contains('\u{1b}'), "{refusal}");
+        }
+        policy(&"x".repeat(64)).unwrap();
+        policy("max-softmax2").unwrap();
+    }
+
+    #[test]
+    fn shares_may_miss_1_by_rounding_alone() {
+        let with = |shares: Vec<f64>| {
+            let mut message = outcome();
+            message.operating_points[0].exit_shares = shares;
+            outcome::Outcome::try_from(message)
+        };
+        with(vec![0.25, 0.75 + 1.9e-9]).unwrap();
+        with(vec![0.25, 0.75 - 1.9e-9]).unwrap();
+        with(vec![0.25, 0.75 + 2.1e-9]).unwrap_err();
+        with(vec![0.25, 0.75 - 2.1e-9]).unwrap_err();
     }
 
     #[test]

@@ -17,12 +17,13 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::*;
-use crate::store::tests::{START_US, outcome, sweep_text};
+use crate::store::tests::{START_US, costs, outcome, sweep_text};
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// As long as a claim may wait: a claim that returns before [`DEADLINE`] was woken.
 const LONG_WAIT_MS: u32 = 60_000;
+const SHORT_LEASE: Duration = Duration::from_secs(1);
 
 struct Served {
     running: Running,
@@ -45,9 +46,19 @@ fn config(path: &std::path::Path) -> Config {
 }
 
 async fn served() -> Served {
+    served_with(|_| {}).await
+}
+
+/// Leases so short that the clock can jump over one without looking like a coordinator that stood still.
+async fn served_with_short_leases() -> Served {
+    served_with(|config| (config.lease, config.heartbeat) = (SHORT_LEASE, SHORT_LEASE / 2)).await
+}
+
+async fn served_with(adapt: fn(&mut Config)) -> Served {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("offramp.db");
-    let config = config(&path);
+    let mut config = config(&path);
+    adapt(&mut config);
     let store = Store::open(&path, config.max_failures).await.unwrap();
     let now_us = Arc::new(AtomicI64::new(START_US));
     let shutdown = CancellationToken::new();
@@ -88,8 +99,8 @@ impl Served {
         timeout(DEADLINE, self.workers().claim(request)).await.expect("the claim returns in time").unwrap().into_inner().leases
     }
 
-    async fn complete(&self, session: &str, lease: &v1::Lease, n_exits: usize, accuracy: f64) -> v1::ReportAnswer {
-        let result = outcome(n_exits, accuracy, &[(100.0, accuracy)]);
+    async fn complete(&self, session: &str, lease: &v1::Lease, accuracy: f64) -> v1::ReportAnswer {
+        let result = outcome(&lease.config_json, accuracy, &[(1.0, accuracy)]);
         let request = v1::CompleteRequest { session: session.into(), attempt: Some(attempt(lease)), outcome: Some(result.into()) };
         self.workers().complete(request).await.unwrap().into_inner().answer()
     }
@@ -152,9 +163,9 @@ async fn a_sweep_goes_all_the_way() {
     assert_eq!((told.worker.as_str(), told.slot, told.attempt, told.pattern.as_str()), ("w", 3, 1, "none"));
     assert_eq!(told.progress.as_ref(), Some(&progress));
 
-    assert_eq!(served.complete(&session, &leases[0], 1, 0.9).await, v1::ReportAnswer::Accepted);
-    assert_eq!(served.complete(&session, &leases[0], 1, 0.9).await, v1::ReportAnswer::Accepted);
-    assert_eq!(served.complete(&session, &leases[1], 4, 0.95).await, v1::ReportAnswer::Accepted);
+    assert_eq!(served.complete(&session, &leases[0], 0.9).await, v1::ReportAnswer::Accepted);
+    assert_eq!(served.complete(&session, &leases[0], 0.9).await, v1::ReportAnswer::Accepted);
+    assert_eq!(served.complete(&session, &leases[1], 0.95).await, v1::ReportAnswer::Accepted);
     let finished = next_where(&mut watched, |status| status.sweep.as_ref().unwrap().state == "finished").await;
     assert_eq!((finished.sweep.unwrap().n_succeeded, finished.running), (2, vec![]));
     assert_eq!(watched.message().await.unwrap(), None, "the stream ends with the sweep");
@@ -162,7 +173,9 @@ async fn a_sweep_goes_all_the_way() {
     let frontier = v1::GetFrontierRequest { sweep: "all the way".into(), cost_metric: v1::CostMetric::MacsSelected.into() };
     let frontier = served.results().get_frontier(frontier).await.unwrap().into_inner();
     let points: Vec<_> = frontier.points.iter().map(|point| (point.cost, point.accuracy, point.pattern.as_str())).collect();
-    assert_eq!(points, [(50.0, 0.95, "constant")]);
+    // Of every sample at the final exit, no branch paid.
+    let backbone_macs = costs(&leases[0].config_json)[0].macs_selected as f64;
+    assert_eq!(points, [(backbone_macs, 0.95, "constant")]);
     let results = served.results().list_results(v1::ListResultsRequest { sweep: "1".into() }).await.unwrap().into_inner();
     assert_eq!(results.exits.len(), 5);
     let patterns = served.results().list_patterns(v1::ListPatternsRequest { sweep: "last".into() }).await.unwrap().into_inner();
@@ -195,34 +208,34 @@ async fn a_claim_that_waits_in_vain_returns_empty() {
 
 #[tokio::test]
 async fn a_lost_lease_goes_to_who_waits_for_it() {
-    let served = served().await;
+    let served = served_with_short_leases().await;
     served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
     let (silent, waiting) = (served.open_session().await, served.open_session().await);
     let first = served.claim(&silent, 0).await.remove(0);
-    let time_passes = async { served.pass(Config::LEASE) };
+    let time_passes = async { served.pass(SHORT_LEASE) };
     let (second, ()) = tokio::join!(served.claim(&waiting, LONG_WAIT_MS), time_passes);
     assert_eq!((second[0].job_key.as_str(), second[0].attempt), (first.job_key.as_str(), 2));
-    assert_eq!(served.complete(&silent, &first, 1, 0.1).await, v1::ReportAnswer::Stale);
+    assert_eq!(served.complete(&silent, &first, 0.1).await, v1::ReportAnswer::Stale);
     let beat = v1::AttemptProgress { attempt: Some(attempt(&first)), slot: 0, progress: None };
     let beat = v1::HeartbeatRequest { session: silent, attempts: vec![beat] };
     assert_eq!(served.workers().heartbeat(beat).await.unwrap().into_inner().stale, [attempt(&first)]);
-    assert_eq!(served.complete(&waiting, &second[0], 1, 0.9).await, v1::ReportAnswer::Accepted);
+    assert_eq!(served.complete(&waiting, &second[0], 0.9).await, v1::ReportAnswer::Accepted);
 }
 
 #[tokio::test]
 async fn a_lease_is_kept_whatever_its_progress_says() {
-    let served = served().await;
+    let served = served_with_short_leases().await;
     served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
     let session = served.open_session().await;
     let lease = served.claim(&session, 0).await.remove(0);
-    served.pass(Config::LEASE / 2);
+    served.pass(SHORT_LEASE / 2);
     let progress = v1::Progress { epoch: 1, n_epochs: 2, loss: f64::NAN, exit_accuracy: vec![7.0], images_per_second: f64::INFINITY };
     let beat = v1::AttemptProgress { attempt: Some(attempt(&lease)), slot: 0, progress: Some(progress) };
     let beat = v1::HeartbeatRequest { session: session.clone(), attempts: vec![beat] };
     assert_eq!(served.workers().heartbeat(beat).await.unwrap().into_inner().stale, []);
-    served.pass(Config::LEASE / 4 * 3);
+    served.pass(SHORT_LEASE / 4 * 3);
     assert_eq!(served.running.store.expire(served.now_us.load(Ordering::SeqCst)).await.unwrap(), []);
-    assert_eq!(served.complete(&session, &lease, 1, 0.9).await, v1::ReportAnswer::Accepted);
+    assert_eq!(served.complete(&session, &lease, 0.9).await, v1::ReportAnswer::Accepted);
     let detail = served.sweeps().get_job(v1::GetJobRequest { job: lease.job_key }).await.unwrap().into_inner();
     assert_eq!(detail.epochs, []);
 }
@@ -341,11 +354,17 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
 
     let complete = |outcome| v1::CompleteRequest { session: session.clone(), attempt: Some(attempt(&lease)), outcome };
     refused(call!(workers.complete(complete(None))), Code::InvalidArgument, "`outcome` is missing");
-    let short = outcome(3, 0.9, &[(1.0, 0.9)]);
-    refused(call!(workers.complete(complete(Some(short.into())))), Code::InvalidArgument, "a result of 3 exits");
-    let crowded = outcome(4, 0.9, &vec![(1.0, 0.9); 10_001]);
+    let fitting = outcome(&lease.config_json, 0.9, &[(1.0, 0.9)]);
+    let mut short: v1::Outcome = fitting.clone().into();
+    short.exits.pop();
+    short.operating_points[0].exit_shares.remove(0);
+    refused(call!(workers.complete(complete(Some(short)))), Code::InvalidArgument, "a result of 3 exits");
+    let mut free: v1::Outcome = fitting.clone().into();
+    free.operating_points[0].macs_cascade = 1.0;
+    refused(call!(workers.complete(complete(Some(free)))), Code::InvalidArgument, "`operating_point.macs_cascade` is 1 in point 0");
+    let crowded = outcome(&lease.config_json, 0.9, &vec![(1.0, 0.9); 10_001]);
     refused(call!(workers.complete(complete(Some(crowded.into())))), Code::InvalidArgument, "10001 values, expected at most 10000");
-    let mut strange: v1::Outcome = outcome(4, 0.9, &[(1.0, 0.9)]).into();
+    let mut strange: v1::Outcome = fitting.into();
     strange.operating_points[0].accuracy = f64::NAN;
     refused(call!(workers.complete(complete(Some(strange)))), Code::InvalidArgument, "`operating_point.accuracy` is NaN");
     let fail = v1::FailRequest { session: session.clone(), attempt: Some(attempt(&lease)), kind: 0, message: String::new() };
@@ -361,7 +380,7 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
     refused(call!(results.get_frontier(frontier(0))), Code::InvalidArgument, "`cost_metric` is missing");
     refused(call!(results.get_frontier(frontier(7))), Code::InvalidArgument, "`cost_metric` is 7");
 
-    assert_eq!(served.complete(&session, &lease, 4, 0.9).await, v1::ReportAnswer::Accepted, "after all that");
+    assert_eq!(served.complete(&session, &lease, 0.9).await, v1::ReportAnswer::Accepted, "after all that");
 }
 
 #[tokio::test]
@@ -505,7 +524,7 @@ async fn a_restarted_coordinator_goes_on_where_the_last_one_died() {
     assert_eq!(gone.code(), Code::NotFound, "the embedded worker died with its process");
     let retried = workers.claim(claim(&outside)).await.unwrap().into_inner().leases.remove(0);
     assert_eq!((retried.job_key, retried.attempt), (lost.job_key, 2));
-    let result = outcome(1, 0.9, &[(1.0, 0.9)]);
+    let result = outcome(&kept.config_json, 0.9, &[(1.0, 0.9)]);
     let complete = v1::CompleteRequest { session: outside, attempt: Some(attempt(&kept)), outcome: Some(result.into()) };
     assert_eq!(workers.complete(complete).await.unwrap().into_inner().answer(), v1::ReportAnswer::Accepted, "the other one lived on");
     shutdown.cancel();

@@ -52,7 +52,9 @@ impl From<SessionError> for Status {
 impl From<CompleteError> for Status {
     fn from(error: CompleteError) -> Self {
         match error {
-            CompleteError::ExitCount { .. } | CompleteError::Trainer { .. } => Self::invalid_argument(error.to_string()),
+            CompleteError::ExitCount { .. } | CompleteError::Cost { .. } | CompleteError::Trainer { .. } => {
+                Self::invalid_argument(error.to_string())
+            }
             CompleteError::Database(error) => error.into(),
         }
     }

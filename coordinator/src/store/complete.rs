@@ -4,6 +4,7 @@ use offramp_domain::evaluation;
 use offramp_domain::lifecycle::Event;
 use offramp_domain::outcome::Outcome;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::error::DatabaseError;
 use super::frontier::{self, Candidate};
@@ -48,6 +49,22 @@ pub enum CompleteError {
         /// The session's.
         expected: String,
     },
+    /// A point's expected cost is not what its exit shares cost in this job's network.
+    #[error(
+        "`operating_point.{field}` is {found} in point {point} of a result for job `{job}`, whose exits cost {expected} with these shares"
+    )]
+    Cost {
+        /// The job's id.
+        job: String,
+        /// The point's place in the result, from 0.
+        point: usize,
+        /// `macs_cascade` or `macs_selected`.
+        field: &'static str,
+        /// The cost in the result.
+        found: f64,
+        /// The cost that follows.
+        expected: f64,
+    },
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -64,15 +81,25 @@ struct Plan {
     dataset: String,
     backbone_macs: u64,
     n_classes: usize,
-    n_exits: usize,
     trainer: String,
+    /// One an exit.
+    costs: Vec<PlannedCost>,
 }
+
+/// What an answer from one exit costs.
+struct PlannedCost {
+    macs_cascade: f64,
+    macs_selected: f64,
+}
+
+/// Largest deviation of a point's cost from what its exit shares cost, as a share of the latter: room for rounding and for nothing else.
+const COST_TOLERANCE: f64 = 1e-6;
 
 impl Store {
     /// Accepts the result of an attempt and advances the frontier of every sweep that has the job, or changes nothing.
     ///
     /// # Errors
-    /// When the result does not fit the job's network or the session's trainer, and those of the database.
+    /// When the result does not fit the job's network, its costs or the session's trainer, and those of the database.
     pub async fn complete(
         &self,
         session: SessionId,
@@ -86,10 +113,7 @@ impl Store {
             return Ok(Report::repeated(recorded.as_deref() == Some(leases::outcome_name(Event::Completed))));
         };
         let plan = plan(&mut tx, held.job_id, session).await?;
-        if outcome.exits.len() != plan.n_exits {
-            let job = attempt.key.id().to_owned();
-            return Err(CompleteError::ExitCount { job, found: outcome.exits.len(), expected: plan.n_exits });
-        }
+        check(attempt.key.id(), &plan, outcome)?;
         if outcome.trainer != plan.trainer {
             return Err(CompleteError::Trainer { found: outcome.trainer.clone(), expected: plan.trainer });
         }
@@ -106,15 +130,41 @@ impl Store {
 }
 
 async fn plan(tx: &mut Transaction, job_id: i64, session: SessionId) -> Result<Plan, sqlx::Error> {
+    let macs = |row: &SqliteRow, column: &str| row.try_get::<i64, _>(column).map(|macs| macs as f64);
+    let cost = |row: &SqliteRow| Ok(PlannedCost { macs_cascade: macs(row, "macs_cascade")?, macs_selected: macs(row, "macs_selected")? });
+    let costs = sqlx::query(sql::COSTS_OF_JOB).bind(job_id).fetch_all(&mut **tx).await?;
     let row = sqlx::query(sql::PLAN_OF_JOB).bind(job_id).bind(session.id).fetch_one(&mut **tx).await?;
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
     Ok(Plan {
         dataset: row.try_get("dataset")?,
         backbone_macs: count("backbone_macs")?,
         n_classes: count("n_classes")? as usize,
-        n_exits: count("n_exits")? as usize,
         trainer: row.try_get("trainer")?,
+        costs: costs.iter().map(cost).collect::<Result<_, sqlx::Error>>()?,
     })
+}
+
+/// Refuses a result that this job's network cannot have.
+fn check(job: &str, plan: &Plan, outcome: &Outcome) -> Result<(), CompleteError> {
+    if outcome.exits.len() != plan.costs.len() {
+        return Err(CompleteError::ExitCount { job: job.to_owned(), found: outcome.exits.len(), expected: plan.costs.len() });
+    }
+    for (index, point) in outcome.operating_points.iter().enumerate() {
+        let expected = |macs: fn(&PlannedCost) -> f64| -> f64 {
+            plan.costs.iter().zip(&point.exit_shares).map(|(cost, share)| macs(cost) * share).sum()
+        };
+        for (field, found, expected) in [
+            ("macs_cascade", point.macs_cascade, expected(|cost| cost.macs_cascade)),
+            ("macs_selected", point.macs_selected, expected(|cost| cost.macs_selected)),
+        ] {
+            // Asked this way round, NaN is refused as well.
+            let fits = (found - expected).abs() <= COST_TOLERANCE * expected;
+            if !fits {
+                return Err(CompleteError::Cost { job: job.to_owned(), point: index, field, found, expected });
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn insert_result(tx: &mut Transaction, held: &Held, plan: &Plan, outcome: &Outcome) -> Result<(), sqlx::Error> {

@@ -202,6 +202,16 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Lets every lease last for `lease_us` from now at least: while no heartbeat could arrive, none was missed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn extend_leases(&self, now_us: i64, lease_us: i64) -> Result<(), DatabaseError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(sql::EXTEND_LEASES).bind(now_us + lease_us).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn settle_all(
         &self,
         tx: &mut Transaction,
@@ -236,7 +246,8 @@ impl Held {
 
 /// The lease of an attempt, where this session holds it.
 pub(super) async fn held(tx: &mut Transaction, session: SessionId, attempt: &AttemptRef) -> Result<Option<Held>, sqlx::Error> {
-    let row = sqlx::query(sql::HELD).bind(attempt.key.as_str()).bind(attempt.attempt).bind(session.id).fetch_optional(&mut **tx).await?;
+    let held = sqlx::query(sql::HELD).bind(attempt.key.as_str()).bind(attempt.attempt).bind(session.id).bind(session.opened_us);
+    let row = held.fetch_optional(&mut **tx).await?;
     row.as_ref().map(Held::read).transpose()
 }
 

@@ -8,7 +8,7 @@ use super::{Store, Transaction, sql};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId {
     pub(super) id: i64,
-    opened_us: i64,
+    pub(super) opened_us: i64,
 }
 
 impl std::fmt::Display for SessionId {

@@ -11,6 +11,7 @@ mod submission;
 
 use std::path::PathBuf;
 
+use offramp_domain::network::ExitCost;
 use offramp_domain::outcome::{ExitResult, OperatingPoint, Outcome};
 use offramp_domain::sweep::{self, Sweep};
 use tempfile::TempDir;
@@ -61,7 +62,7 @@ impl Fixture {
     /// Claims and completes the oldest job with the given points.
     async fn complete_next(&self, session: SessionId, points: &[(f64, f64)]) -> AttemptRef {
         let job = self.claim_one(session, START_US).await.expect("a job is queued");
-        let report = self.complete(session, &job.attempt, &outcome(n_exits(&job), 0.9, points), START_US).await.unwrap();
+        let report = self.complete(session, &job.attempt, &outcome(&job.config_json, 0.9, points), START_US).await.unwrap();
         assert_eq!(report, Report::Accepted);
         job.attempt
     }
@@ -118,23 +119,38 @@ policies = ["max-softmax"]
     )
 }
 
-fn n_exits(job: &ClaimedJob) -> usize {
-    let config = offramp_domain::job::JobConfig::from_json(&job.config_json).unwrap();
-    offramp_domain::network::assemble(&config).unwrap().n_exits()
+/// Expected cost of a sample when these shares leave at these exits.
+fn expected(costs: &[ExitCost], shares: &[f64], macs: fn(&ExitCost) -> u64) -> f64 {
+    costs.iter().zip(shares).map(|(cost, share)| macs(cost) as f64 * share).sum()
 }
 
-/// A result whose exits all have one accuracy, with operating points of (cascade cost, accuracy); selected costs are half of that.
-pub(crate) fn outcome(n_exits: usize, accuracy: f64, points: &[(f64, f64)]) -> Outcome {
+/// What an answer from each exit of a leased job's network costs.
+pub(crate) fn costs(config_json: &str) -> Vec<ExitCost> {
+    let config = offramp_domain::job::JobConfig::from_json(config_json).unwrap();
+    offramp_domain::network::assemble(&config).unwrap().exit_costs()
+}
+
+/// A result of a leased job whose exits all have one accuracy, with operating points of (share, accuracy): that share of the samples leaves at
+/// the final exit, the rest at the first. With the share rise both costs; of a network with one exit all points cost the same.
+pub(crate) fn outcome(config_json: &str, accuracy: f64, points: &[(f64, f64)]) -> Outcome {
+    let costs = costs(config_json);
+    let n_exits = costs.len();
     let exit = ExitResult { accuracy, loss: 0.5, calibration_accuracy: accuracy - 0.01, calibration_loss: 0.6 };
-    let point = |(index, &(cost, accuracy)): (usize, &(f64, f64))| OperatingPoint {
-        policy: "max-softmax".into(),
-        setting: index as f64,
-        macs_cascade: cost,
-        macs_selected: cost / 2.0,
-        accuracy,
-        calibration_accuracy: accuracy,
-        calibration_macs_cascade: cost,
-        exit_shares: vec![1.0 / n_exits as f64; n_exits],
+    let point = |(index, &(share, accuracy)): (usize, &(f64, f64))| {
+        let mut exit_shares = vec![0.0; n_exits];
+        exit_shares[0] += 1.0 - share;
+        exit_shares[n_exits - 1] += share;
+        let macs_cascade = expected(&costs, &exit_shares, |cost| cost.macs_cascade);
+        OperatingPoint {
+            policy: "max-softmax".into(),
+            setting: index as f64,
+            macs_cascade,
+            macs_selected: expected(&costs, &exit_shares, |cost| cost.macs_selected),
+            accuracy,
+            calibration_accuracy: accuracy,
+            calibration_macs_cascade: macs_cascade,
+            exit_shares,
+        }
     };
     Outcome {
         exits: vec![exit; n_exits],

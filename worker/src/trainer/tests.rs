@@ -56,7 +56,17 @@ impl Peer {
 
 fn outcome(train_seconds: f64) -> Outcome {
     let exits = vec![offramp_domain::outcome::ExitResult { accuracy: 0.5, loss: 1.0, calibration_accuracy: 0.5, calibration_loss: 1.0 }];
-    Outcome { exits, operating_points: Vec::new(), n_train: 8, n_calibration: 1, n_test: 1, train_seconds, trainer: "scripted".into() }
+    let point = offramp_domain::outcome::OperatingPoint {
+        policy: "fixed".into(),
+        setting: 0.0,
+        macs_cascade: 1.0,
+        macs_selected: 1.0,
+        accuracy: 0.5,
+        calibration_accuracy: 0.5,
+        calibration_macs_cascade: 1.0,
+        exit_shares: vec![1.0],
+    };
+    Outcome { exits, operating_points: vec![point], n_train: 8, n_calibration: 1, n_test: 1, train_seconds, trainer: "scripted".into() }
 }
 
 fn progress(epoch: u32) -> Progress {

@@ -1,5 +1,5 @@
 -- Sweep $1's leased jobs with their workers, in the sweep's order.
--- Caller: sweep_status. Index: primary keys.
+-- Caller: sweep_activity. Index: primary keys.
 SELECT
     jobs.key AS key,
     job_states.attempt AS attempt,

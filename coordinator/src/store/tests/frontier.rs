@@ -42,21 +42,21 @@ async fn check(store: &Store) {
 async fn a_shared_job_advances_every_sweep_that_has_it_and_is_done_once() {
     let store = fixture().await;
     let session = store.session("w").await;
-    let a = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await.sweep;
-    let first = store.complete_next(session, &[(1.0, 0.5), (2.0, 0.4)]).await;
+    let a = store.submit_text(&sweep_text("a", r#"["constant"]"#, "[0, 1]")).await.sweep;
+    let first = store.complete_next(session, &[(0.25, 0.5), (0.5, 0.4)]).await;
     // Seed 0 is finished, seed 1 queued, seed 2 new.
-    let b = store.submit_text(&sweep_text("b", r#"["none"]"#, "[0, 1, 2]")).await;
+    let b = store.submit_text(&sweep_text("b", r#"["constant"]"#, "[0, 1, 2]")).await;
     assert_eq!(b.before, Preview { n_known_jobs: 2, n_finished_jobs: 1 });
     let jobs_of = async |sweep| {
         let rows = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
         rows.into_iter().map(|row| row.job).collect::<Vec<_>>()
     };
     assert_eq!(jobs_of(b.sweep).await, [first.key.id()], "finished results enter at submission");
-    let second = store.complete_next(session, &[(2.0, 0.8)]).await;
+    let second = store.complete_next(session, &[(0.5, 0.8)]).await;
     for sweep in [a, b.sweep] {
         assert_eq!(jobs_of(sweep).await, [first.key.id(), second.key.id()]);
     }
-    let third = store.complete_next(session, &[(1.0, 0.9)]).await;
+    let third = store.complete_next(session, &[(0.25, 0.9)]).await;
     assert_eq!(jobs_of(a).await, [first.key.id(), second.key.id()], "not a job of this sweep");
     assert_eq!(jobs_of(b.sweep).await, [third.key.id()]);
     assert_eq!(store.claim_one(session, START_US).await, None, "three jobs in all, not five");
@@ -73,17 +73,21 @@ async fn datasets_have_frontiers_of_their_own() {
     let text = sweep_text("a", r#"["none"]"#, "0").replace(r#"dataset = "digits""#, r#"dataset = ["digits", "cifar10"]"#);
     let sweep = store.submit_text(&text).await.sweep;
     store.complete_next(session, &[(1.0, 0.9)]).await;
-    store.complete_next(session, &[(2.0, 0.5)]).await;
+    store.complete_next(session, &[(1.0, 0.5)]).await;
     let rows = store.reader().frontier(sweep, CostMetric::MacsSelected).await.unwrap();
     let points: Vec<_> = rows.iter().map(|row| (row.dataset.as_str(), row.cost, row.accuracy)).collect();
-    assert_eq!(points, [("cifar10", 1.0, 0.5), ("digits", 0.5, 0.9)]);
+    let macs = |dataset: &str| {
+        let jobs = parse(&text).jobs;
+        jobs.iter().find(|job| job.config.dataset == dataset).unwrap().network.backbone_macs() as f64
+    };
+    assert_eq!(points, [("cifar10", macs("cifar10"), 0.5), ("digits", macs("digits"), 0.9)]);
 }
 
 /// What may happen to a frontier.
 #[derive(Debug, Clone)]
 enum Step {
     Submit(usize),
-    /// A result with these (cost, accuracy) points, on a small grid so that equal ones are common.
+    /// A result with these (eighths of the samples at the final exit, accuracy) points, on a small grid so that equal ones are common.
     Complete(Vec<(u8, u8)>),
 }
 
@@ -105,13 +109,13 @@ proptest! {
             for step in steps {
                 match step {
                     Step::Submit(index) => {
-                        store.submit_text(&sweep_text("s", r#"["none"]"#, seeds[index])).await;
+                        store.submit_text(&sweep_text("s", r#"["constant"]"#, seeds[index])).await;
                     }
                     Step::Complete(points) => {
                         let Some(job) = store.claim_one(session, START_US).await else { continue };
                         let points: Vec<(f64, f64)> =
-                            points.into_iter().map(|(cost, accuracy)| (f64::from(cost), f64::from(accuracy) / 8.0)).collect();
-                        store.complete(session, &job.attempt, &outcome(1, 0.5, &points), START_US).await.unwrap();
+                            points.into_iter().map(|(share, accuracy)| (f64::from(share) / 8.0, f64::from(accuracy) / 8.0)).collect();
+                        store.complete(session, &job.attempt, &outcome(&job.config_json, 0.5, &points), START_US).await.unwrap();
                     }
                 }
                 check(&store).await;

@@ -54,7 +54,8 @@ async fn concurrent_claims_never_hand_a_job_out_twice() {
 async fn a_lease_that_ran_out_is_lost_and_its_holder_fenced() {
     let (store, slow) = with_jobs("[0]").await;
     let fast = store.session("fast").await;
-    let first = store.claim_one(slow, START_US).await.unwrap().attempt;
+    let job = store.claim_one(slow, START_US).await.unwrap();
+    let first = job.attempt;
     assert_eq!(store.expire(START_US + LEASE_US - 1).await.unwrap(), []);
     assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.expire(START_US + LEASE_US).await.unwrap(), [], "a lease is lost once");
@@ -62,7 +63,7 @@ async fn a_lease_that_ran_out_is_lost_and_its_holder_fenced() {
     let later = START_US + 2 * LEASE_US;
     let second = store.claim_one(fast, later).await.unwrap().attempt;
     assert_eq!((&second.key, second.attempt), (&first.key, 2));
-    let result = |accuracy| outcome(1, accuracy, &[(10.0, accuracy)]);
+    let result = |accuracy| outcome(&job.config_json, accuracy, &[(1.0, accuracy)]);
     // Whatever the slow worker says now changes nothing.
     assert_eq!(store.complete(slow, &first, &result(0.1), later).await.unwrap(), Report::Stale);
     assert_eq!(store.fail(slow, &first, FailureKind::Diverged, "nan", later).await.unwrap(), Report::Stale);
@@ -188,7 +189,8 @@ async fn unknown_jobs_are_stale() {
     let (store, session) = with_jobs("[0]").await;
     let key = offramp_domain::job::JobKey::parse("0123456789abcdef0123456789abcdef").unwrap();
     let attempt = AttemptRef { key, attempt: 1 };
-    assert_eq!(store.complete(session, &attempt, &outcome(1, 0.5, &[]), START_US).await.unwrap(), Report::Stale);
+    let result = outcome(&store.claim_one(session, START_US).await.unwrap().config_json, 0.5, &[(1.0, 0.5)]);
+    assert_eq!(store.complete(session, &attempt, &result, START_US).await.unwrap(), Report::Stale);
     assert_eq!(store.fail(session, &attempt, FailureKind::Failed, "", START_US).await.unwrap(), Report::Stale);
     let beat = [Beat { attempt: attempt.clone(), progress: None }];
     assert_eq!(store.heartbeat(session, &beat, START_US, LEASE_US).await.unwrap(), [attempt]);

@@ -44,6 +44,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 #[derive(Debug, Clone)]
 struct ModelJob {
     key: offramp_domain::job::JobKey,
+    config_json: String,
     state: State,
     attempt: u32,
     n_failures: u32,
@@ -97,6 +98,7 @@ impl World {
         }
         let job = |job: &sweep::SweepJob| ModelJob {
             key: job.config.key(),
+            config_json: job.config.canonical_json(),
             state: State::Queued,
             attempt: 0,
             n_failures: 0,
@@ -121,7 +123,7 @@ impl World {
             Action::Claim { session, max_jobs } => self.claim(session, max_jobs).await,
             Action::Complete { session, job, back } => {
                 let Some(attempt) = self.attempt(job, back) else { return };
-                let result = outcome(1, 0.5, &[(1.0, 0.5)]);
+                let result = outcome(&self.jobs[job].config_json, 0.5, &[(1.0, 0.5)]);
                 let report = self.store.complete(self.sessions[session], &attempt, &result, now_us).await.unwrap();
                 assert_eq!(report, self.jobs[job].report(session, attempt.attempt, Event::Completed, now_us));
             }

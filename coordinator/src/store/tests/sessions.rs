@@ -1,3 +1,5 @@
+use offramp_domain::outcome::FailureKind;
+
 use super::*;
 
 #[tokio::test]
@@ -33,6 +35,30 @@ async fn a_session_of_another_database_is_unknown() {
     let own = here.session("w").await;
     assert_eq!(own.to_string().split('-').next(), foreign.to_string().split('-').next(), "the same number in both");
     assert!(matches!(here.claim(foreign, 1, START_US, LEASE_US).await, Err(SessionError::Gone(_))));
+
+    // Nor can it speak for an attempt that the session of that number holds.
+    here.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+    let job = here.claim_one(own, START_US).await.unwrap();
+    let result = outcome(&job.config_json, 0.9, &[(1.0, 0.9)]);
+    assert_eq!(here.complete(foreign, &job.attempt, &result, START_US).await.unwrap(), Report::Stale);
+    assert_eq!(here.fail(foreign, &job.attempt, FailureKind::Failed, "forged", START_US).await.unwrap(), Report::Stale);
+    here.release(foreign, std::slice::from_ref(&job.attempt), START_US).await.unwrap();
+    assert_eq!(here.attempt_outcomes(&job.attempt).await, ["running"]);
+    assert_eq!(here.complete(own, &job.attempt, &result, START_US).await.unwrap(), Report::Accepted);
+}
+
+#[tokio::test]
+async fn leases_are_prolonged_and_never_cut() {
+    let store = fixture().await;
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await;
+    let session = store.session("w").await;
+    let short = store.claim_one(session, START_US).await.unwrap().attempt;
+    let long = store.claim(session, 1, START_US, 10 * LEASE_US).await.unwrap().remove(0).attempt;
+    store.extend_leases(START_US + LEASE_US, LEASE_US).await.unwrap();
+    assert_eq!(store.expire(START_US + 2 * LEASE_US - 1).await.unwrap(), []);
+    assert_eq!(store.expire(START_US + 2 * LEASE_US).await.unwrap(), [short]);
+    assert_eq!(store.expire(START_US + 10 * LEASE_US - 1).await.unwrap(), []);
+    assert_eq!(store.expire(START_US + 10 * LEASE_US).await.unwrap(), [long]);
 }
 
 #[tokio::test]
@@ -90,8 +116,8 @@ async fn simulated_and_real_trainers_do_not_share_a_database() {
         refused().await;
         store.open_session(&of_trainer(first), START_US).await.map(drop).unwrap();
 
-        let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
-        let result = Outcome { trainer: first.into(), ..outcome(1, 0.9, &[(1.0, 0.9)]) };
+        let ClaimedJob { attempt, config_json } = store.claim_one(session, START_US).await.unwrap();
+        let result = Outcome { trainer: first.into(), ..outcome(&config_json, 0.9, &[(1.0, 0.9)]) };
         store.complete(session, &attempt, &result, START_US).await.unwrap();
         store.expire(START_US + 601 * SECOND_US).await.unwrap();
         assert_eq!(store.count("SELECT count(*) FROM sessions WHERE ended_us IS NULL").await, 0);
