@@ -164,6 +164,16 @@ impl Client {
         }
     }
 
+    /// Whether the coordinator lives in this very process.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.introduction.embedded
+    }
+
+    /// Whether the coordinator last answered that it cannot do its work.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.contact.is_troubled()
+    }
+
     /// Ends the session, in one try: it lapses anyway.
     pub(crate) async fn close(&self, within: Duration) {
         let Some(session) = self.current_session().await else { return };

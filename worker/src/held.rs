@@ -79,6 +79,11 @@ impl Held {
         self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), n_told: 0, stop, stale: false });
     }
 
+    /// Number of attempts held.
+    pub(crate) fn n_attempts(&self) -> usize {
+        self.attempts().len()
+    }
+
     /// Whether the coordinator has said that the lease is lost.
     pub(crate) fn is_stale(&self, attempt: &Attempt) -> bool {
         self.attempts().get(&key(attempt)).is_some_and(|held| held.stale)

@@ -27,6 +27,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How long a draining worker tries to deliver what it has; leases it still holds then run out by themselves.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often a draining worker asks itself whether that is of any use. A coordinator in this very process whose disk is full does not get
+/// well while somebody waits at the terminal for both to end.
+const DRAIN_LOOK: Duration = Duration::from_secs(2);
+
 /// How long a worker that is done waits for its session to be closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -206,10 +210,7 @@ async fn work(shared: &Shared, n_slots: u32, first: TrainerProcess) -> Result<()
     tokio::select! {
         worked = try_join_all(slots) => worked.map(|_| ()),
         error = heartbeats(shared) => Err(error),
-        () = drained_too_long(shared) => {
-            tracing::warn!("draining took too long, leases still held will run out by themselves");
-            Ok(())
-        }
+        () = drained_too_long(shared) => Ok(()),
     }
 }
 
@@ -228,7 +229,19 @@ async fn heartbeats(shared: &Shared) -> WorkerError {
     }
 }
 
+/// Waits until a draining worker has tried for long enough, and says what becomes of what it holds.
 async fn drained_too_long(shared: &Shared) {
     shared.drain.cancelled().await;
-    sleep(DRAIN_WITHIN).await;
+    let mut waited = Duration::ZERO;
+    while waited < DRAIN_WITHIN {
+        sleep(DRAIN_LOOK).await;
+        waited += DRAIN_LOOK;
+        if shared.client.is_embedded() && shared.client.is_troubled() {
+            let n_held = shared.held.n_attempts();
+            tracing::warn!(n_held, "the coordinator takes nothing back now, what is still held goes back to its queue when it next starts");
+            return;
+        }
+    }
+    let n_held = shared.held.n_attempts();
+    tracing::warn!(n_held, "draining took too long, leases still held will run out by themselves");
 }

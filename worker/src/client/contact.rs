@@ -55,6 +55,11 @@ impl Contact {
         (duration >= self.give_up_after).then_some(duration)
     }
 
+    /// Whether the last answer was that the coordinator cannot do its work.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.state().troubled_since.is_some()
+    }
+
     fn reached(&self, state: &mut State) {
         state.last = clock::now();
         if std::mem::take(&mut state.lost) {
@@ -113,9 +118,9 @@ mod tests {
         let status = Status::internal("disk full");
         let patient = Contact::new("http://a:1".into(), Duration::from_mins(10));
         assert_eq!(patient.troubled("Claim", &status), None);
-        assert!(patient.state().troubled_since.is_some());
+        assert!(patient.is_troubled());
         patient.made();
-        assert!(patient.state().troubled_since.is_none());
+        assert!(!patient.is_troubled());
         assert!(Contact::new("http://a:1".into(), Duration::ZERO).troubled("Claim", &status).is_some());
     }
 
