@@ -226,7 +226,8 @@ impl TrainerProcess {
         format!("no progress for {} s{}", self.limits.hang_after.as_secs_f64(), ending::tail(&last_lines))
     }
 
-    /// How the process ended, with the last it had to say. Kills it where it has only closed its output.
+    /// How the process ended, with the last it had to say. One that has only closed its output is waited for; should it live on, it is
+    /// killed when this handle is dropped, as every caller does next.
     async fn describe_end(&mut self) -> String {
         let status = match timeout(ending::EXIT_WITHIN, self.child.wait()).await {
             Ok(status) => status.ok(),
