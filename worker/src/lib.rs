@@ -4,7 +4,7 @@
 //! worker. In reading order:
 //!
 //! - [`run`](mod@run): a worker from start to end: configuration, shutdown, errors.
-//! - `slot`: claim, run, report, one job after the other.
+//! - `slot`: run one job after the other; the next is claimed, and the last reported, beside it.
 //! - `report`, `held`, `client`: the line to the coordinator: reports and heartbeats, held attempts, calls with retries.
 //! - [`process`]: a trainer process, seen from the worker.
 //! - [`trainer`]: the other side: what runs inside that process, and `frame`, the messages between the two.

@@ -1,7 +1,10 @@
 //! Tells the coordinator how attempts ended.
 
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::{StreamExt, TryStreamExt};
 use offramp_domain::outcome::{FailureKind, Outcome};
 use offramp_proto::v1::{self, ReportAnswer};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::{CALL_WITHIN, CallError, Rpc};
 use crate::held::{Snapshot, attempt_id};
@@ -16,6 +19,8 @@ const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 pub(crate) struct Report {
     pub(crate) attempt: Attempt,
     pub(crate) verdict: Verdict,
+    /// Its place among the leases that may be held, free again when the report is dropped.
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// See [`Report`].
@@ -31,13 +36,21 @@ pub(crate) enum Verdict {
     Lost,
 }
 
+/// Delivers reports until no more can come. Each goes its own way: what the coordinator does not answer holds up nothing else.
+///
+/// # Errors
+/// As [`deliver`].
+pub(crate) async fn deliver_all(shared: &Shared, reports: UnboundedReceiver<Report>) -> Result<(), WorkerError> {
+    reports.map(Ok).try_for_each_concurrent(None, |report| deliver(shared, report)).await
+}
+
 /// Delivers a report, for as long as it takes; the attempt is held, and its lease renewed, until then. Its learning curve goes first, so
 /// that a result never stands beside a curve with holes.
 ///
 /// # Errors
 /// When the coordinator cannot be reached for too long. A refused report costs the attempt and not the worker.
-pub(crate) async fn deliver(shared: &Shared, report: Option<Report>) -> Result<(), WorkerError> {
-    let Some(Report { attempt, verdict }) = report else { return Ok(()) };
+async fn deliver(shared: &Shared, report: Report) -> Result<(), WorkerError> {
+    let Report { attempt, verdict, place } = report;
     let delivered = match verdict {
         Verdict::Completed(outcome) => complete(shared, &attempt, outcome).await,
         Verdict::Failed { kind, message } => fail(shared, &attempt, kind, message).await,
@@ -49,6 +62,7 @@ pub(crate) async fn deliver(shared: &Shared, report: Option<Report>) -> Result<(
         }
     };
     shared.held.remove(&attempt);
+    drop(place);
     match delivered {
         Err(error @ CallError::Refused { .. }) => {
             tracing::error!(job = %attempt.job, attempt = attempt.number, error = with_sources(&error), "a report was refused");
@@ -120,7 +134,7 @@ async fn complete(shared: &Shared, attempt: &Attempt, outcome: Outcome) -> Resul
 async fn fail(shared: &Shared, attempt: &Attempt, kind: FailureKind, mut message: String) -> Result<(), CallError> {
     flush(shared, attempt).await?;
     message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-    tracing::warn!(job = %attempt.job, attempt = attempt.number, ?kind, message, "attempt failed");
+    tracing::warn!(job = %attempt.job, attempt = attempt.number, ?kind, reason = message, "attempt failed");
     let request = |mut rpc: Rpc, session| {
         let kind = v1::FailureKind::from(kind).into();
         let request = v1::FailRequest { session, attempt: Some(attempt_id(attempt)), kind, message: message.clone() };

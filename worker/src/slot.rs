@@ -1,71 +1,62 @@
 //! One slot: a trainer process, and job after job on it.
 
+mod reserve;
+
 use std::time::Duration;
 
+use futures::channel::mpsc::UnboundedSender;
 use offramp_domain::job::{JobConfig, JobKey};
-use offramp_domain::outcome::FailureKind;
-use offramp_proto::{convert, v1};
+use offramp_domain::outcome::{FailureKind, Progress};
+use offramp_proto::v1;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::Instrument;
 
-use crate::client::CALL_WITHIN;
 use crate::process::{RunEnd, StartError, TrainerProcess};
 use crate::report::{self, Report, Verdict};
 use crate::run::{Shared, WorkerError};
 use crate::trainer::{Attempt, with_sources};
-
-/// How long a claim waits at the coordinator for a job to turn up.
-const CLAIM_WAIT: Duration = Duration::from_secs(20);
-
-/// Pause after a claim that found nothing, so that a coordinator that does not wait is not flooded.
-const CLAIM_PAUSE: Duration = Duration::from_millis(50);
+use reserve::{Lease, Need};
 
 /// How often a replacement for a dead trainer process is tried for before the worker gives up, and the pause after the first try.
 const START_TRIES: u32 = 4;
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// Works until the worker drains: claims the next job while the last one's report is on its way.
-pub(crate) async fn work(shared: &Shared, slot: u32, mut trainer: Option<TrainerProcess>) -> Result<(), WorkerError> {
-    let mut reported = None;
-    loop {
-        let current = trainer.take();
-        let next = async {
-            let Some(ready) = start(shared, slot, current).await? else { return Ok((None, None)) };
-            Ok((Some(ready), claim(shared).await?))
-        };
-        let (ready, lease) = match tokio::try_join!(next, report::deliver(shared, reported.take()))? {
-            ((Some(ready), Some(lease)), ()) => (ready, lease),
-            ((idle, _), ()) => {
-                if let Some(idle) = idle {
-                    idle.end().await;
-                }
-                return Ok(());
-            }
-        };
-        (reported, trainer) = run(shared, slot, lease, ready).await;
-    }
+/// Works until the worker drains. Leases come in and reports go out beside the runs, so that the trainer never waits for the coordinator
+/// while there is work.
+pub(crate) async fn work(shared: &Shared, slot: u32, trainer: Option<TrainerProcess>) -> Result<(), WorkerError> {
+    let need = watch::Sender::new(Need::NotYet);
+    let (handover, leases) = mpsc::channel(1);
+    // Bounded by the leases that a slot may hold.
+    let (reports, reported) = futures::channel::mpsc::unbounded();
+    tokio::try_join!(
+        reserve::keep(shared, slot, &need, handover, reports.clone()),
+        run_jobs(shared, slot, trainer, &need, leases, reports),
+        report::deliver_all(shared, reported),
+    )?;
+    Ok(())
 }
 
-/// Leases one job; `None` where the worker drains. A lease that is granted while the worker turns away from the claim is given back with
-/// the session.
-async fn claim(shared: &Shared) -> Result<Option<v1::Lease>, WorkerError> {
-    let claimed = async {
-        loop {
-            let request = |mut rpc: crate::client::Rpc, session| async move {
-                rpc.claim(v1::ClaimRequest { session, max_jobs: 1, wait_ms: CLAIM_WAIT.as_millis() as u32 }).await
-            };
-            let response = shared.client.call("Claim", CLAIM_WAIT + CALL_WITHIN, request).await?;
-            if let Some(lease) = response.leases.into_iter().next() {
-                return Ok(lease);
-            }
-            sleep(CLAIM_PAUSE).await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = shared.drain.cancelled() => Ok(None),
-        lease = claimed => lease.map(Some).map_err(|error| shared.error(error)),
+/// Runs what is leased, job after job, until nothing comes any more.
+async fn run_jobs(
+    shared: &Shared,
+    slot: u32,
+    mut trainer: Option<TrainerProcess>,
+    need: &watch::Sender<Need>,
+    mut leases: mpsc::Receiver<Lease>,
+    reports: UnboundedSender<Report>,
+) -> Result<(), WorkerError> {
+    while let Some(ready) = start(shared, slot, trainer.take()).await? {
+        need.send_replace(Need::Now);
+        let Some(lease) = leases.recv().await else {
+            ready.end().await;
+            break;
+        };
+        let (report, process) = run(shared, slot, lease, ready, need).await;
+        reports.unbounded_send(report).expect("reports are taken while jobs run");
+        trainer = process;
     }
+    Ok(())
 }
 
 /// The process that is there, or another where it is gone; `None` where the worker drains.
@@ -94,40 +85,50 @@ async fn start(shared: &Shared, slot: u32, current: Option<TrainerProcess>) -> R
     }
 }
 
-/// Runs a lease to its end; gives back what to report of it, and the process where it can be used again.
-async fn run(shared: &Shared, slot: u32, lease: v1::Lease, process: TrainerProcess) -> (Option<Report>, Option<TrainerProcess>) {
-    let id = v1::AttemptId { job_key: lease.job_key.clone(), attempt: lease.attempt };
-    let attempt = match convert::attempt_id(Some(&id)) {
-        Ok((job, number)) => Attempt { job, number },
-        Err(error) => {
-            // It has no name to report it by, and runs out by itself.
-            tracing::error!(%error, "a lease without a valid attempt is left alone");
-            return (None, Some(process));
+/// Runs a lease to its end; gives back what to report of it, and the process where it can be used again. Raises `need` when the last epoch
+/// begins: earlier, the next job would wait here while another worker may be idle; later, the trainer would wait for it.
+async fn run(
+    shared: &Shared,
+    slot: u32,
+    lease: Lease,
+    process: TrainerProcess,
+    need: &watch::Sender<Need>,
+) -> (Report, Option<TrainerProcess>) {
+    if lease.stop.is_cancelled() {
+        return (lease.give_up(shared), Some(process));
+    }
+    let n_epochs = match check(&lease.attempt.job, &lease.config_json) {
+        Ok(config) => config.recipe.epochs,
+        Err(message) => return (lease.end(Verdict::Failed { kind: FailureKind::Failed, message }), Some(process)),
+    };
+    let begin_epoch_after = |n_finished: u32| {
+        if n_finished.saturating_add(1) >= n_epochs {
+            need.send_replace(Need::Soon);
         }
     };
-    let stop = shared.drain.child_token();
-    shared.held.insert(&attempt, slot, stop.clone());
-    if let Err(message) = check(&attempt.job, &lease.config_json) {
-        let verdict = Verdict::Failed { kind: FailureKind::Failed, message };
-        return (Some(Report { attempt, verdict }), Some(process));
-    }
+    let attempt = &lease.attempt;
     let span = tracing::info_span!("attempt", job = %attempt.job, attempt = attempt.number, slot);
-    async {
+    let ran = async {
         tracing::info!("started");
-        let order = v1::Run { job_key: lease.job_key, attempt: lease.attempt, config_json: lease.config_json };
-        let (end, process) = process.run(order, &stop, &mut |progress| shared.held.push(&attempt, progress)).await;
-        (Some(Report { verdict: verdict(shared, &attempt, end), attempt }), process)
-    }
-    .instrument(span)
-    .await
+        begin_epoch_after(0);
+        let order = v1::Run { job_key: attempt.job.as_str().into(), attempt: attempt.number, config_json: lease.config_json.clone() };
+        let mut on_progress = |progress: Progress| {
+            begin_epoch_after(progress.epoch);
+            shared.held.push(attempt, progress);
+        };
+        process.run(order, &lease.stop, &mut on_progress).await
+    };
+    let (end, process) = ran.instrument(span).await;
+    let verdict = verdict(shared, attempt, end);
+    (lease.end(verdict), process)
 }
 
-/// Whether this build reads the configuration, and as the same work that the coordinator means: a result must never be filed under
-/// another job's key.
-fn check(job: &JobKey, config_json: &str) -> Result<(), String> {
+/// The configuration, where this build reads it as the same work that the coordinator means: a result must never be filed under another
+/// job's key.
+fn check(job: &JobKey, config_json: &str) -> Result<JobConfig, String> {
     let config = JobConfig::from_json(config_json).map_err(|error| with_sources(&error))?;
     if config.key() == *job {
-        Ok(())
+        Ok(config)
     } else {
         Err(format!("the lease is for job {job}, but its configuration is that of job {} to this worker", config.key()))
     }
@@ -153,7 +154,7 @@ mod tests {
         let job = JobKey::parse("0123456789abcdef0123456789abcdef").unwrap();
         assert_eq!(check(&job, "{}").unwrap_err(), "not a job configuration: missing field `version` at line 1 column 2");
         let config = crate::testing::config("digits", 3);
-        assert_eq!(check(&config.key(), &config.canonical_json()), Ok(()));
+        assert_eq!(check(&config.key(), &config.canonical_json()), Ok(config.clone()));
         let expected =
             format!("the lease is for job 0123456789ab, but its configuration is that of job {} to this worker", config.key().id());
         assert_eq!(check(&job, &config.canonical_json()).unwrap_err(), expected);

@@ -33,12 +33,19 @@ pub(crate) struct State {
     /// Sessions that are over, or that the coordinator has forgotten.
     pub(crate) ended: BTreeSet<String>,
     pub(crate) n_claims: u32,
+    /// Most leases out at one time.
+    pub(crate) most_leased: usize,
+    /// How often each lease was renewed.
+    pub(crate) n_renewals: BTreeMap<Id, u32>,
     pub(crate) n_stale_reports: u32,
     /// What every call is answered with, and how often that has happened.
     pub(crate) trouble: Option<Code>,
     pub(crate) n_troubles: u32,
     /// What a result is answered with.
     pub(crate) refuse_results: Option<Code>,
+    /// Whether results are left unanswered for now, and how many came in meanwhile.
+    pub(crate) hold_results: bool,
+    pub(crate) n_held_results: u32,
 }
 
 impl State {
@@ -112,6 +119,13 @@ impl Coordinator {
         self.state.send_modify(|state| state.queue.push_back(lease));
     }
 
+    /// Waits for enough heartbeats that hold this attempt for whatever else the worker is about to do to show.
+    pub(crate) async fn renewed_again(&self, id: &Id) {
+        let n_renewals = |state: &State| state.n_renewals.get(id).copied().unwrap_or_default();
+        let before = n_renewals(&self.state.borrow());
+        self.until("it is renewed again and again", |state| n_renewals(state) >= before + 20).await;
+    }
+
     /// Waits for a state, and says something about it.
     pub(crate) async fn until(&self, what: &str, condition: impl FnMut(&State) -> bool) {
         let mut state = self.state.subscribe();
@@ -178,6 +192,7 @@ impl WorkerService for Service {
             for lease in &leases {
                 state.leased.insert((lease.job_key.clone(), lease.attempt), request.session.clone());
             }
+            state.most_leased = state.most_leased.max(state.leased.len());
             v1::ClaimResponse { leases }
         })
     }
@@ -190,7 +205,10 @@ impl WorkerService for Service {
                 let id = id(entry.attempt.clone());
                 if !state.holds(&id, &request.session) {
                     stale.extend(entry.attempt);
-                } else if let Some(progress) = entry.progress {
+                    continue;
+                }
+                *state.n_renewals.entry(id.clone()).or_default() += 1;
+                if let Some(progress) = entry.progress {
                     state.epochs.entry(id).or_default().insert(progress.epoch);
                 }
             }
@@ -204,6 +222,9 @@ impl WorkerService for Service {
         if let Some(code) = refusal {
             return Err(Status::new(code, "the outcome has 4 exits, the job 3"));
         }
+        self.state.send_modify(|state| state.n_held_results += u32::from(state.hold_results));
+        // Fails only where the test is over.
+        let _ = self.state.subscribe().wait_for(|state| !state.hold_results).await;
         self.answer(Some(&request.session), |state| {
             let id = id(request.attempt);
             let held = state.holds(&id, &request.session);

@@ -4,6 +4,7 @@
 mod coordinator;
 mod deadline;
 mod processes;
+mod reserves;
 #[path = "../../src/testing.rs"]
 mod testing;
 mod workers;

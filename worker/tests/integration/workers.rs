@@ -12,7 +12,7 @@ use crate::coordinator::{Coordinator, Id, State};
 use crate::deadline::within_deadline;
 use crate::{processes, script, simulated_trainer, testing};
 
-fn config(coordinator: &Coordinator, trainer: &str) -> Config {
+pub(crate) fn config(coordinator: &Coordinator, trainer: &str) -> Config {
     Config {
         coordinator: coordinator.url(),
         name: "test".into(),
@@ -24,32 +24,32 @@ fn config(coordinator: &Coordinator, trainer: &str) -> Config {
     }
 }
 
-struct Worker {
-    shutdown: Shutdown,
+pub(crate) struct Worker {
+    pub(crate) shutdown: Shutdown,
     running: JoinHandle<Result<Summary, WorkerError>>,
 }
 
-fn start(config: Config) -> Worker {
+pub(crate) fn start(config: Config) -> Worker {
     let shutdown = Shutdown::default();
     Worker { running: tokio::spawn(offramp_worker::run(config, shutdown.clone())), shutdown }
 }
 
 impl Worker {
-    async fn drain(self) -> Summary {
+    pub(crate) async fn drain(self) -> Summary {
         self.shutdown.drain.cancel();
         self.end().await.expect("a drain is no error")
     }
 
-    async fn end(self) -> Result<Summary, WorkerError> {
+    pub(crate) async fn end(self) -> Result<Summary, WorkerError> {
         within_deadline("the worker ends", self.running).await.expect("a worker does not panic")
     }
 }
 
-fn submit(coordinator: &Coordinator, n_jobs: u64) -> Vec<Id> {
+pub(crate) fn submit(coordinator: &Coordinator, n_jobs: u64) -> Vec<Id> {
     (0..n_jobs).map(|seed| coordinator.submit(&testing::config("digits", seed))).collect()
 }
 
-fn all_epochs() -> BTreeSet<u32> {
+pub(crate) fn all_epochs() -> BTreeSet<u32> {
     BTreeSet::from([1, 2, 3])
 }
 
@@ -215,13 +215,26 @@ async fn a_draining_worker_gives_its_leases_back_at_once() {
     let coordinator = Coordinator::start();
     let jobs = submit(&coordinator, 1);
     let worker = start(Config { n_slots: 2, ..config(&coordinator, "epoch-ms=60000") });
-    coordinator.until("one slot runs, one waits for work", |state| state.leased.len() == 1 && state.n_claims == 2).await;
+    coordinator.until("one slot runs, one waits for work", |state| state.n_renewals.len() == 1 && state.n_claims == 2).await;
     let since = tokio::time::Instant::now();
     assert_eq!(worker.drain().await, Summary { n_released: 1, ..Summary::default() });
     assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
     let state = coordinator.state.borrow();
     assert_eq!(state.released, jobs);
     assert!(state.ended.contains("session-0"));
+}
+
+#[tokio::test]
+async fn a_draining_worker_does_not_wait_for_a_broken_coordinator_of_its_own_process() {
+    let coordinator = Coordinator::start();
+    submit(&coordinator, 1);
+    let worker = start(Config { embedded: true, ..config(&coordinator, "epoch-ms=60000") });
+    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    coordinator.state.send_modify(|state| state.trouble = Some(Code::Internal));
+    let since = tokio::time::Instant::now();
+    assert_eq!(worker.drain().await, Summary::default());
+    // Another's coordinator would be tried for ten seconds.
+    assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
 }
 
 #[tokio::test]
