@@ -159,17 +159,17 @@ fn counts(sweep: &SweepRow, eta: Option<Duration>) -> String {
     format!("{} running, {} failed, ETA {eta}", sweep.n_leased, n_without_result(sweep))
 }
 
-fn cell_text(backbone: &str, pattern: &str, seed: u64) -> String {
+fn job_text(backbone: &str, pattern: &str, seed: u64) -> String {
     text::escape_control(&format!("{backbone} {pattern} seed {seed}"))
 }
 
 /// What one slot is doing: job, backbone, pattern, seed, epoch, accuracy of the final exit, images a second.
 fn slot_line(job: &RunningJob) -> String {
-    let cell = cell_text(&job.backbone, &job.pattern, job.seed);
+    let label = job_text(&job.backbone, &job.pattern, job.seed);
     // The slot is known from the first progress on.
     let slot = job.progress.as_ref().map_or_else(|| "-".to_owned(), |_| job.slot.to_string());
     // With common names this fits 80 columns.
-    format!("{slot}: {} {cell:<29}  {}", text::escape_control(&job.job), epoch_text(job))
+    format!("{slot}: {} {label:<29}  {}", text::escape_control(&job.job), epoch_text(job))
 }
 
 fn epoch_text(job: &RunningJob) -> String {
@@ -182,8 +182,8 @@ fn summary_line(status: &SweepStatus, sweep: &SweepRow, eta: Option<Duration>) -
     // More would not fit a line.
     const MOST_SLOTS: usize = 4;
     let slots = status.running.iter().take(MOST_SLOTS).map(|job| {
-        let cell = cell_text(&job.backbone, &job.pattern, job.seed);
-        format!("; {cell}  {}", epoch_text(job))
+        let label = job_text(&job.backbone, &job.pattern, job.seed);
+        format!("; {label}  {}", epoch_text(job))
     });
     let more = status.running.len().saturating_sub(MOST_SLOTS);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
@@ -196,8 +196,8 @@ fn ended_line(job: &JobRow, n_final: i64, n_jobs: i64) -> String {
         (Some(accuracy), Some(seconds)) => format!("final exit {} in {}", text::percent(accuracy), text::seconds(seconds)),
         _ => text::escape_control(&job.error),
     };
-    let cell = cell_text(&job.backbone, &job.pattern, job.seed);
-    format!("[{n_final:>width$}/{n_jobs}] {}  {}  {cell}: {what}", text::escape_control(&job.job), job.state)
+    let label = job_text(&job.backbone, &job.pattern, job.seed);
+    format!("[{n_final:>width$}/{n_jobs}] {}  {}  {label}: {what}", text::escape_control(&job.job), job.state)
 }
 
 #[cfg(test)]

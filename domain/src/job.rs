@@ -256,6 +256,37 @@ impl JobConfig {
             Some(Budget::Macs(macs)) => format!("{macs} MACs"),
         }
     }
+
+    /// The recipe as it stands in tables: `15 epochs, batch 32, sgd 0.05 m 0.9 nesterov wd 0.0005, cosine, crop`. Five parts, whatever the
+    /// recipe; different recipes have different labels.
+    pub fn recipe_label(&self) -> String {
+        let Recipe { epochs, batch_size, optimizer, schedule, augment } = &self.recipe;
+        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
+        let optimizer = match optimizer {
+            Optimizer::Sgd { lr, momentum, nesterov, weight_decay } => {
+                // What is switched off is left out.
+                let momentum = if *momentum == 0.0 { String::new() } else { format!(" m {momentum}") };
+                let nesterov = if *nesterov { " nesterov" } else { "" };
+                let weight_decay = if *weight_decay == 0.0 { String::new() } else { format!(" wd {weight_decay}") };
+                format!("sgd {lr}{momentum}{nesterov}{weight_decay}")
+            }
+        };
+        let schedule = match schedule {
+            Schedule::Constant => "constant".to_owned(),
+            Schedule::Cosine => "cosine".to_owned(),
+            Schedule::Step { milestones, gamma } => {
+                let milestones: Vec<String> = milestones.iter().map(u32::to_string).collect();
+                format!("step {gamma} at {}", milestones.join("/"))
+            }
+        };
+        let augment = match augment {
+            Augment::None => "no augmentation",
+            Augment::Crop => "crop",
+            Augment::Flip => "flip",
+            Augment::CropFlip => "crop-flip",
+        };
+        format!("{epochs}, batch {batch_size}, {optimizer}, {schedule}, {augment}")
+    }
 }
 
 /// The first half of a text's SHA-256, as 32 lower-case hexadecimal digits.

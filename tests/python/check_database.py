@@ -138,31 +138,31 @@ def patterns(con):
 
     cells = {}
     query = (
-        "select s.sweep, j.backbone, j.dataset, j.exits, j.budget, j.pattern, j.area, j.final_accuracy"
+        "select s.sweep, j.backbone, j.dataset, j.exits, j.budget, j.recipe, j.pattern, j.area, j.final_accuracy"
         " from v_jobs j join v_sweep_jobs s on s.job = j.job where j.state = 'succeeded'"
     )
     for row in con.execute(query):
-        cells.setdefault(row[:6], []).append(row[6:])
+        cells.setdefault(row[:7], []).append(row[7:])
     stored = con.execute(
-        "select sweep, backbone, dataset, exits, budget, pattern, n_seeds, area_mean, area_deviation,"
+        "select sweep, backbone, dataset, exits, budget, recipe, pattern, n_seeds, area_mean, area_deviation,"
         " final_accuracy_mean, final_accuracy_deviation from v_patterns"
     ).fetchall()
-    if len({row[:6] for row in stored}) != len(stored):
-        return  # Cells that differ in a recipe alone share these columns: nothing to pair them by here.
-    if {row[:6] for row in stored} != set(cells):
+    if len({row[:7] for row in stored}) != len(stored):
+        yield "v_patterns has a cell twice"
+    if {row[:7] for row in stored} != set(cells):
         yield "v_patterns has other cells than v_jobs"
         return
     for row in stored:
-        members = cells[row[:6]]
-        if row[6] != len(members):
-            yield f"{row[:6]}: {row[6]} seeds, v_jobs has {len(members)}"
-        for column, mean, deviation in ((0, row[7], row[8]), (1, row[9], row[10])):
+        members = cells[row[:7]]
+        if row[7] != len(members):
+            yield f"{row[:7]}: {row[7]} seeds, v_jobs has {len(members)}"
+        for column, mean, deviation in ((0, row[8], row[9]), (1, row[10], row[11])):
             values = [member[column] for member in members]
             if abs(mean - statistics.fmean(values)) > 1e-12:
-                yield f"{row[:6]}: mean {mean}, should be {statistics.fmean(values)}"
+                yield f"{row[:7]}: mean {mean}, should be {statistics.fmean(values)}"
             expected = statistics.stdev(values) if len(values) > 1 else None
             if (deviation is None) != (expected is None) or (expected is not None and abs(deviation - expected) > 1e-9):
-                yield f"{row[:6]}: deviation {deviation}, should be {expected}"
+                yield f"{row[:7]}: deviation {deviation}, should be {expected}"
 
 
 def main():

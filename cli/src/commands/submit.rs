@@ -94,7 +94,7 @@ fn jobs_text(answer: &v1::SubmitSweepResponse) -> String {
     format!("{n_jobs}, {} known already, {} of them finished", answer.n_known_jobs, answer.n_finished_jobs)
 }
 
-/// One cell of a sweep: the jobs that train the same network on the same dataset.
+/// One cell of a sweep: the jobs that differ in nothing but the seed.
 #[derive(Debug, PartialEq, Serialize)]
 struct PlanRow {
     backbone: String,
@@ -102,6 +102,7 @@ struct PlanRow {
     pattern: String,
     exits: String,
     budget: String,
+    recipe: String,
     branch_rule: &'static str,
     backbone_macs: u64,
     budget_macs: u64,
@@ -118,9 +119,8 @@ fn plan(sweep: &Sweep) -> Vec<PlanRow> {
     let mut cells: Vec<PlanRow> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for job in &sweep.jobs {
-        let JobConfig { backbone, dataset, branches, .. } = &job.config;
-        let cell = serde_json::to_string(&(backbone, dataset, branches)).expect("a configuration has only plain fields");
-        let index = *known.entry(cell).or_insert_with(|| {
+        let cell = JobConfig { seed: 0, ..job.config.clone() };
+        let index = *known.entry(cell.canonical_json()).or_insert_with(|| {
             cells.push(plan_row(&job.config, &job.network));
             cells.len() - 1
         });
@@ -148,6 +148,7 @@ fn plan_row(config: &JobConfig, network: &Network) -> PlanRow {
         pattern: config.pattern_label(),
         exits: config.exits_label(),
         budget: config.budget_label(),
+        recipe: config.recipe_label(),
         branch_rule: rule,
         backbone_macs: network.backbone_macs(),
         budget_macs,
@@ -157,5 +158,29 @@ fn plan_row(config: &JobConfig, network: &Network) -> PlanRow {
         branch_widths: joined(|branch| branch.width),
         params: network.params(),
         n_jobs: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_everything_but_the_seed() {
+        let text = r#"
+name = "a"
+[axes]
+backbone = "resnet8"
+dataset = "digits"
+pattern = "none"
+epochs = [2, 3]
+seed = [0, 1, 2]
+[recipe]
+batch_size = 32
+optimizer = { sgd = { lr = 0.05 } }
+"#;
+        let cells = plan(&offramp_domain::sweep::parse(text).unwrap());
+        let shown: Vec<_> = cells.iter().map(|cell| (&cell.recipe[..8], cell.n_jobs)).collect();
+        assert_eq!(shown, [("2 epochs", 3), ("3 epochs", 3)]);
     }
 }

@@ -27,10 +27,33 @@ fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> Strin
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|column| cell(column, column.header.to_owned())));
+    let differing = differing_parts(&rows.rows);
     for fields in &rows.rows {
-        table.add_row(columns.iter().map(|column| cell(column, value_text(column.quantity, fields.get(column.name)))));
+        table.add_row(columns.iter().map(|column| {
+            let text = value_text(column.quantity, fields.get(column.name));
+            cell(column, if column.quantity == Quantity::Recipe { kept_parts(&text, &differing) } else { text })
+        }));
     }
     finish(table, width)
+}
+
+/// Which parts of the rows' recipes are not the same in all of them.
+fn differing_parts(rows: &[Fields]) -> Vec<bool> {
+    let mut recipes = rows.iter().filter_map(|fields| fields.get("recipe")?.as_str()).map(|recipe| recipe.split(", "));
+    let Some(first) = recipes.next() else { return Vec::new() };
+    let first: Vec<&str> = first.collect();
+    let mut differing = vec![false; first.len()];
+    for recipe in recipes {
+        for ((differs, part), first) in differing.iter_mut().zip(recipe).zip(&first) {
+            *differs |= part != *first;
+        }
+    }
+    differing
+}
+
+fn kept_parts(recipe: &str, kept: &[bool]) -> String {
+    let parts = recipe.split(", ").zip(kept);
+    parts.filter(|(_, kept)| **kept).map(|(part, _)| part).collect::<Vec<_>>().join(", ")
 }
 
 /// Renders one row as lines of name and value, with every column that has a value.
@@ -86,7 +109,7 @@ fn is_shown(column: &Column, rows: &[Fields]) -> bool {
 
 fn cell(column: &Column, text: String) -> Cell {
     let alignment = match column.quantity {
-        Quantity::Text | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
+        Quantity::Text | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
         Quantity::Integer
         | Quantity::Number
         | Quantity::Decimal
@@ -103,7 +126,7 @@ fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
     let absent = || "-".to_owned();
     let number = |show: fn(f64) -> String| value.and_then(Value::as_f64).map_or_else(absent, show);
     match quantity {
-        Quantity::Text => value.and_then(Value::as_str).map_or_else(String::new, text::escape_control),
+        Quantity::Text | Quantity::Recipe => value.and_then(Value::as_str).map_or_else(String::new, text::escape_control),
         // A float may stand here, such as images a second.
         Quantity::Integer => match value {
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),

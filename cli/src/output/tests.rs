@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::*;
 
+const RECIPE: &str = "15 epochs, batch 32, sgd 0.05, cosine, crop";
+
 fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, setting: f64) -> v1::FrontierRow {
     v1::FrontierRow {
         sweep: 3,
@@ -17,6 +19,7 @@ fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, s
         pattern: pattern.into(),
         exits: "stage-ends".into(),
         budget: "6 levels".into(),
+        recipe: RECIPE.into(),
         seed: 1,
         policy: policy.into(),
         setting,
@@ -41,6 +44,7 @@ fn job() -> v1::JobRow {
         pattern: "none".into(),
         exits: "-".into(),
         budget: "-".into(),
+        recipe: RECIPE.into(),
         seed: 18_446_744_073_709_551_615,
         branch_rule: "none".into(),
         backbone_macs: 2_000_000,
@@ -84,10 +88,26 @@ fn a_column_that_varies_appears() {
 }
 
 #[test]
+fn recipes_are_told_apart_by_what_differs() {
+    let mut rows = frontier();
+    rows[1].recipe = "30 epochs, batch 32, sgd 0.05, step 0.1 at 15/25, crop".into();
+    check_table(
+        &view::FRONTIER,
+        &rows,
+        None,
+        &expect![[r"
+                MACs  accuracy  backbone  pattern         recipe                        seed  policy       setting  job
+             98.30 k   71.00 %  resnet8   none            15 epochs, cosine                1  fixed              0  0123456789ab
+             1.235 M   97.21 %  resnet8   decreasing 0.6  30 epochs, step 0.1 at 15/25     1  max-softmax   0.8313  0123456789ab
+        "]],
+    );
+}
+
+#[test]
 fn a_frontier_as_json() {
     let text = json::list(&Rows::new(&view::FRONTIER, &frontier()[..1]));
     expect![[r#"
-        {"version":1,"kind":"frontier","rows":[{"sweep":3,"dataset":"digits","cost_metric":"macs_cascade","cost":98304.0,"accuracy":0.71,"backbone":"resnet8","pattern":"none","exits":"stage-ends","budget":"6 levels","seed":1,"policy":"fixed","setting":0.0,"job":"0123456789ab"}]}
+        {"version":1,"kind":"frontier","rows":[{"sweep":3,"dataset":"digits","cost_metric":"macs_cascade","cost":98304.0,"accuracy":0.71,"backbone":"resnet8","pattern":"none","exits":"stage-ends","budget":"6 levels","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"policy":"fixed","setting":0.0,"job":"0123456789ab"}]}
     "#]]
     .assert_eq(&text);
     expect![[r#"
@@ -98,11 +118,11 @@ fn a_frontier_as_json() {
 
 #[test]
 fn a_frontier_as_csv() {
-    expect![[r"
-        sweep,dataset,cost_metric,cost,accuracy,backbone,pattern,exits,budget,seed,policy,setting,job
-        3,digits,macs_cascade,98304.0,0.71,resnet8,none,stage-ends,6 levels,1,fixed,0.0,0123456789ab
-        3,digits,macs_cascade,1234567.5,0.97214,resnet8,decreasing 0.6,stage-ends,6 levels,1,max-softmax,0.83125,0123456789ab
-    "]]
+    expect![[r#"
+        sweep,dataset,cost_metric,cost,accuracy,backbone,pattern,exits,budget,recipe,seed,policy,setting,job
+        3,digits,macs_cascade,98304.0,0.71,resnet8,none,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,fixed,0.0,0123456789ab
+        3,digits,macs_cascade,1234567.5,0.97214,resnet8,decreasing 0.6,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,max-softmax,0.83125,0123456789ab
+    "#]]
     .assert_eq(&csv::render(&Rows::new(&view::FRONTIER, &frontier())));
 }
 
@@ -165,6 +185,7 @@ fn details_show_what_has_a_value() {
         backbone        resnet8
         dataset         digits
         pattern         none
+        recipe          15 epochs, batch 32, sgd 0.05, cosine, crop
         seed            18446744073709551615
         branch rule     none
         backbone MACs   2.000 M

@@ -42,6 +42,8 @@ pub(crate) enum Shown {
 pub(crate) enum Quantity {
     /// Text, left-aligned.
     Text,
+    /// A recipe's parts, of which a table shows those that differ.
+    Recipe,
     /// A whole number as it is.
     Integer,
     /// A number: whole, or with four decimals.
@@ -88,7 +90,7 @@ const fn hidden(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::Never, quantity)
 }
 
-use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Seconds, Share, Shares, Text, Time};
+use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Recipe, Seconds, Share, Shares, Text, Time};
 
 /// Rows of `v_sweeps`.
 pub(crate) const SWEEPS: View = View {
@@ -139,6 +141,7 @@ pub(crate) const JOBS: View = View {
         shown("pattern", "pattern", Text),
         varied("exits", Text),
         varied("budget", Text),
+        varied("recipe", Recipe),
         shown("seed", "seed", Integer),
         hidden("branch_rule", Text),
         hidden("backbone_macs", Macs),
@@ -243,6 +246,7 @@ pub(crate) const FRONTIER: View = View {
         shown("pattern", "pattern", Text),
         varied("exits", Text),
         varied("budget", Text),
+        varied("recipe", Recipe),
         shown("seed", "seed", Integer),
         shown("policy", "policy", Text),
         shown("setting", "setting", Number),
@@ -259,6 +263,7 @@ pub(crate) const PATTERNS: View = View {
         varied("dataset", Text),
         varied("exits", Text),
         varied("budget", Text),
+        varied("recipe", Recipe),
         shown("pattern", "pattern", Text),
         shown("n_seeds", "seeds", Integer),
         shown("area_mean", "area", Decimal),
@@ -271,7 +276,7 @@ pub(crate) const PATTERNS: View = View {
     ],
 };
 
-/// Cells that a sweep file plans, before anything is submitted.
+/// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {
     kind: "plan",
     columns: &[
@@ -280,6 +285,7 @@ pub(crate) const PLAN: View = View {
         shown("pattern", "pattern", Text),
         spare("exits", "exits", Text),
         spare("budget", "budget", Text),
+        varied("recipe", Recipe),
         shown("branch_rule", "rule", Text),
         spare("backbone_macs", "backbone MACs", Macs),
         hidden("budget_macs", Macs),

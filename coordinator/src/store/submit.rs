@@ -108,6 +108,7 @@ struct JobInput<'a> {
     pattern: String,
     exits: String,
     budget: String,
+    recipe: String,
     seed: i64,
     branch_rule: &'static str,
     backbone_macs: u64,
@@ -131,6 +132,7 @@ impl<'a> JobInput<'a> {
             pattern: config.pattern_label(),
             exits: config.exits_label(),
             budget: config.budget_label(),
+            recipe: config.recipe_label(),
             seed: config.seed.cast_signed(),
             branch_rule: match network.plan.map(|plan| plan.rule) {
                 None => "none",

@@ -147,3 +147,48 @@ fn percentages_are_exact_decimals() {
         assert_eq!(config.budget_label(), label);
     }
 }
+
+fn recipe_label(change: impl FnOnce(&mut Recipe)) -> String {
+    let mut config = decreasing();
+    change(&mut config.recipe);
+    config.recipe_label()
+}
+
+#[test]
+fn a_recipe_is_labelled_with_all_that_it_says() {
+    assert_eq!(decreasing().recipe_label(), "200 epochs, batch 128, sgd 0.1 m 0.9 nesterov wd 0.0005, cosine, crop-flip");
+    assert_eq!(plain().recipe_label(), "20 epochs, batch 32, sgd 1 wd 0.000001, step 0.1 at 10/15, no augmentation");
+    let label = recipe_label(|recipe| {
+        recipe.epochs = 1;
+        recipe.optimizer = Optimizer::Sgd { lr: 0.1 + 0.2, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+        (recipe.schedule, recipe.augment) = (Schedule::Constant, Augment::Flip);
+    });
+    assert_eq!(label, "1 epoch, batch 128, sgd 0.30000000000000004, constant, flip");
+}
+
+#[test]
+fn recipes_that_differ_have_labels_that_differ() {
+    let sgd = |lr, momentum, nesterov, weight_decay| Optimizer::Sgd { lr, momentum, nesterov, weight_decay };
+    let step = |milestones: &[u32], gamma| Schedule::Step { milestones: milestones.to_vec(), gamma };
+    let mut labels = vec![recipe_label(|_| ()), recipe_label(|recipe| recipe.epochs = 20), recipe_label(|recipe| recipe.batch_size = 12)];
+    for optimizer in [
+        sgd(0.2, 0.9, true, 5e-4),
+        sgd(0.1, 0.0, true, 5e-4),
+        sgd(0.1, 0.9, false, 5e-4),
+        sgd(0.1, 0.9, true, 0.0),
+        sgd(0.1, 0.0, false, 0.9),
+    ] {
+        labels.push(recipe_label(|recipe| recipe.optimizer = optimizer));
+    }
+    for schedule in [Schedule::Constant, step(&[1, 2], 0.1), step(&[12], 0.1), step(&[1, 2], 0.5)] {
+        labels.push(recipe_label(|recipe| recipe.schedule = schedule));
+    }
+    for augment in [Augment::None, Augment::Crop, Augment::Flip] {
+        labels.push(recipe_label(|recipe| recipe.augment = augment));
+    }
+    let n_labels = labels.len();
+    assert!(labels.iter().all(|label| label.split(", ").count() == 5), "{labels:?}");
+    labels.sort();
+    labels.dedup();
+    assert_eq!(labels.len(), n_labels);
+}

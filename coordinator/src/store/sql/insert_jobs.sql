@@ -1,7 +1,7 @@
 -- Stores the jobs of the JSON array $1 that are not there yet, in its order.
 -- Caller: submit. Index: unique jobs.key.
 INSERT INTO jobs (
-    key, config, cell, backbone, dataset, pattern, exits, budget, seed, branch_rule,
+    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, seed, branch_rule,
     backbone_macs, budget_macs, branch_macs, params, n_classes, created_us
 )
 SELECT
@@ -13,6 +13,7 @@ SELECT
     json_extract(wanted.value, '$.pattern'),
     json_extract(wanted.value, '$.exits'),
     json_extract(wanted.value, '$.budget'),
+    json_extract(wanted.value, '$.recipe'),
     json_extract(wanted.value, '$.seed'),
     json_extract(wanted.value, '$.branch_rule'),
     json_extract(wanted.value, '$.backbone_macs'),

@@ -167,5 +167,11 @@ async fn jobs_that_differ_in_more_than_the_seed_are_different_cells() {
         store.complete_next(session, &[(1.0, 0.5)]).await;
     }
     let patterns = store.reader().patterns(sweep).await.unwrap();
-    assert_eq!(patterns.iter().map(|pattern| pattern.n_seeds).collect::<Vec<_>>(), [2, 2]);
+    let label = |epochs: u32| format!("{epochs} epochs, batch 64, sgd 0.1 m 0.9 nesterov wd 0.0005, cosine, no augmentation");
+    let cells: Vec<_> = patterns.iter().map(|pattern| (pattern.recipe.clone(), pattern.n_seeds)).collect();
+    assert_eq!(cells, [(label(2), 2), (label(3), 2)]);
+    let jobs = store.reader().jobs(JobsFilter { sweep: Some(sweep), state: None, limit: 9, offset: 0 }).await.unwrap();
+    assert_eq!(jobs.into_iter().map(|job| job.recipe).collect::<Vec<_>>(), [label(2), label(2), label(3), label(3)]);
+    let frontier = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
+    assert!(frontier.iter().any(|point| point.recipe == label(2)) && frontier.iter().any(|point| point.recipe == label(3)), "{frontier:?}");
 }
