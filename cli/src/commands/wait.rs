@@ -55,14 +55,25 @@ pub(crate) async fn run(arguments: &WaitArguments, format: Format) -> Result<Exi
 /// Says how a finished sweep ended, where that needs saying. `option` is what reading commands need to find it.
 pub(crate) fn finished(sweep: Option<&v1::SweepRow>, option: &str) -> Exit {
     let Some(sweep) = sweep.filter(|sweep| n_without_result(sweep) > 0) else { return Exit::Ok };
+    output::say(&without_result(sweep, option));
+    Exit::FailedJobs
+}
+
+fn without_result(sweep: &v1::SweepRow, option: &str) -> String {
     let n = count(n_without_result(sweep).cast_unsigned(), "job");
     let (id, name) = (sweep.sweep, escape_control(&sweep.name));
-    let state = if sweep.n_failed > 0 { "failed" } else { "diverged" };
-    output::say(&format!(
+    let states = [("failed", sweep.n_failed), ("diverged", sweep.n_diverged)];
+    let lists: Vec<String> = states
+        .into_iter()
+        .filter(|(_, n_jobs)| *n_jobs > 0)
+        .map(|(state, _)| format!("`offramp job list {id} --state {state}{option}`"))
+        .collect();
+    let verb = if lists.len() == 1 { "lists" } else { "list" };
+    format!(
         "{n} of sweep `{name}` ended without a result\n\
-         hint: `offramp job list {id} --state {state}{option}` lists them, `offramp job show ID{option}` shows why"
-    ));
-    Exit::FailedJobs
+         hint: {} {verb} them, `offramp job show ID{option}` shows why",
+        lists.join(" and ")
+    )
 }
 
 async fn follow_through_restarts(client: &mut Client, sweep: &str, progress: &mut Progress) -> Result<v1::SweepStatus, Failure> {
@@ -78,5 +89,24 @@ async fn follow_through_restarts(client: &mut Client, sweep: &str, progress: &mu
             }
             answer => return answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_job_without_a_result_has_its_command() {
+        let said = |n_failed, n_diverged| {
+            let sweep = v1::SweepRow { sweep: 3, name: "digits".into(), n_failed, n_diverged, ..v1::SweepRow::default() };
+            without_result(&sweep, " --database sqlite:x.db")
+        };
+        let show = "`offramp job show ID --database sqlite:x.db` shows why";
+        let list = |state| format!("`offramp job list 3 --state {state} --database sqlite:x.db`");
+        let (failed, diverged) = (list("failed"), list("diverged"));
+        assert_eq!(said(1, 0), format!("1 job of sweep `digits` ended without a result\nhint: {failed} lists them, {show}"));
+        assert_eq!(said(0, 2), format!("2 jobs of sweep `digits` ended without a result\nhint: {diverged} lists them, {show}"));
+        assert_eq!(said(1, 2), format!("3 jobs of sweep `digits` ended without a result\nhint: {failed} and {diverged} list them, {show}"));
     }
 }
