@@ -1,26 +1,57 @@
 //! Tables: aligned columns of plain text, numbers to the right and with units, no wider than the terminal.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::output::view::{Column, Quantity, Shown};
 use crate::output::{Fields, Rows};
 use crate::text;
 
-/// Renders rows as a table. Where that is wider than `width`, columns that can be spared are left out; what is still too wide is wrapped.
+/// Spaces between columns.
+const GAP: usize = 2;
+/// Least width that prose is wrapped to.
+const PROSE_LEAST: usize = 16;
+
+/// Renders rows as a table. Where that is wider than `width`, columns that can be spared are left out, then prose is wrapped; where that is
+/// still too wide, more columns go, so that ids, patterns and numbers stay in one piece.
 pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
     let mut columns: Vec<&Column> = rows.view.columns.iter().filter(|column| is_shown(column, &rows.rows)).collect();
-    loop {
-        let text = render_columns(rows, &columns, None);
-        let fits = width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= usize::from(width)));
-        if fits {
-            return text;
-        }
-        match columns.iter().rposition(|column| column.shown == Shown::IfRoom) {
-            Some(spare) => drop(columns.remove(spare)),
-            None => return render_columns(rows, &columns, width),
-        }
+    let Some(width) = width else { return render_columns(rows, &columns, None) };
+    let room = usize::from(width);
+    while total_width(rows, &columns, usize::MAX) > room
+        && let Some(spare) = columns.iter().rposition(|column| column.shown == Shown::IfRoom)
+    {
+        columns.remove(spare);
     }
+    while total_width(rows, &columns, PROSE_LEAST) > room
+        && let Some(next) = next_to_go(&columns)
+    {
+        columns.remove(next);
+    }
+    render_columns(rows, &columns, Some(width))
+}
+
+/// Which column a table that is too narrow can do without most easily: never the job's id, nor what says why a job failed.
+fn next_to_go(columns: &[&Column]) -> Option<usize> {
+    let last = |shown: Shown| columns.iter().rposition(|column| column.shown == shown && column.name != "job");
+    let last = last(Shown::UnlessNarrow).or_else(|| last(Shown::IfVaried)).or_else(|| last(Shown::Always))?;
+    (columns.len() > 1).then_some(last)
+}
+
+/// Width of a table whose prose is no wider than `prose_most`.
+fn total_width(rows: &Rows, columns: &[&Column], prose_most: usize) -> usize {
+    let differing = differing_parts(&rows.rows);
+    let column_width = |column: &&Column| {
+        let texts = rows.rows.iter().map(|fields| shown_text(column, fields, &differing).chars().count());
+        let widest = texts.max().unwrap_or(0);
+        let content = if is_wrapped(column.quantity) { widest.min(prose_most) } else { widest };
+        content.max(column.header.chars().count())
+    };
+    columns.iter().map(column_width).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+}
+
+const fn is_wrapped(quantity: Quantity) -> bool {
+    matches!(quantity, Quantity::Prose | Quantity::Recipe | Quantity::Shares)
 }
 
 fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> String {
@@ -29,10 +60,12 @@ fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> Strin
     table.set_header(columns.iter().map(|column| cell(column, column.header.to_owned())));
     let differing = differing_parts(&rows.rows);
     for fields in &rows.rows {
-        table.add_row(columns.iter().map(|column| {
-            let text = value_text(column.quantity, fields.get(column.name));
-            cell(column, if column.quantity == Quantity::Recipe { kept_parts(&text, &differing) } else { text })
-        }));
+        table.add_row(columns.iter().map(|column| cell(column, shown_text(column, fields, &differing))));
+    }
+    if width.is_some() {
+        for (shown, _) in table.column_iter_mut().zip(columns).filter(|(_, column)| !is_wrapped(column.quantity)) {
+            shown.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     finish(table, width)
 }
@@ -49,6 +82,12 @@ fn differing_parts(rows: &[Fields]) -> Vec<bool> {
         }
     }
     differing
+}
+
+/// What a row has in a column; of recipes, the parts that differ.
+fn shown_text(column: &Column, fields: &Fields, differing: &[bool]) -> String {
+    let text = value_text(column.quantity, fields.get(column.name));
+    if column.quantity == Quantity::Recipe { kept_parts(&text, differing) } else { text }
 }
 
 fn kept_parts(recipe: &str, kept: &[bool]) -> String {
@@ -83,9 +122,9 @@ fn finish(mut table: Table, width: Option<u16>) -> String {
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
-    // Two spaces between columns, none at the edges.
+    // None at the edges.
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding(if index == 0 { (0, 0) } else { (2, 0) });
+        column.set_padding(if index == 0 { (0, 0) } else { (GAP as u16, 0) });
     }
     let mut text = table.trim_fmt();
     text.push('\n');
@@ -95,7 +134,7 @@ fn finish(mut table: Table, width: Option<u16>) -> String {
 fn is_shown(column: &Column, rows: &[Fields]) -> bool {
     let mut values = rows.iter().map(|fields| fields.get(column.name));
     match column.shown {
-        Shown::Always | Shown::IfRoom => true,
+        Shown::Always | Shown::UnlessNarrow | Shown::IfRoom => true,
         Shown::Never => false,
         Shown::IfVaried => {
             // `-` is what a row without branches has for exits and budget: nothing to tell rows apart by.
@@ -109,7 +148,7 @@ fn is_shown(column: &Column, rows: &[Fields]) -> bool {
 
 fn cell(column: &Column, text: String) -> Cell {
     let alignment = match column.quantity {
-        Quantity::Text | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
+        Quantity::Text | Quantity::Prose | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
         Quantity::Integer
         | Quantity::Number
         | Quantity::Decimal
@@ -126,7 +165,7 @@ fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
     let absent = || "-".to_owned();
     let number = |show: fn(f64) -> String| value.and_then(Value::as_f64).map_or_else(absent, show);
     match quantity {
-        Quantity::Text | Quantity::Recipe => value.and_then(Value::as_str).map_or_else(String::new, text::escape_control),
+        Quantity::Text | Quantity::Prose | Quantity::Recipe => value.and_then(Value::as_str).map_or_else(String::new, text::escape_control),
         // A float may stand here, such as images a second.
         Quantity::Integer => match value {
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),

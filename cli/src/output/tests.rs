@@ -240,10 +240,129 @@ fn columns_that_can_be_spared_give_way() {
     );
 }
 
+/// The longest labels of the demonstration.
+fn demonstration_frontier() -> Vec<v1::FrontierRow> {
+    let on_resnet14 = |point: v1::FrontierRow, job: &str| v1::FrontierRow { backbone: "resnet14".into(), job: job.into(), ..point };
+    vec![
+        on_resnet14(point(98_304.0, 0.71, "digits", "none", "fixed", 0.0), "854267c81f88"),
+        on_resnet14(point(1_234_567.5, 0.972_14, "digits", "decreasing 1", "max-softmax", 0.831_25), "069bb2a62c94"),
+    ]
+}
+
+#[test]
+fn a_frontier_in_a_terminal() {
+    check_table(
+        &view::FRONTIER,
+        &demonstration_frontier(),
+        Some(80),
+        &expect![[r"
+               MACs  accuracy  backbone  pattern       policy       setting  job
+            98.30 k   71.00 %  resnet14  none          fixed              0  854267c81f88
+            1.235 M   97.21 %  resnet14  decreasing 1  max-softmax   0.8313  069bb2a62c94
+        "]],
+    );
+    check_table(
+        &view::FRONTIER,
+        &demonstration_frontier(),
+        Some(60),
+        &expect![[r"
+               MACs  accuracy  backbone  pattern       job
+            98.30 k   71.00 %  resnet14  none          854267c81f88
+            1.235 M   97.21 %  resnet14  decreasing 1  069bb2a62c94
+        "]],
+    );
+}
+
+#[test]
+fn patterns_in_a_terminal() {
+    let pattern = |pattern: &str, deviation| v1::PatternRow {
+        backbone: "resnet14".into(),
+        pattern: pattern.into(),
+        n_seeds: 2,
+        area_mean: 0.8125,
+        area_deviation: deviation,
+        final_accuracy_mean: 0.975,
+        final_accuracy_deviation: deviation,
+        branch_macs: 1_179_648,
+        ..v1::PatternRow::default()
+    };
+    let rows = [pattern("none", None), pattern("decreasing 1", Some(0.0125))];
+    check_table(
+        &view::PATTERNS,
+        &rows,
+        Some(80),
+        &expect![[r"
+            backbone  pattern       seeds    area      +-  final exit      +-  budget error
+            resnet14  none              2  0.8125       -     97.50 %       -        0.00 %
+            resnet14  decreasing 1      2  0.8125  0.0125     97.50 %  1.25 %        0.00 %
+        "]],
+    );
+    check_table(
+        &view::PATTERNS,
+        &rows,
+        Some(60),
+        &expect![[r"
+            backbone  pattern       seeds    area      +-  final exit
+            resnet14  none              2  0.8125       -     97.50 %
+            resnet14  decreasing 1      2  0.8125  0.0125     97.50 %
+        "]],
+    );
+}
+
+fn demonstration_jobs(error: &str) -> [v1::JobRow; 2] {
+    let job = v1::JobRow { backbone: "resnet14".into(), pattern: "decreasing 1".into(), seed: 0, ..job() };
+    let failed = v1::JobRow { job: "854267c81f88".into(), state: "failed".into(), final_accuracy: None, area: None, ..job.clone() };
+    [job, v1::JobRow { error: error.into(), ..failed }]
+}
+
+#[test]
+fn jobs_in_a_terminal() {
+    check_table(
+        &view::JOBS,
+        &demonstration_jobs(""),
+        Some(80),
+        &expect![[r"
+            job           state      backbone  pattern       seed  final exit    area
+            0123456789ab  succeeded  resnet14  decreasing 1     0     90.00 %  0.5000
+            854267c81f88  failed     resnet14  decreasing 1     0           -       -
+        "]],
+    );
+    check_table(
+        &view::JOBS,
+        &demonstration_jobs(""),
+        Some(60),
+        &expect![[r"
+            job           state      backbone  pattern       final exit
+            0123456789ab  succeeded  resnet14  decreasing 1     90.00 %
+            854267c81f88  failed     resnet14  decreasing 1           -
+        "]],
+    );
+}
+
+#[test]
+fn prose_is_wrapped_and_names_are_not() {
+    check_table(
+        &view::JOBS,
+        &demonstration_jobs("cannot read the dataset"),
+        Some(80),
+        &expect![[r"
+            job           state      backbone  pattern       final exit  error
+            0123456789ab  succeeded  resnet14  decreasing 1     90.00 %
+            854267c81f88  failed     resnet14  decreasing 1           -  cannot read the
+                                                                         dataset
+        "]],
+    );
+    for width in 12..100 {
+        let text = table::render(&Rows::new(&view::JOBS, &demonstration_jobs("cannot read the dataset")), Some(width));
+        assert!(text.contains("0123456789ab") && text.contains("854267c81f88"), "{width}:\n{text}");
+        assert!(!text.contains("decreas") || text.matches("decreasing 1").count() == 2, "{width}:\n{text}");
+    }
+}
+
 #[test]
 fn tables_are_no_wider_than_the_terminal() {
     let rows = Rows::new(&view::FRONTIER, &frontier());
-    for width in [40_u16, 60, 80, 200] {
+    for width in [20_u16, 40, 60, 80, 200] {
         let text = table::render(&rows, Some(width));
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= usize::from(width), "{widest} > {width}:\n{text}");

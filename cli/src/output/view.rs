@@ -29,6 +29,8 @@ pub(crate) enum Shown {
     Always,
     /// Where there is room. Of these, the last go first.
     IfRoom,
+    /// Where there is room once those have gone. Of these as well, the last go first.
+    UnlessNarrow,
     /// Where its values differ: what is the same in every row only takes room.
     IfVaried,
     /// Where a row has a value.
@@ -40,8 +42,10 @@ pub(crate) enum Shown {
 /// What a column's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quantity {
-    /// Text, left-aligned.
+    /// A name that is copied into commands or compared at a glance: left-aligned, never broken.
     Text,
+    /// Sentences, paths and names that people chose: left-aligned, wrapped where there is no room.
+    Prose,
     /// A recipe's parts, of which a table shows those that differ.
     Recipe,
     /// A whole number as it is.
@@ -80,6 +84,11 @@ const fn spare(name: &'static str, header: &'static str, quantity: Quantity) -> 
     column(name, header, Shown::IfRoom, quantity)
 }
 
+/// A column that all but narrow tables have.
+const fn wide(name: &'static str, header: &'static str, quantity: Quantity) -> Column {
+    column(name, header, Shown::UnlessNarrow, quantity)
+}
+
 /// A column that tables have where its values differ.
 const fn varied(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::IfVaried, quantity)
@@ -90,14 +99,14 @@ const fn hidden(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::Never, quantity)
 }
 
-use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Recipe, Seconds, Share, Shares, Text, Time};
+use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Prose, Recipe, Seconds, Share, Shares, Text, Time};
 
 /// Rows of `v_sweeps`.
 pub(crate) const SWEEPS: View = View {
     kind: "sweeps",
     columns: &[
         shown("sweep", "sweep", Integer),
-        shown("name", "name", Text),
+        shown("name", "name", Prose),
         shown("state", "state", Text),
         spare("created_us", "created", Time),
         shown("n_jobs", "jobs", Integer),
@@ -142,7 +151,7 @@ pub(crate) const JOBS: View = View {
         varied("exits", Text),
         varied("budget", Text),
         varied("recipe", Recipe),
-        shown("seed", "seed", Integer),
+        wide("seed", "seed", Integer),
         hidden("branch_rule", Text),
         hidden("backbone_macs", Macs),
         hidden("budget_macs", Macs),
@@ -153,12 +162,12 @@ pub(crate) const JOBS: View = View {
         hidden("n_failures", Integer),
         shown("final_accuracy", "final exit", Share),
         spare("best_accuracy", "best", Share),
-        shown("area", "area", Decimal),
+        wide("area", "area", Decimal),
         spare("train_seconds", "time", Seconds),
         spare("trainer", "trainer", Text),
         hidden("created_us", Time),
         hidden("finished_us", Time),
-        column("error", "error", Shown::IfPresent, Text),
+        column("error", "error", Shown::IfPresent, Prose),
     ],
 };
 
@@ -168,11 +177,11 @@ pub(crate) const ATTEMPTS: View = View {
     columns: &[
         hidden("job", Text),
         shown("attempt", "attempt", Integer),
-        shown("worker", "worker", Text),
+        shown("worker", "worker", Prose),
         shown("outcome", "outcome", Text),
         shown("leased_us", "leased", Time),
         shown("ended_us", "ended", Time),
-        column("message", "message", Shown::IfPresent, Text),
+        column("message", "message", Shown::IfPresent, Prose),
     ],
 };
 
@@ -247,9 +256,9 @@ pub(crate) const FRONTIER: View = View {
         varied("exits", Text),
         varied("budget", Text),
         varied("recipe", Recipe),
-        shown("seed", "seed", Integer),
-        shown("policy", "policy", Text),
-        shown("setting", "setting", Number),
+        spare("seed", "seed", Integer),
+        wide("policy", "policy", Text),
+        wide("setting", "setting", Number),
         shown("job", "job", Text),
     ],
 };
@@ -267,9 +276,9 @@ pub(crate) const PATTERNS: View = View {
         shown("pattern", "pattern", Text),
         shown("n_seeds", "seeds", Integer),
         shown("area_mean", "area", Decimal),
-        shown("area_deviation", "+-", Decimal),
+        wide("area_deviation", "+-", Decimal),
         shown("final_accuracy_mean", "final exit", Share),
-        shown("final_accuracy_deviation", "+-", Share),
+        wide("final_accuracy_deviation", "+-", Share),
         spare("budget_error", "budget error", Error),
         spare("branch_macs", "branch MACs", Macs),
         hidden("backbone_macs", Macs),
@@ -300,7 +309,7 @@ pub(crate) const PLAN: View = View {
 
 /// Where a coordinator serves, and from what.
 pub(crate) const COORDINATOR: View =
-    View { kind: "coordinator", columns: &[shown("address", "address", Text), shown("database", "database", Text)] };
+    View { kind: "coordinator", columns: &[shown("address", "address", Prose), shown("database", "database", Prose)] };
 
 /// What `doctor` looked at.
 pub(crate) const DOCTOR: View = View {
@@ -308,8 +317,8 @@ pub(crate) const DOCTOR: View = View {
     columns: &[
         shown("check", "check", Text),
         shown("status", "status", Text),
-        shown("detail", "detail", Text),
-        column("hint", "hint", Shown::IfPresent, Text),
+        shown("detail", "detail", Prose),
+        column("hint", "hint", Shown::IfPresent, Prose),
     ],
 };
 
