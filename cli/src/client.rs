@@ -1,5 +1,6 @@
 //! Calls to a coordinator, and what their refusals mean to a person.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use offramp_proto::v1;
@@ -114,6 +115,16 @@ impl Client {
     /// What a refusal comes to.
     pub(crate) fn refused(&self, status: &Status) -> Failure {
         match status.code() {
+            // Its own words, as opposed to those of a connection that failed.
+            Code::Unavailable if status.source().is_none() => {
+                let (message, hint) = parts(status);
+                let failure =
+                    Failure::with_exit(Exit::Unreachable, anyhow::anyhow!("the coordinator at {} cannot answer: {message}", self.url));
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
             Code::Unavailable | Code::DeadlineExceeded => {
                 tracing::debug!(?status, "call failed");
                 unreachable(&self.url)

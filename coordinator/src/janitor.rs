@@ -16,10 +16,17 @@ const TICK: Duration = Duration::from_secs(1);
 /// Two ticks that succeed further apart than this say that the process stood still or the database took no writes: then no heartbeat could be
 /// taken either, and silence says nothing about a worker. Above one tick, which a busy machine stretches.
 const PAUSE: Duration = TICK.saturating_mul(2);
+/// How long workers may take to come back to a coordinator that was away: twice the longest pause between two tries of ours.
+const COME_BACK: Duration = Duration::from_secs(10);
+
+/// What is left of every lease after a time in which no worker could be heard, microseconds.
+pub(crate) fn grace_us(lease: Duration) -> i64 {
+    micros(lease.max(COME_BACK))
+}
 
 /// Ticks until `shutdown`.
 pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, lease: Duration, shutdown: CancellationToken) {
-    let mut janitor = Janitor { store, live, lease_us: micros(lease), last_us: clock.now_us() };
+    let mut janitor = Janitor { store, live, grace_us: grace_us(lease), last_us: clock.now_us() };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
@@ -36,17 +43,20 @@ pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, lease: Dura
 struct Janitor {
     store: Store,
     live: Arc<Live>,
-    lease_us: i64,
+    grace_us: i64,
     /// When a tick last succeeded.
     last_us: i64,
 }
 
 impl Janitor {
-    /// Takes back the leases that ran out; after a pause lets all of them last for a lease of grace instead.
+    /// Takes back the leases that ran out. After a time in which no worker could be heard, lets all of them last for some more instead.
     async fn tick(&mut self, now_us: i64) -> Result<(), DatabaseError> {
         let pause_us = now_us - self.last_us;
-        if pause_us > micros(PAUSE) {
-            self.store.extend_leases(now_us, self.lease_us).await?;
+        // Asked for at every tick, whatever else speaks for an extension.
+        let heartbeat_failed = self.live.take_heartbeat_failed();
+        if heartbeat_failed || pause_us > micros(PAUSE) {
+            // Until it succeeds, the next tick tries it again.
+            self.store.extend_leases(now_us, self.grace_us).await.inspect_err(|_| self.live.heartbeat_failed())?;
             warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
         } else {
             let lost = self.store.expire(now_us).await?;
@@ -91,8 +101,8 @@ mod tests {
         let text = sweep_text("a", r#"["none"]"#, "0");
         store.submit(&sweep::parse(&text).unwrap(), &text, START_US).await.unwrap();
         let session = store.open_session(&new_session("w", false), START_US).await.unwrap();
-        let attempt = store.claim(session, 1, START_US, LEASE_US).await.unwrap().remove(0).attempt;
-        let janitor = Janitor { store, live: Arc::default(), lease_us: LEASE_US, last_us: START_US };
+        let attempt = store.claim(session, 1, None, START_US, LEASE_US).await.unwrap().remove(0).attempt;
+        let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US };
         (janitor, session, attempt, folder)
     }
 
@@ -138,6 +148,27 @@ mod tests {
         assert_eq!(state(&janitor).await, "queued");
     }
 
+    /// On a full disk a tick that has nothing to write succeeds, where a heartbeat does not.
+    #[tokio::test]
+    async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker() {
+        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+        for second in 1..15 {
+            janitor.tick(START_US + second * SECOND_US).await.unwrap();
+            janitor.live.heartbeat_failed();
+        }
+        janitor.tick(START_US + LEASE_US).await.unwrap();
+        janitor.tick(START_US + LEASE_US + SECOND_US).await.unwrap();
+        let beat = [Beat { attempt, progress: None }];
+        let stale = janitor.store.heartbeat(session, &beat, START_US + LEASE_US + SECOND_US, LEASE_US).await.unwrap();
+        assert_eq!(stale, [], "its work goes on");
+    }
+
+    #[test]
+    fn grace_is_a_lease_and_long_enough_to_come_back_in() {
+        assert_eq!(grace_us(Duration::from_secs(15)), 15 * SECOND_US);
+        assert_eq!(grace_us(Duration::from_secs(2)), 10 * SECOND_US);
+    }
+
     #[tokio::test]
     async fn writes_that_failed_count_as_a_pause() {
         let (mut janitor, _, _, folder) = with_a_lease().await;
@@ -146,10 +177,10 @@ mod tests {
         for second in 1..20 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap_err();
         }
-        let Janitor { store, live, lease_us, last_us } = janitor;
+        let Janitor { store, live, grace_us, last_us } = janitor;
         drop(store);
         let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
-        let mut janitor = Janitor { store, live, lease_us, last_us };
+        let mut janitor = Janitor { store, live, grace_us, last_us };
         janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
         assert_eq!(state(&janitor).await, "leased");
     }

@@ -19,7 +19,34 @@ mod services;
 pub use config::{Config, ConfigProblem, Database};
 pub use server::{Running, ServeError, StartError, start};
 
-/// An error with its whole chain of sources, for a log line or a status message.
+/// An error with its whole chain of sources, for a log line or a status message. What a source says that is said already is left out:
+/// some libraries repeat the source in their own message.
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut text = error.to_string();
+    for source in std::iter::successors(error.source(), |error| error.source()) {
+        let message = source.to_string();
+        if !text.ends_with(&message) {
+            text = format!("{text}: {message}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_source_that_is_quoted_already_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Layer {
+            text: &'static str,
+            source: Option<Box<Layer>>,
+        }
+        let layer = |text, source| Layer { text, source };
+        let full = layer("(code: 13) database or disk is full", None);
+        let quoting = layer("error returned from database: (code: 13) database or disk is full", Some(Box::new(full)));
+        let error = layer("no room left for the database", Some(Box::new(quoting)));
+        let expected = "no room left for the database: error returned from database: (code: 13) database or disk is full";
+        assert_eq!(super::chain(&error), expected);
+    }
 }

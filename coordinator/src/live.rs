@@ -1,6 +1,7 @@
 //! What is worth showing but not storing, and who is waiting for news.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use offramp_proto::v1;
@@ -14,6 +15,8 @@ use crate::store::AttemptRef;
 pub(crate) struct Live {
     queued: watch::Sender<u64>,
     changed: watch::Sender<u64>,
+    /// A heartbeat arrived and could not be recorded, since this was last asked for.
+    heartbeat_failed: AtomicBool,
     /// By job key: only the newest attempt at a job is shown.
     running: Mutex<HashMap<String, Running>>,
 }
@@ -35,6 +38,16 @@ impl Live {
     /// Something that a sweep's status shows has changed.
     pub(crate) fn jobs_changed(&self) {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A heartbeat arrived and could not be recorded.
+    pub(crate) fn heartbeat_failed(&self) {
+        self.heartbeat_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a heartbeat could not be recorded, and forgets it.
+    pub(crate) fn take_heartbeat_failed(&self) -> bool {
+        self.heartbeat_failed.swap(false, Ordering::Relaxed)
     }
 
     /// Wakes when jobs may have become claimable since the last look.

@@ -129,7 +129,7 @@ async fn run(
     store.mend_times(clock.now_us(), config.lease.as_micros() as i64).await?;
     janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
     // Workers could not renew theirs while nobody listened.
-    store.extend_leases(clock.now_us(), config.lease.as_micros() as i64).await?;
+    store.extend_leases(clock.now_us(), janitor::grace_us(config.lease)).await?;
     info!(%address, database = %config.database, "coordinator started");
 
     // Ends with the caller's token, and can be ended without ending the caller.

@@ -11,7 +11,7 @@ pub enum State {
     Leased,
     /// Its one result is accepted. Final.
     Succeeded,
-    /// It failed as often as it may. Final.
+    /// It failed as often as it may. Final, unless somebody asks for another round of tries.
     Failed,
     /// Its loss became NaN or infinite. Final: the same seed would do so again.
     Diverged,
@@ -37,7 +37,7 @@ impl State {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
-    /// Whether nothing moves a job out of this state.
+    /// Whether no worker moves a job out of this state: a sweep is finished when all its jobs are in such states.
     pub const fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Leased => false,
@@ -59,6 +59,8 @@ pub enum Event {
     Lost,
     /// The worker gives the lease back.
     Released,
+    /// Somebody asks for another round of tries, as many as the first.
+    Retried,
 }
 
 /// The state after an event, and what else follows.
@@ -68,6 +70,8 @@ pub struct Transition {
     pub state: State,
     /// Whether a failure is counted against the attempt budget.
     pub counts_as_failure: bool,
+    /// Whether earlier failures do not count any more.
+    pub forgets_failures: bool,
     /// Whether the job waits before it can be claimed again.
     pub backs_off: bool,
 }
@@ -75,14 +79,15 @@ pub struct Transition {
 impl Transition {
     /// Moves to `state`, and nothing else follows.
     const fn to(state: State) -> Self {
-        Self { state, counts_as_failure: false, backs_off: false }
+        Self { state, counts_as_failure: false, forgets_failures: false, backs_off: false }
     }
 }
 
 /// What `event` does to a job in `state` that has failed `n_failures` times of `max_failures`; `None` where the event cannot happen.
 ///
 /// A divergence ends the job without counting, because trying again would diverge again; a lost or released lease says nothing about
-/// the job and does not count either.
+/// the job and does not count either. A retry begins the counting of failures anew; attempts go on being numbered where they were, because
+/// their numbers fence reports.
 pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> Option<Transition> {
     match (state, event) {
         (State::Queued, Event::Claimed) => Some(Transition::to(State::Leased)),
@@ -91,11 +96,13 @@ pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> O
         (State::Leased, Event::Failed(FailureKind::Failed | FailureKind::OutOfMemory)) => {
             let exhausted = n_failures.saturating_add(1) >= max_failures;
             let state = if exhausted { State::Failed } else { State::Queued };
-            Some(Transition { state, counts_as_failure: true, backs_off: !exhausted })
+            Some(Transition { counts_as_failure: true, backs_off: !exhausted, ..Transition::to(state) })
         }
         (State::Leased, Event::Lost | Event::Released) => Some(Transition::to(State::Queued)),
-        (State::Queued, Event::Completed | Event::Failed(_) | Event::Lost | Event::Released)
-        | (State::Leased, Event::Claimed)
+        (State::Failed, Event::Retried) => Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) }),
+        (State::Queued, Event::Completed | Event::Failed(_) | Event::Lost | Event::Released | Event::Retried)
+        | (State::Leased, Event::Claimed | Event::Retried)
+        | (State::Succeeded | State::Diverged, Event::Retried)
         | (
             State::Succeeded | State::Failed | State::Diverged,
             Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Released,
@@ -108,7 +115,7 @@ const BACK_OFF_FIRST_MS: u64 = 1_000;
 /// The longest delay, milliseconds: a fleet whose fault is repaired is at work again within minutes.
 pub const BACK_OFF_LONGEST_MS: u64 = 300_000;
 
-/// Delay before attempt number `n_failures + 1`, milliseconds: doubling from 1 s to at most 5 minutes, times a factor in [0.5, 1) drawn from `seed`.
+/// Delay after failure number `n_failures`, milliseconds: doubling from 1 s to at most 5 minutes, times a factor in [0.5, 1) drawn from `seed`.
 ///
 /// The factor differs from failure to failure, and between jobs as their seeds do, so that jobs that failed together do not come back
 /// together. Without a failure there is no delay.
@@ -132,7 +139,7 @@ const fn scramble(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 7] = [
+    const EVENTS: [Event; 8] = [
         Event::Claimed,
         Event::Completed,
         Event::Failed(FailureKind::Failed),
@@ -140,14 +147,15 @@ mod tests {
         Event::Failed(FailureKind::Diverged),
         Event::Lost,
         Event::Released,
+        Event::Retried,
     ];
 
-    /// The whole table, a row a state and a column an event of `EVENTS`; `+` counts a failure, `~` backs off.
+    /// The whole table, a row a state and a column an event of `EVENTS`; `+` counts a failure, `~` backs off, `0` forgets failures.
     fn table(n_failures: u32, max_failures: u32) -> String {
         let cell = |state, event| match step(state, event, n_failures, max_failures) {
             None => "-".to_owned(),
             Some(next) => {
-                let marks = [(next.counts_as_failure, "+"), (next.backs_off, "~")];
+                let marks = [(next.counts_as_failure, "+"), (next.backs_off, "~"), (next.forgets_failures, "0")];
                 let marks: String = marks.into_iter().filter(|(set, _)| *set).map(|(_, mark)| mark).collect();
                 format!("{}{marks}", next.state.as_str())
             }
@@ -158,11 +166,11 @@ mod tests {
     #[test]
     fn every_event_in_every_state() {
         let with_budget_left = "\
-leased - - - - - -
-- succeeded queued+~ queued+~ diverged queued queued
-- - - - - - -
-- - - - - - -
-- - - - - - -";
+leased - - - - - - -
+- succeeded queued+~ queued+~ diverged queued queued -
+- - - - - - - -
+- - - - - - - queued0
+- - - - - - - -";
         assert_eq!(table(0, 3), with_budget_left);
         assert_eq!(table(1, 3), with_budget_left);
         let on_the_last_attempt = with_budget_left.replace("queued+~", "failed+");
@@ -172,9 +180,9 @@ leased - - - - - -
     }
 
     #[test]
-    fn only_final_states_have_no_way_out() {
+    fn no_worker_moves_a_job_out_of_a_final_state() {
         for state in State::ALL {
-            let stuck = EVENTS.iter().all(|event| step(state, *event, 0, 3).is_none());
+            let stuck = EVENTS.iter().filter(|event| **event != Event::Retried).all(|event| step(state, *event, 0, 3).is_none());
             assert_eq!(stuck, state.is_final(), "{state:?}");
         }
     }

@@ -70,17 +70,32 @@ fn a_killed_workers_jobs_are_leased_again() {
     assert_eq!(again, 2);
 }
 
+/// Whether there are leases, and all of them have run out.
+fn leases_have_run_out(home: &Home) -> bool {
+    let script = "
+import sqlite3, sys, time
+con = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)
+n, last_us = con.execute(\"select count(*), max(lease_until_us) from job_states where state = 'leased'\").fetchone()
+sys.exit(0 if n > 0 and last_us < time.time_ns() // 1000 else 1 if n > 0 else 2)
+";
+    let status = Command::new(python()).args(["-c", script]).arg(home.database()).status().expect("Python can be started");
+    assert_ne!(status.code(), Some(2), "nothing was leased");
+    status.success()
+}
+
 #[test]
 fn a_coordinator_that_is_killed_and_comes_back_loses_nothing() {
     let home = Home::new();
-    let (first, url) = coordinator(&home, &[]);
-    let _worker = worker(&home, &url, "patient", "epoch-ms=20");
+    let short_leases = ["--lease-seconds", "2", "--heartbeat-seconds", "1"];
+    let (first, url) = coordinator(&home, &short_leases);
+    let _worker = worker(&home, &url, "patient", "epoch-ms=50");
     assert_eq!(home.run(&["sweep", "submit", &sweep_file("digits.toml"), "--coordinator", &url]).code, Some(0));
     wait_until("a result", DEADLINE, || (!home.rows(&["job", "list", "last", "--state", "succeeded"]).is_empty()).then_some(()));
     first.signal("KILL");
     first.finish(DEADLINE);
     let address = url.strip_prefix("http://").expect("the URL is plain");
-    let _second = home.start(&["coordinator", "--listen", address]);
+    wait_until("the leases to run out", DEADLINE, || leases_have_run_out(&home).then_some(()));
+    let _second = home.start(&[&["coordinator", "--listen", address][..], &short_leases].concat());
     wait_until("the sweep to finish", DEADLINE, || {
         (home.run(&["sweep", "wait", "last", "--coordinator", &url, "--timeout", "60s"]).code == Some(0)).then_some(())
     });

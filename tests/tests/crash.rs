@@ -135,6 +135,68 @@ fn interrupt_drains_says_how_to_go_on_and_a_finished_sweep_is_not_trained_again(
     assert_eq!(third.stdout, again.stdout);
 }
 
+/// A sweep of one job, the demonstration's with one value on every axis.
+fn one_job(home: &Home, name: &str, seed: u32) -> String {
+    let text = format!(
+        r#"
+name = "{name}"
+[axes]
+backbone = "resnet8"
+dataset = "digits"
+exits = {{ at = "stage-ends" }}
+budget = {{ levels = 3 }}
+pattern = "constant"
+seed = {seed}
+[recipe]
+epochs = 2
+batch_size = 64
+optimizer = {{ sgd = {{ lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 5e-4 }} }}
+schedule = "cosine"
+augment = "none"
+[evaluation]
+policies = ["max-softmax"]
+"#
+    );
+    home.write(&format!("{name}.toml"), &text)
+}
+
+fn up_simulated(home: &Home, file: &str, spec: &str) -> offramp_tests::Finished {
+    home.run(&["up", file, "--trainer", "simulated", "--slots", "1", "--simulate", spec])
+}
+
+#[test]
+fn jobs_that_failed_are_tried_again_by_the_next_up() {
+    let home = Home::new();
+    let file = one_job(&home, "unlucky", 0);
+    let failed = up_simulated(&home, &file, "error=1,epoch-ms=1");
+    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
+    assert_eq!(n_jobs_in(&home, "failed"), 1);
+    home.check_database(false);
+
+    let retried = up_simulated(&home, &file, "epoch-ms=1");
+    assert_eq!(retried.code, Some(0), "{}", retried.stderr);
+    assert!(retried.stderr.contains("1 failed job is tried again"), "{}", retried.stderr);
+    home.check_database(true);
+    let job = &home.rows(&["job", "list", "last"])[0];
+    // Three tries failed, the fourth is the first of the second round.
+    assert_eq!((job["attempt"].as_u64(), job["n_failures"].as_u64()), (Some(4), Some(0)), "{job}");
+}
+
+#[test]
+fn up_leaves_the_jobs_of_other_sweeps_alone() {
+    let home = Home::new();
+    let unlucky = one_job(&home, "unlucky", 0);
+    let up = home.start(&["up", &unlucky, "--trainer", "simulated", "--slots", "1", "--simulate", "epoch-ms=60000"]);
+    wait_until("a running job", DEADLINE, || (n_jobs_in(&home, "leased") == 1).then_some(()));
+    up.signal_group("KILL");
+    up.finish(DEADLINE);
+
+    let other = up_simulated(&home, &one_job(&home, "other", 1), "epoch-ms=1");
+    assert_eq!(other.code, Some(0), "{}", other.stderr);
+    let left = &home.rows(&["job", "list", "unlucky"])[0];
+    assert_eq!((left["state"].as_str(), left["attempt"].as_u64()), (Some("queued"), Some(1)), "{left}");
+}
+
 #[test]
 fn faults_on_request_end_as_documented() {
     let home = Home::new();

@@ -45,6 +45,8 @@ pub struct Config {
     pub n_slots: u32,
     /// How to start one.
     pub trainer: TrainerCommand,
+    /// Take only jobs of this sweep, where one is named.
+    pub sweep: Option<i64>,
     /// Whether this worker lives in the coordinator's process and dies with it.
     pub embedded: bool,
     /// Time without any contact after which the worker gives up.
@@ -120,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) trainer: TrainerCommand,
     pub(crate) limits: Limits,
     pub(crate) drain: CancellationToken,
+    pub(crate) sweep: Option<i64>,
     coordinator: String,
     summary: Mutex<Summary>,
 }
@@ -188,6 +191,7 @@ async fn run_until_drained(config: Config, drain: CancellationToken) -> Result<S
         trainer: config.trainer,
         limits,
         drain,
+        sweep: config.sweep,
         coordinator: config.coordinator,
         summary: Mutex::default(),
     };

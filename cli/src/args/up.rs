@@ -16,7 +16,7 @@ Examples:
   offramp up sweeps/digits.toml --trainer simulated --simulate epoch-ms=5 --database sqlite:simulated.db
 
 Ctrl-C gives the running jobs back and ends; the same command goes on where it stopped. Jobs that
-already have a result in the database are not trained again. A database holds either simulated results
+already have a result in the database are not trained again; those that failed are tried again. A database holds either simulated results
 or real ones.")]
 pub(crate) struct UpArguments {
     /// The sweep file

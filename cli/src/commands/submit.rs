@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: &SubmitArguments, format: Format) -> Result<E
 
 async fn submit(file: SweepFile, coordinator: &str, format: Format) -> Result<Exit, Failure> {
     let mut client = Client::connect(coordinator).await?;
-    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false };
+    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false, retry_failed: false };
     let answer = client.submit(request).await?;
     let sweep = Rows::new(&view::SWEEPS, answer.sweep.as_slice());
     output::write(&match format {
@@ -74,7 +74,7 @@ async fn dry_run(file: &SweepFile, coordinator: &str, format: Format) -> Result<
         count(cells.len() as u64, "cell")
     ));
     // A coordinator adds what it has already; the plan itself needs none.
-    let request = v1::SubmitSweepRequest { text: file.text.clone(), file_name: file.name.clone(), dry_run: true };
+    let request = v1::SubmitSweepRequest { text: file.text.clone(), file_name: file.name.clone(), dry_run: true, retry_failed: false };
     let answer = match Client::connect(coordinator).await {
         Ok(mut client) => client.submit(request).await,
         Err(failure) => Err(failure),

@@ -101,10 +101,15 @@ async fn sweep(
 ) -> Result<Option<Results>, Failure> {
     // Before anything is submitted, and where nothing is left to train as well: another kind of results must not pass for this trainer's.
     client.try_session(introduction(&training, trainer)).await?;
-    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false };
+    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false, retry_failed: true };
     let answer = client.submit(request).await?;
     let row = answer.sweep.ok_or_else(|| Failure::new(anyhow::anyhow!("the coordinator's answer has no sweep")))?;
     let (id, name, n_jobs) = (row.sweep.to_string(), escape_control(&row.name), count(answer.n_jobs, "job"));
+    match answer.n_retried_jobs {
+        0 => {}
+        1 => output::say("1 failed job is tried again"),
+        n => output::say(&format!("{n} failed jobs are tried again")),
+    }
     if is_finished(&row) {
         output::say(&format!("sweep `{name}` is finished already: {n_jobs}, nothing to train"));
     } else {
@@ -114,7 +119,7 @@ async fn sweep(
         };
         let slots = count(training.n_slots as u64, "slot");
         output::say(&format!("sweep `{name}`: {n_jobs}{n_done}; {slots}, trainer {}", trainer.as_str()));
-        if !train(client, url, &id, training, signals).await? {
+        if !train(client, url, row.sweep, training, signals).await? {
             say_how_to_go_on(client, &id).await;
             return Ok(None);
         }
@@ -139,21 +144,24 @@ fn introduction(training: &Training, trainer: TrainerKind) -> v1::OpenSessionReq
 }
 
 /// Works until the sweep is finished, and says whether it is: a signal ends the work early, in good order.
-async fn train(client: &mut Client, url: &str, sweep: &str, training: Training, signals: &Signals) -> Result<bool, Failure> {
+async fn train(client: &mut Client, url: &str, sweep: i64, training: Training, signals: &Signals) -> Result<bool, Failure> {
     let shutdown = Shutdown::default();
     let config = worker::Config {
         coordinator: url.to_owned(),
         name: worker::default_name(),
         n_slots: training.n_slots as u32,
         trainer: training.command,
+        // What other sweeps in the database have left to do is not what was asked for.
+        sweep: Some(sweep),
         embedded: true,
         give_up_after: GIVE_UP_AFTER,
         hang_after: HANG_AFTER,
     };
     let mut worker = tokio::spawn(worker::work(config, shutdown.clone()));
     let mut progress = Progress::new(output::is_interactive());
+    let sweep = sweep.to_string();
     let end = tokio::select! {
-        status = follow(client, sweep, &mut progress) => End::Followed(status.map(drop)),
+        status = follow(client, &sweep, &mut progress) => End::Followed(status.map(drop)),
         ended = &mut worker => End::Worker(worker::joined(ended)),
         () = signals.first.cancelled() => End::Interrupted,
     };

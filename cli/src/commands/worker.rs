@@ -26,6 +26,7 @@ pub(crate) async fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
         name,
         n_slots: training.n_slots as u32,
         trainer: training.command,
+        sweep: None,
         embedded: false,
         give_up_after: arguments.give_up_after,
         hang_after: arguments.hang_after,

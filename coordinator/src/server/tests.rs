@@ -86,7 +86,7 @@ impl Served {
     }
 
     async fn submit(&self, text: &str) -> v1::SubmitSweepResponse {
-        let request = v1::SubmitSweepRequest { text: text.into(), file_name: "sweep.toml".into(), dry_run: false };
+        let request = v1::SubmitSweepRequest { text: text.into(), file_name: "sweep.toml".into(), dry_run: false, retry_failed: false };
         self.sweeps().submit_sweep(request).await.unwrap().into_inner()
     }
 
@@ -95,7 +95,7 @@ impl Served {
     }
 
     async fn claim(&self, session: &str, wait_ms: u32) -> Vec<v1::Lease> {
-        let request = v1::ClaimRequest { session: session.into(), max_jobs: 64, wait_ms };
+        let request = v1::ClaimRequest { session: session.into(), max_jobs: 64, wait_ms, sweep: 0 };
         timeout(DEADLINE, self.workers().claim(request)).await.expect("the claim returns in time").unwrap().into_inner().leases
     }
 
@@ -139,7 +139,7 @@ async fn next_where(stream: &mut Streaming<v1::SweepStatus>, wanted: impl Fn(&v1
 async fn a_sweep_goes_all_the_way() {
     let served = served().await;
     let text = sweep_text("all the way", r#"["none", "constant"]"#, "0");
-    let dry = v1::SubmitSweepRequest { text: text.clone(), file_name: String::new(), dry_run: true };
+    let dry = v1::SubmitSweepRequest { text: text.clone(), file_name: String::new(), dry_run: true, retry_failed: false };
     let dry = served.sweeps().submit_sweep(dry).await.unwrap().into_inner();
     assert_eq!((dry.sweep, dry.created, dry.n_jobs), (None, false, 2));
     let submitted = served.submit(&text).await;
@@ -240,20 +240,25 @@ async fn a_lease_is_kept_whatever_its_progress_says() {
     assert_eq!(detail.epochs, []);
 }
 
+/// What handlers need, without a server or a janitor.
+fn context(store: Store, now_us: &Arc<AtomicI64>) -> Context {
+    Context {
+        store,
+        clock: Clock::Manual(Arc::clone(now_us)),
+        live: Arc::default(),
+        lease: Config::LEASE,
+        heartbeat: Config::HEARTBEAT,
+        shutdown: CancellationToken::new(),
+    }
+}
+
 /// Without the wake-ups claims would still get their jobs, a look later.
 #[tokio::test]
 async fn whatever_queues_jobs_wakes_the_claims_that_wait() {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
     let now_us = Arc::new(AtomicI64::new(START_US));
-    let context = Context {
-        store: store.clone(),
-        clock: Clock::Manual(Arc::clone(&now_us)),
-        live: Arc::default(),
-        lease: Config::LEASE,
-        heartbeat: Config::HEARTBEAT,
-        shutdown: CancellationToken::new(),
-    };
+    let context = context(store.clone(), &now_us);
     let (sweeps, workers) = (Sweeps(context.clone()), Workers(context.clone()));
     let mut queue = context.live.watch_queue();
     let mut woken = |by: &str| {
@@ -261,10 +266,13 @@ async fn whatever_queues_jobs_wakes_the_claims_that_wait() {
         queue.mark_unchanged();
     };
     let text = sweep_text("a", r#"["none"]"#, "[0, 1, 2, 3]");
-    sweeps.submit_sweep(Request::new(v1::SubmitSweepRequest { text, file_name: String::new(), dry_run: false })).await.unwrap();
+    sweeps
+        .submit_sweep(Request::new(v1::SubmitSweepRequest { text, file_name: String::new(), dry_run: false, retry_failed: false }))
+        .await
+        .unwrap();
     woken("a submission");
     let session = workers.open_session(Request::new(open_request("w"))).await.unwrap().into_inner().session;
-    let claim = v1::ClaimRequest { session: session.clone(), max_jobs: 4, wait_ms: 0 };
+    let claim = v1::ClaimRequest { session: session.clone(), max_jobs: 4, wait_ms: 0, sweep: 0 };
     let leases = workers.claim(Request::new(claim)).await.unwrap().into_inner().leases;
     let [failed, released, lost, _] = leases.as_slice() else { panic!("{leases:?}") };
     let kind = v1::FailureKind::Failed.into();
@@ -322,6 +330,87 @@ async fn released_jobs_go_to_who_waits_for_them() {
 }
 
 #[tokio::test]
+async fn a_claim_can_ask_for_one_sweeps_jobs() {
+    let served = served().await;
+    let first = served.submit(&sweep_text("first", r#"["none"]"#, "[0, 1]")).await.sweep.unwrap();
+    let second = served.submit(&sweep_text("second", r#"["none"]"#, "[1, 2]")).await.sweep.unwrap();
+    let session = served.open_session().await;
+    let claim = async |sweep| {
+        let request = v1::ClaimRequest { session: session.clone(), max_jobs: 64, wait_ms: 0, sweep };
+        let leases = served.workers().claim(request).await.unwrap().into_inner().leases;
+        let seed = |lease: &v1::Lease| offramp_domain::job::JobConfig::from_json(&lease.config_json).unwrap().seed;
+        leases.iter().map(seed).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(second.sweep).await, [1, 2], "a job of both sweeps is a job of each");
+    assert_eq!(claim(second.sweep).await, Vec::<u64>::new());
+    assert_eq!(claim(first.sweep + second.sweep).await, Vec::<u64>::new(), "there is no such sweep");
+    assert_eq!(claim(0).await, [0]);
+}
+
+#[tokio::test]
+async fn a_failed_job_is_tried_again_on_request_alone() {
+    let served = served().await;
+    let text = sweep_text("a", r#"["none"]"#, "[0, 1]");
+    served.submit(&text).await;
+    let session = served.open_session().await;
+    let leases = served.claim(&session, 0).await;
+    let fail = async |lease: &v1::Lease, kind: v1::FailureKind| {
+        let kind = kind.into();
+        let failure = v1::FailRequest { session: session.clone(), attempt: Some(attempt(lease)), kind, message: "no luck".into() };
+        served.workers().fail(failure).await.unwrap();
+    };
+    fail(&leases[1], v1::FailureKind::Diverged).await;
+    fail(&leases[0], v1::FailureKind::Failed).await;
+    for failures in 1..3_u64 {
+        served.pass(Duration::from_secs(failures));
+        fail(&served.claim(&session, 0).await[0], v1::FailureKind::Failed).await;
+    }
+    let submit = async |retry_failed| {
+        let request = v1::SubmitSweepRequest { text: text.clone(), file_name: String::new(), dry_run: false, retry_failed };
+        let answer = served.sweeps().submit_sweep(request).await.unwrap().into_inner();
+        let sweep = answer.sweep.unwrap();
+        (answer.n_retried_jobs, sweep.n_queued, sweep.n_failed, sweep.n_diverged)
+    };
+    assert_eq!(submit(false).await, (0, 0, 1, 1));
+    assert_eq!(submit(true).await, (1, 1, 0, 1));
+    assert_eq!(submit(true).await, (0, 1, 0, 1), "asking again changes nothing");
+    let lease = served.claim(&session, 0).await.remove(0);
+    assert_eq!((lease.job_key.as_str(), lease.attempt), (leases[0].job_key.as_str(), 4), "the fence goes on");
+    assert_eq!(served.complete(&session, &leases[0], 0.1).await, v1::ReportAnswer::Stale);
+    assert_eq!(served.complete(&session, &lease, 0.9).await, v1::ReportAnswer::Accepted);
+}
+
+/// Holds the database's write lock as another program would.
+async fn hold_the_database(path: &std::path::Path) -> sqlx::SqliteConnection {
+    use sqlx::{ConnectOptions, Executor};
+    let mut other = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    other
+}
+
+#[tokio::test]
+async fn a_busy_database_is_told_apart_from_nobody_there_and_held_against_no_worker() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("offramp.db");
+    let context = context(Store::open(&path, 3).await.unwrap(), &Arc::new(AtomicI64::new(START_US)));
+    let workers = Workers(context.clone());
+    let session = workers.open_session(Request::new(open_request("w"))).await.unwrap().into_inner().session;
+    let beat = || Request::new(v1::HeartbeatRequest { session: session.clone(), attempts: vec![] });
+    workers.heartbeat(beat()).await.unwrap();
+    assert!(!context.live.take_heartbeat_failed());
+
+    let other = hold_the_database(&path).await;
+    let busy = workers.heartbeat(beat()).await.unwrap_err();
+    assert_eq!(busy.code(), Code::Aborted);
+    let expected = "the database is held by another process: error returned from database: (code: 5) database is locked\n\
+                    hint: end the program that writes to the file, then try again";
+    assert_eq!(busy.message(), expected);
+    assert!(context.live.take_heartbeat_failed(), "the janitor knows that nobody could be heard");
+    drop(other);
+    workers.heartbeat(beat()).await.unwrap();
+}
+
+#[tokio::test]
 async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
     let served = served().await;
     served.submit(&sweep_text("a", r#"["constant"]"#, "0")).await;
@@ -336,12 +425,14 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
             served.$client().$method($request).await.map(|_| ())
         };
     }
-    let claim = |session: &str, max_jobs, wait_ms| v1::ClaimRequest { session: session.into(), max_jobs, wait_ms };
+    let claim = |session: &str, max_jobs, wait_ms| v1::ClaimRequest { session: session.into(), max_jobs, wait_ms, sweep: 0 };
     refused(call!(workers.claim(claim("nonsense", 1, 0))), Code::InvalidArgument, "`session` is `nonsense`");
     refused(call!(workers.claim(claim("99-1", 1, 0))), Code::NotFound, "session `99-1` is unknown or has ended");
     refused(call!(workers.claim(claim(&session, 0, 0))), Code::InvalidArgument, "`max_jobs` is 0, expected 1 to 64");
     refused(call!(workers.claim(claim(&session, 65, 0))), Code::InvalidArgument, "`max_jobs` is 65");
     refused(call!(workers.claim(claim(&session, 1, 60_001))), Code::InvalidArgument, "`wait_ms` is 60001");
+    let of_sweep = v1::ClaimRequest { sweep: -1, ..claim(&session, 1, 0) };
+    refused(call!(workers.claim(of_sweep)), Code::InvalidArgument, "`sweep` is -1, expected the id of a sweep, or 0");
     refused(call!(workers.open_session(open_request(""))), Code::InvalidArgument, "`worker` is missing");
     refused(call!(workers.open_session(open_request("a\u{1b}[2J"))), Code::InvalidArgument, "`worker` is \\u{1b}, expected printable");
     refused(call!(workers.open_session(open_request(&"w".repeat(201)))), Code::InvalidArgument, "`worker` is 201 characters");
@@ -387,7 +478,7 @@ async fn requests_that_cannot_be_taken_are_answered_with_the_reason() {
 async fn every_problem_of_a_sweep_file_comes_back_with_its_place() {
     let served = served().await;
     let text = sweep_text("a", r#"["none", "rising"]"#, "0").replace("resnet8", "resnet9");
-    let submit = |text: String| v1::SubmitSweepRequest { text, file_name: "my.toml".into(), dry_run: false };
+    let submit = |text: String| v1::SubmitSweepRequest { text, file_name: "my.toml".into(), dry_run: false, retry_failed: false };
     let refusal = served.sweeps().submit_sweep(submit(text)).await.unwrap_err();
     assert_eq!(refusal.code(), Code::InvalidArgument);
     for part in ["my.toml:4:", "resnet9", "my.toml:8:", "rising"] {
@@ -459,7 +550,8 @@ async fn health_and_reflection_answer() {
 #[tokio::test]
 async fn a_message_without_end_is_refused() {
     let served = served().await;
-    let request = v1::SubmitSweepRequest { text: "#".repeat(3 * 1024 * 1024), file_name: String::new(), dry_run: true };
+    let request =
+        v1::SubmitSweepRequest { text: "#".repeat(3 * 1024 * 1024), file_name: String::new(), dry_run: true, retry_failed: false };
     let refusal = served.sweeps().submit_sweep(request).await.unwrap_err();
     assert_eq!(refusal.code(), Code::OutOfRange, "{refusal:?}");
     served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
@@ -505,11 +597,11 @@ async fn a_restarted_coordinator_goes_on_where_the_last_one_died() {
     let first = start(config(&path), shutdown.clone()).await.unwrap();
     let mut workers = WorkerServiceClient::new(connect(first.address).await);
     let mut sweeps = SweepServiceClient::new(connect(first.address).await);
-    sweeps.submit_sweep(v1::SubmitSweepRequest { text, file_name: String::new(), dry_run: false }).await.unwrap();
+    sweeps.submit_sweep(v1::SubmitSweepRequest { text, file_name: String::new(), dry_run: false, retry_failed: false }).await.unwrap();
     let inside = v1::OpenSessionRequest { embedded: true, ..open_request("inside") };
     let inside = workers.open_session(inside).await.unwrap().into_inner().session;
     let outside = workers.open_session(open_request("outside")).await.unwrap().into_inner().session;
-    let claim = |session: &str| v1::ClaimRequest { session: session.into(), max_jobs: 1, wait_ms: 0 };
+    let claim = |session: &str| v1::ClaimRequest { session: session.into(), max_jobs: 1, wait_ms: 0, sweep: 0 };
     let lost = workers.claim(claim(&inside)).await.unwrap().into_inner().leases.remove(0);
     let kept = workers.claim(claim(&outside)).await.unwrap().into_inner().leases.remove(0);
     // It ends without closing a session, as a killed one does.

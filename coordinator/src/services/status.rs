@@ -1,21 +1,39 @@
 //! The table from errors to status codes. A message's second line, where there is one, says what to do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use offramp_proto::convert::DecodeError;
 use tonic::{Code, Status};
 
 use crate::store::{CompleteError, DatabaseError, LookupError, OpenSessionError, SessionError};
 
+/// Whether the last word on the database was that it fails. Of the process, not of a coordinator: it decides over log lines alone.
+static DATABASE_FAILS: AtomicBool = AtomicBool::new(false);
+
+/// Notes that something was written.
+pub(super) fn database_works() {
+    if DATABASE_FAILS.swap(false, Ordering::Relaxed) {
+        tracing::info!("the database works again");
+    }
+}
+
 impl From<DatabaseError> for Status {
     fn from(error: DatabaseError) -> Self {
         let code = match &error {
             DatabaseError::Full(_) => Code::ResourceExhausted,
-            DatabaseError::Busy(_) | DatabaseError::Overloaded(_) | DatabaseError::Closed(_) => Code::Unavailable,
+            // Not UNAVAILABLE, which clients take for a coordinator that is not there.
+            DatabaseError::Busy(_) | DatabaseError::Overloaded(_) => Code::Aborted,
+            DatabaseError::Closed(_) => Code::Unavailable,
             DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
             DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
         };
         let message = crate::chain(&error);
-        // The client is told as well, but it is this side that can do something.
-        tracing::error!(error = message, "database error");
+        // The client is told as well, but it is this side that can do something. Once: a full disk fails every call.
+        if DATABASE_FAILS.swap(true, Ordering::Relaxed) {
+            tracing::debug!(error = message, "database error, again");
+        } else {
+            tracing::error!(error = message, "database error");
+        }
         Self::new(code, with_hint(message, error.hint()))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Sweeps(pub(crate) Context);
 #[tonic::async_trait]
 impl SweepService for Sweeps {
     async fn submit_sweep(&self, request: Request<v1::SubmitSweepRequest>) -> Result<Response<v1::SubmitSweepResponse>, Status> {
-        let v1::SubmitSweepRequest { text, file_name, dry_run } = request.into_inner();
+        let v1::SubmitSweepRequest { text, file_name, dry_run, retry_failed } = request.into_inner();
         // Expanding thousands of jobs takes long enough to hold up every other request of this thread.
         let (text, parsed) = tokio::task::spawn_blocking(move || {
             let parsed = sweep::parse(&text);
@@ -52,11 +52,17 @@ impl SweepService for Sweeps {
                 n_jobs,
                 n_known_jobs: before.n_known_jobs,
                 n_finished_jobs: before.n_finished_jobs,
+                n_retried_jobs: 0,
             }));
         }
         let submitted = store.submit(&sweep, &text, self.0.clock.now_us()).await?;
         if submitted.created {
             info!(sweep = submitted.sweep, name = sweep.name, n_jobs, "sweep submitted");
+            self.0.live.jobs_queued();
+        }
+        let n_retried_jobs = if retry_failed { store.retry_failed(submitted.sweep, self.0.clock.now_us()).await? } else { 0 };
+        if n_retried_jobs > 0 {
+            info!(sweep = submitted.sweep, n_retried_jobs, "failed jobs queued again");
             self.0.live.jobs_queued();
         }
         Ok(Response::new(v1::SubmitSweepResponse {
@@ -65,6 +71,7 @@ impl SweepService for Sweeps {
             n_jobs,
             n_known_jobs: submitted.before.n_known_jobs,
             n_finished_jobs: submitted.before.n_finished_jobs,
+            n_retried_jobs,
         }))
     }
 

@@ -10,8 +10,8 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::Context;
-use super::status::malformed;
-use crate::store::{AttemptRef, Beat, ClaimedJob, NewSession, Report, SessionId};
+use super::status::{self, malformed};
+use crate::store::{AttemptRef, Beat, ClaimedJob, NewSession, Report, SessionError, SessionId};
 
 /// A waiting claim looks for itself this often: a back-off that ends is announced by nobody.
 const CLAIM_LOOK: Duration = Duration::from_millis(500);
@@ -46,7 +46,8 @@ impl WorkerService for Workers {
         let session = session_id(&request.session)?;
         in_range("max_jobs", request.max_jobs, 1..=CLAIM_JOBS_MOST, "1 to 64")?;
         in_range("wait_ms", request.wait_ms, 0..=CLAIM_WAIT_MOST_MS, "0 to 60000")?;
-        let claimed = self.await_jobs(session, request.max_jobs, Duration::from_millis(request.wait_ms.into())).await?;
+        let wait = Duration::from_millis(request.wait_ms.into());
+        let claimed = self.await_jobs(session, request.max_jobs, sweep(request.sweep)?, wait).await?;
         if !claimed.is_empty() {
             self.0.live.jobs_changed();
         }
@@ -59,7 +60,12 @@ impl WorkerService for Workers {
         at_most_attempts(request.attempts.len())?;
         let slots: Vec<u32> = request.attempts.iter().map(|attempt| attempt.slot).collect();
         let beats: Vec<Beat> = request.attempts.into_iter().map(beat).collect::<Result<_, _>>().map_err(|error| malformed(&error))?;
-        let stale = self.0.store.heartbeat(session, &beats, self.0.clock.now_us(), self.lease_us()).await?;
+        let stale = self.0.store.heartbeat(session, &beats, self.0.clock.now_us(), self.lease_us()).await.inspect_err(|error| {
+            if matches!(error, SessionError::Database(_)) {
+                self.0.live.heartbeat_failed();
+            }
+        })?;
+        status::database_works();
         for (beat, slot) in beats.into_iter().zip(slots).filter(|(beat, _)| !stale.contains(&beat.attempt)) {
             self.0.live.record(&beat.attempt, slot, beat.progress.map(Into::into));
         }
@@ -114,7 +120,7 @@ impl WorkerService for Workers {
 
 impl Workers {
     /// Claims as soon as there is something to claim, and gives up after `wait` or at shutdown.
-    async fn await_jobs(&self, session: SessionId, max_jobs: u32, wait: Duration) -> Result<Vec<ClaimedJob>, Status> {
+    async fn await_jobs(&self, session: SessionId, max_jobs: u32, sweep: Option<i64>, wait: Duration) -> Result<Vec<ClaimedJob>, Status> {
         let Context { store, clock, live, shutdown, .. } = &self.0;
         store.check_session(session).await?;
         let mut queue = live.watch_queue();
@@ -122,8 +128,8 @@ impl Workers {
         tokio::pin!(deadline);
         loop {
             queue.mark_unchanged();
-            if store.claimable(clock.now_us()).await? {
-                let claimed = store.claim(session, max_jobs, clock.now_us(), self.lease_us()).await?;
+            if store.claimable(sweep, clock.now_us()).await? {
+                let claimed = store.claim(session, max_jobs, sweep, clock.now_us(), self.lease_us()).await?;
                 if !claimed.is_empty() {
                     return Ok(claimed);
                 }
@@ -150,6 +156,15 @@ fn session_id(text: &str) -> Result<SessionId, Status> {
         expected: "what OpenSession answered",
     };
     SessionId::parse(text).ok_or_else(|| self::malformed(&malformed()))
+}
+
+/// The sweep that a claim is restricted to.
+fn sweep(id: i64) -> Result<Option<i64>, Status> {
+    match id {
+        0 => Ok(None),
+        1.. => Ok(Some(id)),
+        _ => Err(malformed(&DecodeError::Range { field: "sweep", value: id.to_string(), expected: "the id of a sweep, or 0" })),
+    }
 }
 
 fn new_session(request: v1::OpenSessionRequest) -> Result<NewSession, DecodeError> {

@@ -44,20 +44,27 @@ pub struct Beat {
 }
 
 impl Store {
-    /// Whether a job can be claimed now. Reads only, so that idle workers do not queue up for the write lock.
+    /// Whether a job, of a certain sweep or of any, can be claimed now. Reads only, so that idle workers do not queue up for the write lock.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn claimable(&self, now_us: i64) -> Result<bool, DatabaseError> {
-        let found: Option<i64> = sqlx::query_scalar(sql::CLAIMABLE).bind(now_us).fetch_optional(self.reader.pool()).await?;
+    pub async fn claimable(&self, sweep: Option<i64>, now_us: i64) -> Result<bool, DatabaseError> {
+        let found: Option<i64> = sqlx::query_scalar(sql::CLAIMABLE).bind(now_us).bind(sweep).fetch_optional(self.reader.pool()).await?;
         Ok(found.is_some())
     }
 
-    /// Leases the oldest claimable jobs, at most `max_jobs`, to a session for `lease_us`.
+    /// Leases the oldest claimable jobs, at most `max_jobs`, of a certain sweep or of any, to a session for `lease_us`.
     ///
     /// # Errors
     /// When the session is not open, and those of the database.
-    pub async fn claim(&self, session: SessionId, max_jobs: u32, now_us: i64, lease_us: i64) -> Result<Vec<ClaimedJob>, SessionError> {
+    pub async fn claim(
+        &self,
+        session: SessionId,
+        max_jobs: u32,
+        sweep: Option<i64>,
+        now_us: i64,
+        lease_us: i64,
+    ) -> Result<Vec<ClaimedJob>, SessionError> {
         let claimed = lifecycle::step(State::Queued, Event::Claimed, 0, self.max_failures).expect("a queued job can be claimed");
         let mut tx = self.begin().await?;
         sessions::touch(&mut tx, session, now_us).await?;
@@ -67,6 +74,7 @@ impl Store {
             .bind(now_us)
             .bind(max_jobs)
             .bind(claimed.state.as_str())
+            .bind(sweep)
             .fetch_all(&mut *tx)
             .await?
             .iter()
@@ -131,6 +139,19 @@ impl Store {
         }
         tx.commit().await?;
         Ok(Report::Accepted)
+    }
+
+    /// Queues the failed jobs of a sweep again, and answers how many there were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn retry_failed(&self, sweep: i64, now_us: i64) -> Result<u64, DatabaseError> {
+        // Forgetting failures is what the statement does besides.
+        let next = lifecycle::step(State::Failed, Event::Retried, 0, self.max_failures).expect("a failed job can be retried");
+        let mut tx = self.begin().await?;
+        let retried = sqlx::query(sql::RETRY_FAILED).bind(sweep).bind(next.state.as_str()).bind(now_us).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(retried.rows_affected())
     }
 
     /// Takes leases back that a worker gives up. Those that it does not hold are passed over.
@@ -260,14 +281,14 @@ pub(super) async fn settle(
     max_failures: u32,
     now_us: i64,
 ) -> Result<bool, sqlx::Error> {
-    let next = lifecycle::step(State::Leased, event, held.n_failures, max_failures).expect("only a claim cannot end a lease");
+    let next = lifecycle::step(State::Leased, event, held.n_failures, max_failures).expect("claims and retries alone cannot end a lease");
     let n_failures = held.n_failures + u32::from(next.counts_as_failure);
     let back_off_us = if next.backs_off { lifecycle::back_off_ms(n_failures, seed(&held.attempt.key)).cast_signed() * 1_000 } else { 0 };
     let message: String = message.chars().take(MESSAGE_MAX_CHARS).collect();
     let error = match event {
         Event::Completed => Some(""),
         Event::Failed(_) => Some(message.as_str()),
-        Event::Claimed | Event::Lost | Event::Released => None,
+        Event::Claimed | Event::Lost | Event::Released | Event::Retried => None,
     };
     let settled = sqlx::query(sql::SETTLE)
         .bind(held.job_id)
@@ -293,12 +314,13 @@ pub(super) async fn attempt_outcome(tx: &mut Transaction, attempt: &AttemptRef) 
     sqlx::query_scalar(sql::ATTEMPT_OUTCOME).bind(attempt.key.as_str()).bind(attempt.attempt).fetch_optional(&mut **tx).await
 }
 
-/// What the attempts table calls an event.
+/// What the attempts table says after an event of the newest attempt at a job.
 pub(super) const fn outcome_name(event: Event) -> &'static str {
     match event {
         Event::Claimed => "running",
         Event::Completed => "succeeded",
-        Event::Failed(FailureKind::Failed) => "failed",
+        // A retry leaves the attempt before it as it is.
+        Event::Retried | Event::Failed(FailureKind::Failed) => "failed",
         Event::Failed(FailureKind::Diverged) => "diverged",
         Event::Failed(FailureKind::OutOfMemory) => "out-of-memory",
         Event::Lost => "lost",

@@ -19,8 +19,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../..
 const APPLICATION_ID: i64 = 0x4f46_524d;
 /// Earlier releases can corrupt a database whose WAL is reset while two connections use it (<https://www.sqlite.org/wal.html>).
 const LEAST_SQLITE: [u32; 3] = [3, 51, 3];
-/// How long a statement waits for another process's lock: longer than any transaction here takes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process's lock: longer than a reader's recovery or checkpoint takes, and well below the time that
+/// a heartbeat may take (a third of a lease), so that workers hear what is the matter instead of nothing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request waits for a connection before it is turned away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for the page, a few clients and the waiting claims; readers in WAL mode do not hinder each other.

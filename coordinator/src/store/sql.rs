@@ -63,6 +63,7 @@ statements! {
     POINTS_OF_JOB = "points_of_job",
     POINTS_OF_SWEEP_JOBS = "points_of_sweep_jobs",
     RENEW = "renew",
+    RETRY_FAILED = "retry_failed",
     RUNNING_JOBS = "running_jobs",
     SCHEMA_VERSION = "schema_version",
     SET_APPLICATION_ID = "set_application_id",

@@ -56,7 +56,7 @@ impl Fixture {
     }
 
     async fn claim_one(&self, session: SessionId, now_us: i64) -> Option<ClaimedJob> {
-        self.claim(session, 1, now_us, LEASE_US).await.unwrap().pop()
+        self.claim(session, 1, None, now_us, LEASE_US).await.unwrap().pop()
     }
 
     /// Claims and completes the oldest job with the given points.

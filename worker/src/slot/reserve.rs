@@ -106,7 +106,8 @@ async fn until(need: &watch::Sender<Need>, least: Need) {
 async fn claim(shared: &Shared, slot: u32, place: OwnedSemaphorePermit) -> Result<Lease, WorkerError> {
     loop {
         let request = |mut rpc: Rpc, session| async move {
-            rpc.claim(v1::ClaimRequest { session, max_jobs: 1, wait_ms: CLAIM_WAIT.as_millis() as u32 }).await
+            let sweep = shared.sweep.unwrap_or(0);
+            rpc.claim(v1::ClaimRequest { session, max_jobs: 1, wait_ms: CLAIM_WAIT.as_millis() as u32, sweep }).await
         };
         let response = shared.client.call("Claim", CLAIM_WAIT + CALL_WITHIN, request).await.map_err(|error| shared.error(error))?;
         if let Some(v1::Lease { job_key, attempt, config_json }) = response.leases.into_iter().next() {

@@ -18,6 +18,7 @@ pub(crate) fn config(coordinator: &Coordinator, trainer: &str) -> Config {
         name: "test".into(),
         n_slots: 1,
         trainer: simulated_trainer(trainer),
+        sweep: None,
         embedded: false,
         give_up_after: Duration::from_mins(1),
         hang_after: Duration::from_mins(1),

@@ -14,15 +14,15 @@ async fn with_jobs(seeds: &str) -> (Fixture, SessionId) {
 #[tokio::test]
 async fn jobs_are_claimed_oldest_first_each_once() {
     let (store, session) = with_jobs("[5, 3, 4]").await;
-    assert!(store.claimable(START_US).await.unwrap());
+    assert!(store.claimable(None, START_US).await.unwrap());
     let seed = |job: &ClaimedJob| offramp_domain::job::JobConfig::from_json(&job.config_json).unwrap().seed;
-    let first = store.claim(session, 2, START_US, LEASE_US).await.unwrap();
+    let first = store.claim(session, 2, None, START_US, LEASE_US).await.unwrap();
     assert_eq!(first.iter().map(seed).collect::<Vec<_>>(), [5, 3]);
     assert!(first.iter().all(|job| job.attempt.attempt == 1));
-    let rest = store.claim(session, 64, START_US, LEASE_US).await.unwrap();
+    let rest = store.claim(session, 64, None, START_US, LEASE_US).await.unwrap();
     assert_eq!(rest.iter().map(seed).collect::<Vec<_>>(), [4]);
-    assert!(!store.claimable(START_US).await.unwrap());
-    assert_eq!(store.claim(session, 64, START_US, LEASE_US).await.unwrap(), []);
+    assert!(!store.claimable(None, START_US).await.unwrap());
+    assert_eq!(store.claim(session, 64, None, START_US, LEASE_US).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -36,7 +36,7 @@ async fn concurrent_claims_never_hand_a_job_out_twice() {
             let session = store.open_session(&new_session(&format!("w{worker}"), false), START_US).await.unwrap();
             let mut mine = Vec::new();
             loop {
-                let jobs = store.claim(session, 2, START_US, LEASE_US).await.unwrap();
+                let jobs = store.claim(session, 2, None, START_US, LEASE_US).await.unwrap();
                 if jobs.is_empty() {
                     return mine;
                 }
@@ -131,16 +131,16 @@ async fn failures_back_off_and_end() {
         assert_eq!(store.fail(session, &attempt, kind, "out of luck", now_us).await.unwrap(), Report::Accepted);
         let job = store.job(&attempt).await;
         assert_eq!((job.state.as_str(), job.n_failures, job.error.as_str()), ("queued", attempt_number, "out of luck"));
-        assert!(!store.claimable(now_us + delay_us / 2 - 1).await.unwrap());
+        assert!(!store.claimable(None, now_us + delay_us / 2 - 1).await.unwrap());
         assert_eq!(store.claim_one(session, now_us + delay_us / 2 - 1).await, None);
         now_us += delay_us;
-        assert!(store.claimable(now_us).await.unwrap());
+        assert!(store.claimable(None, now_us).await.unwrap());
     }
     let last = store.claim_one(session, now_us).await.unwrap().attempt;
     assert_eq!(store.fail(session, &last, FailureKind::Failed, "for good", now_us).await.unwrap(), Report::Accepted);
     let job = store.job(&last).await;
     assert_eq!((job.state.as_str(), job.n_failures, job.error.as_str(), job.finished_us), ("failed", 3, "for good", Some(now_us)));
-    assert!(!store.claimable(now_us + 10_000 * SECOND_US).await.unwrap());
+    assert!(!store.claimable(None, now_us + 10_000 * SECOND_US).await.unwrap());
     assert_eq!(store.attempt_outcomes(&last).await, ["failed", "out-of-memory", "failed"]);
     assert_eq!(store.reader().sweep("last").await.unwrap().state, "finished");
 }
@@ -210,7 +210,7 @@ async fn times_from_a_clock_that_was_set_back_are_mended() {
     assert_eq!(store.expire(START_US + SECOND_US + LEASE_US).await.unwrap(), [leased]);
     // The longest back-off is five minutes.
     let after_us = START_US + 301 * SECOND_US;
-    let claimed = store.claim(session, 64, after_us - 1, LEASE_US).await.unwrap();
+    let claimed = store.claim(session, 64, None, after_us - 1, LEASE_US).await.unwrap();
     assert!(claimed.iter().all(|job| job.attempt.key != failed.key));
     assert_eq!(store.claim_one(session, after_us).await.unwrap().attempt.key, failed.key);
 }

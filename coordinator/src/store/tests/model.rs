@@ -22,6 +22,7 @@ enum Action {
     Beat { session: usize, job: usize, back: u32 },
     Pass { us: i64 },
     Tick,
+    Retry,
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -36,6 +37,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => report.prop_map(|(session, job, back)| Action::Beat { session, job, back }),
         3 => (1..20_i64).prop_map(|seconds| Action::Pass { us: seconds * SECOND_US }),
         2 => Just(Action::Tick),
+        1 => Just(Action::Retry),
     ];
     vec(action, 1..50)
 }
@@ -62,9 +64,11 @@ impl ModelJob {
     fn apply(&mut self, event: Event, now_us: i64) {
         let next = lifecycle::step(self.state, event, self.n_failures, MAX_FAILURES).expect("the model takes legal steps alone");
         self.state = next.state;
-        self.n_failures += u32::from(next.counts_as_failure);
+        self.n_failures = if next.forgets_failures { 0 } else { self.n_failures + u32::from(next.counts_as_failure) };
         self.held = None;
-        self.ends.insert(self.attempt, event);
+        if event != Event::Retried {
+            self.ends.insert(self.attempt, event);
+        }
         // Between half of a doubling second and the whole: claims in between are not checked.
         let seconds = if next.backs_off { 1_i64 << (self.n_failures - 1) } else { 0 };
         self.not_before_us = now_us + seconds * SECOND_US;
@@ -150,6 +154,11 @@ impl World {
                 }
             }
             Action::Pass { us } => self.now_us += us,
+            Action::Retry => {
+                let failed = self.jobs.iter_mut().filter(|job| job.state == State::Failed);
+                let n_failed = failed.map(|job| job.apply(Event::Retried, now_us)).count();
+                assert_eq!(self.store.retry_failed(1, now_us).await.unwrap(), n_failed as u64);
+            }
             Action::Tick => {
                 let lost = self.store.expire(now_us).await.unwrap();
                 let mut expected = Vec::new();
@@ -163,7 +172,7 @@ impl World {
     }
 
     async fn claim(&mut self, session: usize, max_jobs: u32) {
-        let claimed = self.store.claim(self.sessions[session], max_jobs, self.now_us, LEASE_US).await.unwrap();
+        let claimed = self.store.claim(self.sessions[session], max_jobs, None, self.now_us, LEASE_US).await.unwrap();
         assert!(claimed.len() <= max_jobs as usize);
         for ClaimedJob { attempt, .. } in &claimed {
             let job = self.jobs.iter_mut().find(|job| job.key == attempt.key).unwrap();

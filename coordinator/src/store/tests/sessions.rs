@@ -7,14 +7,14 @@ async fn closing_a_session_gives_its_leases_back() {
     let store = fixture().await;
     store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1, 2]")).await;
     let (leaving, staying) = (store.session("leaving").await, store.session("staying").await);
-    let left = store.claim(leaving, 2, START_US, LEASE_US).await.unwrap();
+    let left = store.claim(leaving, 2, None, START_US, LEASE_US).await.unwrap();
     let kept = store.claim_one(staying, START_US).await.unwrap().attempt;
     let released = store.close_session(leaving, START_US).await.unwrap();
     assert_eq!(released, left.into_iter().map(|job| job.attempt).collect::<Vec<_>>());
     assert_eq!(store.close_session(leaving, START_US).await.unwrap(), [], "closing again changes nothing");
     assert_eq!(store.attempt_outcomes(&released[0]).await, ["released"]);
     assert_eq!(store.job(&kept).await.state, "leased");
-    assert_eq!(store.claim(staying, 64, START_US, LEASE_US).await.unwrap().len(), 2, "claimable at once");
+    assert_eq!(store.claim(staying, 64, None, START_US, LEASE_US).await.unwrap().len(), 2, "claimable at once");
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_session_that_is_over_is_told_so() {
     store.check_session(session).await.unwrap();
     store.close_session(session, START_US).await.unwrap();
     assert!(matches!(store.check_session(session).await, Err(SessionError::Gone(gone)) if gone == session));
-    assert!(matches!(store.claim(session, 1, START_US, LEASE_US).await, Err(SessionError::Gone(_))));
+    assert!(matches!(store.claim(session, 1, None, START_US, LEASE_US).await, Err(SessionError::Gone(_))));
     assert!(matches!(store.heartbeat(session, &[], START_US, LEASE_US).await, Err(SessionError::Gone(_))));
 }
 
@@ -34,7 +34,7 @@ async fn a_session_of_another_database_is_unknown() {
     let foreign = there.open_session(&new_session("w", false), START_US + 1).await.unwrap();
     let own = here.session("w").await;
     assert_eq!(own.to_string().split('-').next(), foreign.to_string().split('-').next(), "the same number in both");
-    assert!(matches!(here.claim(foreign, 1, START_US, LEASE_US).await, Err(SessionError::Gone(_))));
+    assert!(matches!(here.claim(foreign, 1, None, START_US, LEASE_US).await, Err(SessionError::Gone(_))));
 
     // Nor can it speak for an attempt that the session of that number holds.
     here.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
@@ -53,7 +53,7 @@ async fn leases_are_prolonged_and_never_cut() {
     store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await;
     let session = store.session("w").await;
     let short = store.claim_one(session, START_US).await.unwrap().attempt;
-    let long = store.claim(session, 1, START_US, 10 * LEASE_US).await.unwrap().remove(0).attempt;
+    let long = store.claim(session, 1, None, START_US, 10 * LEASE_US).await.unwrap().remove(0).attempt;
     store.extend_leases(START_US + LEASE_US, LEASE_US).await.unwrap();
     assert_eq!(store.expire(START_US + 2 * LEASE_US - 1).await.unwrap(), []);
     assert_eq!(store.expire(START_US + 2 * LEASE_US).await.unwrap(), [short]);
@@ -67,7 +67,7 @@ async fn silent_sessions_lapse_unless_they_hold_a_lease() {
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
     let (idle, busy, talking) = (store.session("idle").await, store.session("busy").await, store.session("talking").await);
     let later = START_US + 601 * SECOND_US;
-    store.claim(busy, 1, START_US, later + LEASE_US).await.unwrap();
+    store.claim(busy, 1, None, START_US, later + LEASE_US).await.unwrap();
     store.heartbeat(talking, &[], later - SECOND_US, LEASE_US).await.unwrap();
     store.expire(later).await.unwrap();
     assert!(matches!(store.check_session(idle).await, Err(SessionError::Gone(_))));
