@@ -12,8 +12,11 @@
 //! compared with each other are built by the same rule.
 
 mod levels;
+mod nearest;
 mod width;
 
+use self::nearest::{Direction, nearest_feasible};
+pub use self::nearest::{Feasible, Nearest, nearest};
 use crate::exits::AttachPoint;
 use crate::job::{BranchRule, Budget};
 use crate::layer::{Layer, summarise};
@@ -53,7 +56,7 @@ pub struct Solution {
 }
 
 /// Depth and width of a branch; both 0 for a linear classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Size {
     depth: usize,
     width: usize,
@@ -76,12 +79,12 @@ pub fn solve(site: Site<'_>, shares: &[f64], budget: Budget, rule: BranchRule) -
         let plan = Plan { rule: solved_rule, budget_macs, branch_macs };
         return Ok(Solution { branches: branches(site, &sizes), plan });
     }
-    let nearest = |direction| nearest_feasible(site, shares, budget_macs, rule, direction);
+    let feasible = |direction| nearest_feasible(site, &[shares], budget_macs, rule, direction);
     let classifiers_macs = classifiers_macs(site);
     if budget_macs < classifiers_macs {
-        return Err(BranchError::ClassifiersAlone { budget, budget_macs, classifiers_macs, above: nearest(Direction::Up) });
+        return Err(BranchError::ClassifiersAlone { budget, budget_macs, classifiers_macs, above: feasible(Direction::Up) });
     }
-    Err(BranchError::Infeasible { budget, budget_macs, branch_macs, below: nearest(Direction::Down), above: nearest(Direction::Up) })
+    Err(BranchError::Infeasible { budget, budget_macs, branch_macs, below: feasible(Direction::Down), above: feasible(Direction::Up) })
 }
 
 /// MACs of one convolution level.
@@ -183,68 +186,6 @@ impl Branch {
     }
 }
 
-/// Where to look for another budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Down,
-    Up,
-}
-
-/// A budget that can be met.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Feasible {
-    /// As a share of the backbone's MACs, of four significant digits; met as written.
-    pub share: f64,
-    /// As a number of levels, where branches would be built of them.
-    pub levels: Option<u32>,
-}
-
-impl std::fmt::Display for Feasible {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.levels {
-            Some(levels) => write!(f, "{} of the backbone's MACs ({levels} levels)", self.share),
-            None => write!(f, "{} of the backbone's MACs", self.share),
-        }
-    }
-}
-
-/// Walks away from a budget that cannot be met to the first that can.
-fn nearest_feasible(site: Site<'_>, shares: &[f64], budget_macs: u64, rule: BranchRule, direction: Direction) -> Option<Feasible> {
-    // Budgets that can be met are a window of twice the tolerance wide around each total; steps of half of it miss none.
-    let step = 1.0 + TOLERANCE / 2.0;
-    let whole = site.backbone_macs as f64;
-    let asked = budget_macs as f64 / whole;
-    let least = (1.0 - TOLERANCE) * classifiers_macs(site) as f64 / whole;
-    let met = |share: f64| -> Option<(f64, Feasible)> {
-        let share = four_digits(share);
-        let macs = budget_macs_of_share(site, share)?;
-        let (solved_rule, sizes) = sizes(site, shares, macs, rule).ok()?;
-        let total = total_macs(site, &sizes);
-        let levels = (solved_rule == SolvedRule::Levels).then(|| sizes.iter().map(|size| size.depth as u32).sum());
-        within_tolerance(total, macs).then_some((total as f64 / whole, Feasible { share, levels }))
-    };
-    let beyond = |share: f64| if direction == Direction::Up { share > asked } else { share < asked };
-    let mut candidate = if direction == Direction::Up { asked.max(least) * step } else { asked / step };
-    while candidate >= least && candidate <= MAX_SHARE {
-        if let Some((realised, feasible)) = met(candidate) {
-            // The total that was reached is a rounder answer than the edge of the window around it.
-            let exact = met(realised).filter(|(_, exact)| beyond(exact.share));
-            return Some(exact.map_or(feasible, |(_, exact)| exact));
-        }
-        candidate = if direction == Direction::Up { candidate * step } else { candidate / step };
-    }
-    None
-}
-
-fn budget_macs_of_share(site: Site<'_>, share: f64) -> Option<u64> {
-    budget_macs(site, Budget::Share(share)).ok()
-}
-
-/// Rounds to four significant digits, a tenth of the tolerance.
-fn four_digits(value: f64) -> f64 {
-    format!("{value:.3e}").parse().expect("a formatted number is a number")
-}
-
 /// That a level does not cost the same at every exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a convolution level costs from {least} to {most} MACs, depending on the exit")]
@@ -308,18 +249,14 @@ pub enum BranchError {
 
 impl BranchError {
     /// What to try instead.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         match self {
-            Self::BudgetOutOfRange(_) => Some("a quarter of the backbone's MACs is `0.25`".to_owned()),
-            Self::LevelBudget { source, .. } => Some(format!("{source}: give the budget as a share of the backbone's MACs")),
-            Self::LevelRule { source } => Some(format!("{source}: let the rule be `auto` or `width`")),
-            Self::Depth(_) => Some(format!("`auto` solves for width at depth {AUTO_DEPTH}")),
-            Self::ClassifiersAlone { above, .. } => above.map(|above| format!("the nearest budget that can be met is {above}")),
-            Self::Infeasible { below, above, .. } => match (below, above) {
-                (Some(below), Some(above)) => Some(format!("the nearest budgets that can be met are {below} and {above}")),
-                (Some(only), None) | (None, Some(only)) => Some(format!("the nearest budget that can be met is {only}")),
-                (None, None) => None,
-            },
+            Self::BudgetOutOfRange(_) => "a quarter of the backbone's MACs is `0.25`".to_owned(),
+            Self::LevelBudget { source, .. } => format!("{source}: give the budget as a share of the backbone's MACs"),
+            Self::LevelRule { source } => format!("{source}: let the rule be `auto` or `width`"),
+            Self::Depth(_) => format!("`auto` solves for width at depth {AUTO_DEPTH}"),
+            Self::ClassifiersAlone { above, .. } => Nearest { below: None, above: *above }.hint(1),
+            Self::Infeasible { below, above, .. } => Nearest { below: *below, above: *above }.hint(1),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::backbone::{self, Backbone};
 use crate::branch::{self, BranchError, Site};
 use crate::dataset;
 use crate::exits::{self, ExitsError};
-use crate::job::{BranchConfig, JobConfig};
+use crate::job::{BranchConfig, JobConfig, Pattern};
 use crate::layer::Layer;
 use crate::pattern::{self, PatternError};
 use crate::shape::Shape;
@@ -163,6 +163,18 @@ pub enum NetworkError {
     Branch(#[from] BranchError),
 }
 
+/// A hint of the nearest budgets that all patterns meet; `None` where the budget is not all that is wrong with the job.
+fn nearest_for_all(job: &JobConfig, patterns: &[Pattern], budget_macs: u64) -> Option<String> {
+    let config = job.branches.as_ref()?;
+    let dataset = dataset::find(&job.dataset)?;
+    let backbone = backbone::build(&job.backbone, dataset.input, dataset.n_classes).ok()?;
+    let points = exits::place(&backbone, &config.exits).ok()?;
+    // A pattern that does not fit the exits is wrong by itself, whatever the budget.
+    let shares: Vec<Vec<f64>> = patterns.iter().filter_map(|pattern| pattern::shares(pattern, points.len()).ok()).collect();
+    let site = Site { points: &points, n_classes: dataset.n_classes, backbone_macs: backbone.total().macs };
+    Some(branch::nearest(site, &shares, budget_macs, config.rule).hint(shares.len()))
+}
+
 /// The key of a sweep file that decides a part of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {
@@ -181,16 +193,27 @@ pub enum Field {
 }
 
 impl NetworkError {
-    /// What to try instead, where there is something to try.
-    pub fn hint(&self) -> Option<String> {
+    /// What to try instead.
+    pub fn hint(&self) -> String {
         match self {
-            Self::Backbone(error) => Some(error.hint()),
+            Self::Backbone(error) => error.hint(),
             Self::UnknownDataset(_) => {
-                Some(format!("known datasets: {}", dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")))
+                format!("known datasets: {}", dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>().join(", "))
             }
-            Self::Exits(error) => Some(error.hint()),
-            Self::Pattern(error) => Some(error.hint()),
+            Self::Exits(error) => error.hint(),
+            Self::Pattern(error) => error.hint(),
             Self::Branch(error) => error.hint(),
+        }
+    }
+
+    /// What to try instead where `job` failed beside others that differ from it in their pattern alone; `patterns` are those of all of
+    /// them, its own among them. Budgets to try serve all of them.
+    pub fn hint_for_all(&self, job: &JobConfig, patterns: &[Pattern]) -> String {
+        match self {
+            Self::Branch(BranchError::ClassifiersAlone { budget_macs, .. } | BranchError::Infeasible { budget_macs, .. }) => {
+                nearest_for_all(job, patterns, *budget_macs).unwrap_or_else(|| self.hint())
+            }
+            _ => self.hint(),
         }
     }
 

@@ -1,3 +1,4 @@
+use super::nearest::four_digits;
 use super::*;
 use crate::backbone::build;
 use crate::exits::place;
@@ -234,7 +235,7 @@ fn levels_of_different_cost_are_refused() {
     let refused = cell.solve(&Pattern::Constant, Budget::Share(0.25), BranchRule::Levels).unwrap_err();
     assert_eq!(refused, BranchError::LevelRule { source });
     assert_eq!(
-        refused.hint().unwrap(),
+        refused.hint(),
         "a convolution level costs from 2359296 to 5308416 MACs, depending on the exit: let the rule be `auto` or `width`"
     );
 }
@@ -258,7 +259,7 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
         "a budget of 0.25 of the backbone's MACs (10137760 MACs) is missed by more than 0.5 %: the branches solved for it take 9438304 MACs"
     );
     assert_eq!(
-        refused.hint().unwrap(),
+        refused.hint(),
         "the nearest budgets that can be met are 0.2328 of the backbone's MACs (4 levels) and 0.2909 of the backbone's MACs (5 levels)"
     );
 }
@@ -386,6 +387,28 @@ proptest! {
         let plans: Vec<Plan> = solved.into_iter().filter_map(Result::ok).map(|solution| solution.plan).collect();
         for plan in &plans {
             prop_assert_eq!((plan.rule, plan.budget_macs), (plans[0].rule, plans[0].budget_macs));
+        }
+    }
+}
+
+proptest! {
+    // Each case may walk the whole range of budgets.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn budgets_near_one_serve_all_patterns(
+        cell in any_cell(), rule in any_rule(), share in any_share(), gammas in prop::collection::btree_set(-10..=10_i8, 1..4),
+    ) {
+        let patterns: Vec<Pattern> = gammas.into_iter().map(|tenths| linear(f64::from(tenths) / 10.0)).collect();
+        let shares: Vec<Vec<f64>> = patterns.iter().map(|pattern| pattern::shares(pattern, cell.points.len()).unwrap()).collect();
+        let asked = ((share * cell.backbone_macs as f64).round() as u64).max(1);
+        let Nearest { below, above } = nearest(cell.site(), &shares, asked, rule);
+        for (feasible, is_below) in [(below, true), (above, false)].into_iter().filter_map(|(found, side)| Some((found?, side))) {
+            prop_assert_eq!(feasible.share * (cell.backbone_macs as f64) < asked as f64, is_below);
+            let solved = patterns.iter().map(|pattern| cell.solve(pattern, Budget::Share(feasible.share), rule).unwrap().branches);
+            let solved: Vec<Vec<Branch>> = solved.collect();
+            prop_assert!(solved.iter().enumerate().all(|(index, branches)| !solved[..index].contains(branches)));
+            prop_assert!(cell.points.len() > 1 || patterns.len() == 1);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From the grid to its jobs: count, exclude, collapse, determine networks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::mem::Discriminant;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::SweepJob;
 use super::axes::{Axes, BACKBONE, BUDGET, Cell, DATASET, EXITS, N_AXES, PATTERN};
 use super::exclude::Exclude;
 use super::reader::Reader;
-use crate::job::{BranchConfig, BranchRule, CONFIG_VERSION, Evaluation, JobConfig, Recipe};
+use crate::job::{BranchConfig, BranchRule, CONFIG_VERSION, Evaluation, JobConfig, Pattern, Recipe};
 use crate::network::{self, Field, Network, NetworkError};
 
 /// A combination's jobs are held in memory while a sweep is submitted: about half a kilobyte each.
@@ -35,7 +35,7 @@ pub(super) fn expand(reader: &mut Reader, axes: &Axes, excludes: &[Exclude], com
     if !is_bounded(reader, axes, place) {
         return Vec::new();
     }
-    let mut networks = Networks { axes, common, solved: HashMap::new(), failures: Failures::default() };
+    let mut networks = Networks { axes, common, solved: BTreeMap::new(), failures: Failures::default() };
     let mut collapsed = HashSet::new();
     let mut jobs = Vec::new();
     for cell in cells(axes.lengths()) {
@@ -53,7 +53,8 @@ pub(super) fn expand(reader: &mut Reader, axes: &Axes, excludes: &[Exclude], com
             break;
         }
     }
-    networks.failures.report(reader);
+    let groups = networks.groups();
+    networks.failures.report(reader, axes, &groups);
     if jobs.is_empty() && !reader.has_problems() {
         let place = excludes.last().map_or_else(|| place.clone(), |exclude| exclude.place.clone());
         reader.report(place, "the sweep has no job: every combination is excluded", Some("exclude less".to_owned()));
@@ -125,17 +126,25 @@ fn config(axes: &Axes, common: &Common, cell: &Cell) -> JobConfig {
     }
 }
 
-/// Networks by the axes that decide on them: jobs that differ in training alone share one.
+/// Positions of a network: jobs that differ in training alone share one.
+type Deciding = [usize; PATTERN + 1];
+
+/// Networks that differ in their pattern alone, by their backbone, dataset, exits and budget; each group in the order of the patterns.
+/// They are what a sweep compares.
+type Groups = BTreeMap<[usize; PATTERN], Vec<(usize, Option<Arc<Network>>)>>;
+
+/// Networks by the axes that decide on them.
 struct Networks<'a> {
     axes: &'a Axes,
     common: &'a Common,
-    solved: HashMap<[usize; PATTERN + 1], Option<Arc<Network>>>,
+    /// `None` where there is none to be built.
+    solved: BTreeMap<Deciding, Option<Arc<Network>>>,
     failures: Failures,
 }
 
 impl Networks<'_> {
     fn get(&mut self, cell: Cell) -> Option<Arc<Network>> {
-        let deciding = [cell[BACKBONE], cell[DATASET], cell[EXITS], cell[BUDGET], cell[PATTERN]];
+        let deciding = deciding(&cell);
         if let Some(network) = self.solved.get(&deciding) {
             return network.clone();
         }
@@ -143,12 +152,23 @@ impl Networks<'_> {
         let network = match network::assemble(&config) {
             Ok(network) => Some(Arc::new(network)),
             Err(error) => {
-                self.failures.add(self.place(error.field(), &cell), &error, &config);
+                self.failures.add(self.place(error.field(), &cell), error, config, deciding);
                 None
             }
         };
         self.solved.insert(deciding, network.clone());
         network
+    }
+
+    /// The networks with branches, whether they could be built or not.
+    fn groups(&self) -> Groups {
+        let mut groups = Groups::new();
+        for (&[backbone, dataset, exits, budget, pattern], network) in &self.solved {
+            if self.axes.pattern.value(pattern).is_some() {
+                groups.entry([backbone, dataset, exits, budget]).or_default().push((pattern, network.clone()));
+            }
+        }
+        groups
     }
 
     fn place(&self, field: Field, cell: &Cell) -> Range<usize> {
@@ -163,6 +183,10 @@ impl Networks<'_> {
     }
 }
 
+fn deciding(cell: &Cell) -> Deciding {
+    [cell[BACKBONE], cell[DATASET], cell[EXITS], cell[BUDGET], cell[PATTERN]]
+}
+
 /// Networks that cannot be built. A value at fault tends to fail in many cells; it is told once, of the first of them.
 #[derive(Default)]
 struct Failures {
@@ -173,34 +197,47 @@ struct Failures {
 
 struct Failure {
     place: Range<usize>,
-    message: String,
-    hint: Option<String>,
+    error: NetworkError,
+    config: JobConfig,
+    group: [usize; PATTERN],
     n_others: usize,
 }
 
 impl Failures {
-    fn add(&mut self, place: Range<usize>, error: &NetworkError, config: &JobConfig) {
+    fn add(&mut self, place: Range<usize>, error: NetworkError, config: JobConfig, deciding: Deciding) {
         self.n_networks += 1;
-        let key = (place.clone(), std::mem::discriminant(error));
+        let key = (place.clone(), std::mem::discriminant(&error));
         if let Some(&position) = self.positions.get(&key) {
             self.told[position].n_others += 1;
             return;
         }
         self.positions.insert(key, self.told.len());
-        let cell = [config.pattern_label(), config.exits_label(), config.budget_label()].join(", ");
-        let message = format!("{}, for `{}` on `{}` ({cell})", with_sources(error), config.backbone, config.dataset);
-        self.told.push(Failure { place, message, hint: error.hint(), n_others: 0 });
+        let [group @ .., _] = deciding;
+        self.told.push(Failure { place, error, config, group, n_others: 0 });
     }
 
-    fn report(self, reader: &mut Reader) {
-        for failure in self.told {
-            let others = match failure.n_others {
-                0 => String::new(),
-                1 => " and 1 other network".to_owned(),
-                n => format!(" and {n} other networks"),
-            };
-            reader.report(failure.place, format!("{}{others}", failure.message), failure.hint);
+    fn report(self, reader: &mut Reader, axes: &Axes, groups: &Groups) {
+        for Failure { place, error, config, group, n_others } in self.told {
+            let cell = [config.pattern_label(), config.exits_label(), config.budget_label()].join(", ");
+            let others = others(n_others, "network");
+            let message = format!("{}, for `{}` on `{}` ({cell}){others}", with_sources(&error), config.backbone, config.dataset);
+            // Looking for budgets takes time, so not for what is only counted.
+            let hint = (!reader.is_full()).then(|| {
+                let compared = groups.get(&group).into_iter().flatten();
+                let patterns: Vec<Pattern> = compared.filter_map(|(pattern, _)| axes.pattern.value(*pattern).clone()).collect();
+                error.hint_for_all(&config, &patterns)
+            });
+            reader.report(place, message, hint);
         }
+    }
+}
+
+/// Whatever else a problem is about, for the end of its message.
+fn others(n_others: usize, what: &str) -> String {
+    match n_others {
+        0 => String::new(),
+        1 => format!(" and 1 other {what}"),
+        n => format!(" and {n} other {what}s"),
     }
 }
 

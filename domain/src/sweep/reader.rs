@@ -27,11 +27,16 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn report(&mut self, span: Range<usize>, message: impl Display, hint: Option<String>) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem { message: message.to_string(), span, hint });
-        } else {
+        if self.is_full() {
             self.n_unlisted += 1;
+        } else {
+            self.problems.push(Problem { message: message.to_string(), span, hint });
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     /// Forgets the problems that are not worth telling.
