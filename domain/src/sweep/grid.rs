@@ -55,6 +55,7 @@ pub(super) fn expand(reader: &mut Reader, axes: &Axes, excludes: &[Exclude], com
     }
     let groups = networks.groups();
     networks.failures.report(reader, axes, &groups);
+    report_alike(reader, axes, common, &groups);
     if jobs.is_empty() && !reader.has_problems() {
         let place = excludes.last().map_or_else(|| place.clone(), |exclude| exclude.place.clone());
         reader.report(place, "the sweep has no job: every combination is excluded", Some("exclude less".to_owned()));
@@ -230,6 +231,53 @@ impl Failures {
             reader.report(place, message, hint);
         }
     }
+}
+
+/// Reports patterns that come to the same branches, as small budgets and slopes do: what a sweep then compares is chance. Each pair once,
+/// at the later of the two; of several alike, each beside the first.
+fn report_alike(reader: &mut Reader, axes: &Axes, common: &Common, groups: &Groups) {
+    let mut told: Vec<Alike> = Vec::new();
+    let mut positions = HashMap::new();
+    for (&[backbone, dataset, exits, budget], networks) in groups {
+        let mut firsts = HashMap::new();
+        for (pattern, network) in networks.iter().filter_map(|(pattern, network)| Some((*pattern, network.as_ref()?))) {
+            // Where the exits are the same, depths and widths are all that branches can differ in.
+            let sizes: Vec<(usize, usize)> = network.branches.iter().map(|branch| (branch.depth, branch.width)).collect();
+            let n_exits = sizes.len();
+            let first = *firsts.entry(sizes).or_insert(pattern);
+            if first == pattern {
+                continue;
+            }
+            let position = *positions.entry([first, pattern]).or_insert_with(|| {
+                let cell = [backbone, dataset, exits, budget, pattern, 0, 0, 0, 0, 0, 0];
+                told.push(Alike { first, pattern, config: config(axes, common, &cell), n_exits, n_cells: 0 });
+                told.len() - 1
+            });
+            told[position].n_cells += 1;
+        }
+    }
+    for Alike { first, pattern, config, n_exits, n_cells } in told {
+        let [earlier, later] = [first, pattern].map(|position| reader.quote(axes.pattern.place(position)));
+        let cell = [config.exits_label(), config.budget_label()].join(", ");
+        let others = others(n_cells - 1, "combination");
+        let message =
+            format!("{earlier} and {later} build the same branches, for `{}` on `{}` ({cell}){others}", config.backbone, config.dataset);
+        let hint = match n_exits {
+            1 => "one exit gets the whole budget whatever the pattern: hang up more exits, or leave one of the two out",
+            _ => "take a steeper slope or a larger budget, or leave one of the two out, there with `[[exclude]]` or everywhere",
+        };
+        reader.report(axes.pattern.place(pattern), message, Some(hint.to_owned()));
+    }
+}
+
+/// Two patterns that come to the same branches.
+struct Alike {
+    first: usize,
+    pattern: usize,
+    /// Of the later pattern, in the first combination in which they do.
+    config: JobConfig,
+    n_exits: usize,
+    n_cells: usize,
 }
 
 /// Whatever else a problem is about, for the end of its message.

@@ -577,6 +577,54 @@ fn hints_are_of_the_combinations_that_are_left() {
 }
 
 #[test]
+fn patterns_that_come_to_the_same_branches_are_refused() {
+    let patterns = "[\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]";
+    let with = |budget: &str| {
+        // Slopes of 0.3 want 0.7, 1 and 1.3 of three levels, and 1.4, 2 and 2.6 of six: 1, 1, 1 and 1, 2, 3.
+        edited(patterns, "[\"constant\", { increasing = 0.3 }, { decreasing = 0.3 }]")
+            .replace("budget = 0.5", &format!("budget = {budget}"))
+    };
+    check(
+        &with("[{ levels = 3 }, { levels = 6 }]"),
+        &expect![[r#"
+            error: `"constant"` and `{ increasing = 0.3 }` build the same branches, for `resnet8` on `digits` (stage-ends, 3 levels) and 1 other combination
+             --> sweep.toml:6:24
+              |
+            6 | pattern = ["constant", { increasing = 0.3 }, { decreasing = 0.3 }]
+              |                        ^^^^^^^^^^^^^^^^^^^^
+            hint: take a steeper slope or a larger budget, or leave one of the two out, there with `[[exclude]]` or everywhere
+
+            error: `"constant"` and `{ decreasing = 0.3 }` build the same branches, for `resnet8` on `digits` (stage-ends, 3 levels) and 1 other combination
+             --> sweep.toml:6:46
+              |
+            6 | pattern = ["constant", { increasing = 0.3 }, { decreasing = 0.3 }]
+              |                                              ^^^^^^^^^^^^^^^^^^^^
+            hint: take a steeper slope or a larger budget, or leave one of the two out, there with `[[exclude]]` or everywhere
+        "#]],
+    );
+    assert_eq!(parse(&with("{ levels = 6 }")).unwrap().jobs.len(), 2 * 3 * 2);
+    // Without the constant one the two others are still alike.
+    let excluded = |pattern: &str| {
+        format!("{}[[exclude]]\npattern = {pattern}\nbudget = {{ levels = 3 }}\n", with("[{ levels = 3 }, { levels = 6 }]"))
+    };
+    let left = problems(&excluded("'constant'"));
+    assert_eq!(left.len(), 1);
+    assert!(left[0].message.starts_with("`{ increasing = 0.3 }` and `{ decreasing = 0.3 }` build the same branches, for `resnet8`"));
+    assert_eq!(parse(&excluded("[{ increasing = 0.3 }, { decreasing = 0.3 }]")).unwrap().jobs.len(), 2 * (1 + 3) * 2);
+}
+
+#[test]
+fn one_exit_leaves_patterns_nothing_to_share_out() {
+    let text = edited("budget = 0.5", "budget = { levels = 3 }\nexits = { at = [0.5] }").replace(", { list = [0.5, 0.3, 0.2] }", "");
+    let found = problems(&text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(&text[found[0].span.clone()], "{ increasing = 0.5 }");
+    let message = "`\"constant\"` and `{ increasing = 0.5 }` build the same branches, for `resnet8` on `digits` (0.5, 3 levels) and 1 other combination";
+    assert_eq!(found[0].message, message);
+    assert!(found[0].hint.as_ref().unwrap().starts_with("one exit gets the whole budget"));
+}
+
+#[test]
 fn values_out_of_range_are_refused() {
     for lr in ["0", "-0.1", "inf", "nan", "1e999", "\"0.1\"", "true"] {
         check_edit("0.05", lr, lr, &format!("`lr` cannot be `{lr}`: it takes a number above 0"));
