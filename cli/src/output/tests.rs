@@ -309,6 +309,21 @@ fn patterns_in_a_terminal() {
     );
 }
 
+#[test]
+fn a_narrow_list_of_sweeps_still_tells_of_failures() {
+    let sweep =
+        v1::SweepRow { sweep: 3, name: "digits".into(), state: "finished".into(), n_jobs: 16, n_failed: 2, ..v1::SweepRow::default() };
+    check_table(
+        &view::SWEEPS,
+        &[sweep],
+        Some(60),
+        &expect![[r"
+            sweep  name    state     jobs  queued  succeeded  failed
+                3  digits  finished    16       0          0       2
+        "]],
+    );
+}
+
 fn demonstration_jobs(error: &str) -> [v1::JobRow; 2] {
     let job = v1::JobRow { backbone: "resnet14".into(), pattern: "decreasing 1".into(), seed: 0, ..job() };
     let failed = v1::JobRow { job: "854267c81f88".into(), state: "failed".into(), final_accuracy: None, area: None, ..job.clone() };
