@@ -136,6 +136,17 @@ async fn next_where(stream: &mut Streaming<v1::SweepStatus>, wanted: impl Fn(&v1
 }
 
 #[tokio::test]
+async fn a_worker_of_another_kind_of_trainer_is_refused_with_a_hint() {
+    let served = served().await;
+    served.open_session().await;
+    let real = v1::OpenSessionRequest { trainer: "burn-flex".into(), ..open_request("real") };
+    let refusal = served.workers().open_session(real).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::FailedPrecondition);
+    assert!(refusal.message().contains("`burn-flex`") && refusal.message().contains("`simulated`"), "{refusal:?}");
+    assert!(refusal.message().contains("\nhint: "), "{refusal:?}");
+}
+
+#[tokio::test]
 async fn a_sweep_goes_all_the_way() {
     let served = served().await;
     let text = sweep_text("all the way", r#"["none", "constant"]"#, "0");
