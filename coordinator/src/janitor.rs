@@ -26,7 +26,7 @@ pub(crate) fn grace_us(lease: Duration) -> i64 {
 
 /// Ticks until `shutdown`.
 pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, lease: Duration, shutdown: CancellationToken) {
-    let mut janitor = Janitor { store, live, grace_us: grace_us(lease), last_us: clock.now_us() };
+    let mut janitor = Janitor { store, live, grace_us: grace_us(lease), last_us: clock.now_us(), prolonged: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
@@ -46,6 +46,8 @@ struct Janitor {
     grace_us: i64,
     /// When a tick last succeeded.
     last_us: i64,
+    /// Whether that tick prolonged leases.
+    prolonged: bool,
 }
 
 impl Janitor {
@@ -54,15 +56,20 @@ impl Janitor {
         let pause_us = now_us - self.last_us;
         // Asked for at every tick, whatever else speaks for an extension.
         let heartbeat_failed = self.live.take_heartbeat_failed();
-        if heartbeat_failed || pause_us > micros(PAUSE) {
+        let prolongs = heartbeat_failed || pause_us > micros(PAUSE);
+        if prolongs {
             // Until it succeeds, the next tick tries it again.
             self.store.extend_leases(now_us, self.grace_us).await.inspect_err(|_| self.live.heartbeat_failed())?;
-            warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
+            // Said once: a tick that waited long for the database is followed by another that finds a pause.
+            if !self.prolonged {
+                warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
+            }
         } else {
             let lost = self.store.expire(now_us).await?;
             announce(&lost, &self.live);
         }
         self.last_us = now_us;
+        self.prolonged = prolongs;
         Ok(())
     }
 }
@@ -102,7 +109,7 @@ mod tests {
         store.submit(&sweep::parse(&text).unwrap(), &text, START_US).await.unwrap();
         let session = store.open_session(&new_session("w", false), START_US).await.unwrap();
         let attempt = store.claim(session, 1, None, START_US, LEASE_US).await.unwrap().remove(0).attempt;
-        let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US };
+        let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
         (janitor, session, attempt, folder)
     }
 
@@ -177,10 +184,10 @@ mod tests {
         for second in 1..20 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap_err();
         }
-        let Janitor { store, live, grace_us, last_us } = janitor;
+        let Janitor { store, last_us, .. } = janitor;
         drop(store);
         let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
-        let mut janitor = Janitor { store, live, grace_us, last_us };
+        let mut janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
         janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
         assert_eq!(state(&janitor).await, "leased");
     }

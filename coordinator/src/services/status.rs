@@ -13,7 +13,8 @@ static DATABASE_FAILS: AtomicBool = AtomicBool::new(false);
 /// Notes that something was written.
 pub(super) fn database_works() {
     if DATABASE_FAILS.swap(false, Ordering::Relaxed) {
-        tracing::info!("the database works again");
+        // As loud as the error before it: whoever saw that one waits for this.
+        tracing::warn!("the database works again");
     }
 }
 

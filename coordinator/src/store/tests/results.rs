@@ -60,6 +60,8 @@ async fn a_repeated_result_changes_nothing() {
 
 #[tokio::test]
 async fn a_result_of_another_network_is_refused() {
+    type Spoil = fn(&mut OperatingPoint);
+
     let store = fixture().await;
     store.submit_text(&sweep_text("a", r#"["constant"]"#, "0")).await;
     let session = store.session("w").await;
@@ -72,7 +74,7 @@ async fn a_result_of_another_network_is_refused() {
         assert_eq!(refusal.to_string(), format!("a result of {n_exits} exits for job `{}`, whose network has 4", attempt.key));
     }
     // One part in a million is forgiven, two are not.
-    let spoilt: [(&str, fn(&mut OperatingPoint)); 4] = [
+    let spoilt: [(&str, Spoil); 4] = [
         ("macs_cascade", |point| point.macs_cascade *= 1.0 + 2e-6),
         ("macs_selected", |point| point.macs_selected *= 1.0 - 2e-6),
         ("macs_cascade", |point| point.macs_cascade = 0.0),
@@ -138,7 +140,7 @@ async fn cells_are_summed_up_over_seeds() {
     assert_eq!((none.pattern.as_str(), none.n_seeds), ("none", 3));
     assert!(close(none.final_accuracy_mean, 0.93), "{none:?}");
     assert!(close(none.final_accuracy_deviation.unwrap(), 0.026_457_513_110_645_91), "{none:?}");
-    assert!(close(none.area_mean, (0.1 + 0.465) / 2.0) && close(none.area_deviation.unwrap(), 0.006_614_378_277_661_48), "{none:?}");
+    assert!(close(none.area_mean, f64::midpoint(0.1, 0.465)) && close(none.area_deviation.unwrap(), 0.006_614_378_277_661_48), "{none:?}");
     assert_eq!((constant.pattern.as_str(), constant.n_seeds), ("constant", 1));
     assert_eq!((constant.area_deviation, constant.final_accuracy_deviation), (None, None), "one seed has no deviation");
     assert!(close(constant.final_accuracy_mean, 0.8));
