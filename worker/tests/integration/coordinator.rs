@@ -43,9 +43,9 @@ pub(crate) struct State {
     pub(crate) n_troubles: u32,
     /// What a result is answered with.
     pub(crate) refuse_results: Option<Code>,
-    /// Whether results are left unanswered for now, and how many came in meanwhile.
+    /// Whether results are left unanswered for now, and whose came in meanwhile.
     pub(crate) hold_results: bool,
-    pub(crate) n_held_results: u32,
+    pub(crate) held_results: BTreeSet<Id>,
 }
 
 impl State {
@@ -222,7 +222,11 @@ impl WorkerService for Service {
         if let Some(code) = refusal {
             return Err(Status::new(code, "the outcome has 4 exits, the job 3"));
         }
-        self.state.send_modify(|state| state.n_held_results += u32::from(state.hold_results));
+        self.state.send_modify(|state| {
+            if state.hold_results {
+                state.held_results.insert(id(request.attempt.clone()));
+            }
+        });
         // Fails only where the test is over.
         let _ = self.state.subscribe().wait_for(|state| !state.hold_results).await;
         self.answer(Some(&request.session), |state| {

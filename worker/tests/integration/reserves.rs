@@ -94,7 +94,7 @@ async fn hold_results(coordinator: &Coordinator, n_jobs: u64) -> (Worker, Vec<Id
     coordinator.state.send_modify(|state| state.hold_results = true);
     let jobs = submit(coordinator, n_jobs);
     let worker = start(config(coordinator, "epoch-ms=20"));
-    coordinator.until("the second result is due as well", |state| state.n_held_results == 2).await;
+    coordinator.until("the second result is due as well", |state| state.held_results.len() == 2).await;
     (worker, jobs)
 }
 

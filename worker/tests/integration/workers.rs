@@ -230,7 +230,7 @@ async fn a_draining_worker_does_not_wait_for_a_broken_coordinator_of_its_own_pro
     let coordinator = Coordinator::start();
     submit(&coordinator, 1);
     let worker = start(Config { embedded: true, ..config(&coordinator, "epoch-ms=60000") });
-    coordinator.until("it is leased", |state| state.leased.len() == 1).await;
+    coordinator.until("it is held", |state| state.n_renewals.len() == 1).await;
     coordinator.state.send_modify(|state| state.trouble = Some(Code::Internal));
     let since = tokio::time::Instant::now();
     assert_eq!(worker.drain().await, Summary::default());
