@@ -88,9 +88,9 @@ fn real_images_look_like_real_images() {
     };
     let dir = data_dir(&[]);
     let official = dir.path().join("cifar-10-batches-bin");
-    std::fs::create_dir(&official).unwrap();
-    for file in std::fs::read_dir(batches).unwrap().map(|entry| entry.unwrap()) {
-        std::fs::copy(file.path(), official.join(file.file_name())).unwrap();
+    fs::create_dir(&official).unwrap();
+    for file in fs::read_dir(batches).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(file.path(), official.join(file.file_name())).unwrap();
     }
     let LoadedDataset { train, test } = load_cifar10(dir.path()).unwrap();
     for images in [&train, &test] {
