@@ -9,7 +9,7 @@
 //! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
 //! - [`job`]: a job's canonical configuration and its key.
 //! - [`sweep`], [`problem`]: sweep files, and what can be wrong with them.
-//! - [`lifecycle`]: the states of a job.
+//! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
 
@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod network;
 pub mod outcome;
 pub mod pattern;
+pub mod placement;
 pub mod problem;
 pub mod shape;
 pub mod sweep;

@@ -5,30 +5,48 @@ use crate::outcome::FailureKind;
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
+    /// Waits for other jobs' results.
+    Blocked,
     /// Waits for a worker, perhaps until its back-off is over.
     Queued,
     /// A worker has the right to work on it.
     Leased,
     /// Its one result is accepted. Final.
     Succeeded,
-    /// It failed as often as it may. Final, unless somebody asks for another round of tries.
+    /// It failed as often as it may, or a job that it waits for did. Final, unless somebody asks for another round of tries.
     Failed,
     /// Its loss became NaN or infinite. Final: the same seed would do so again.
     Diverged,
+    /// It crashed trainers on several workers. Final, unless somebody asks for another round of tries.
+    Quarantined,
+    /// Somebody did not want it any more. Final, unless somebody else does.
+    Cancelled,
 }
 
 impl State {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Leased, Self::Succeeded, Self::Failed, Self::Diverged];
+    pub const ALL: [Self; 8] = [
+        Self::Blocked,
+        Self::Queued,
+        Self::Leased,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Diverged,
+        Self::Quarantined,
+        Self::Cancelled,
+    ];
 
     /// The state's name, as the database and the wire write it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Blocked => "blocked",
             Self::Queued => "queued",
             Self::Leased => "leased",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Diverged => "diverged",
+            Self::Quarantined => "quarantined",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -40,8 +58,8 @@ impl State {
     /// Whether no worker moves a job out of this state: a sweep is finished when all its jobs are in such states.
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Queued | Self::Leased => false,
-            Self::Succeeded | Self::Failed | Self::Diverged => true,
+            Self::Blocked | Self::Queued | Self::Leased => false,
+            Self::Succeeded | Self::Failed | Self::Diverged | Self::Quarantined | Self::Cancelled => true,
         }
     }
 }
@@ -49,6 +67,10 @@ impl State {
 /// What happens to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// The last job that it waited for has its result.
+    Unblocked,
+    /// A job that it waits for ended without a result.
+    DependencyFailed,
     /// A worker takes it.
     Claimed,
     /// The worker of the current attempt delivers a result.
@@ -57,10 +79,30 @@ pub enum Event {
     Failed(FailureKind),
     /// The lease ran out, or the worker's session ended without a word.
     Lost,
-    /// The worker gives the lease back.
-    Released,
+    /// The worker gives the lease back: it ends, or was told to.
+    Preempted,
     /// Somebody asks for another round of tries, as many as the first.
     Retried,
+    /// Somebody does not want it any more.
+    Cancelled,
+}
+
+/// What has gone wrong with a job since it was last asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Failures that count.
+    pub n_failures: u32,
+    /// Workers on which it crashed the trainer, the one of the present event included.
+    pub n_crashed_workers: u32,
+}
+
+/// How much may go wrong with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Failures, at least 1.
+    pub max_failures: u32,
+    /// Workers on which it may crash the trainer before it is kept from the others, at least 1.
+    pub quarantine_after: u32,
 }
 
 /// The state after an event, and what else follows.
@@ -83,29 +125,65 @@ impl Transition {
     }
 }
 
-/// What `event` does to a job in `state` that has failed `n_failures` times of `max_failures`; `None` where the event cannot happen.
+/// What `event` does to a job in `state`; `None` where the event cannot happen.
 ///
-/// A divergence ends the job without counting, because trying again would diverge again; a lost or released lease says nothing about
-/// the job and does not count either. A retry begins the counting of failures anew; attempts go on being numbered where they were, because
-/// their numbers fence reports.
-pub fn step(state: State, event: Event, n_failures: u32, max_failures: u32) -> Option<Transition> {
+/// A policy per kind of failure:
+///
+/// | kind | counts | what follows |
+/// |---|---|---|
+/// | failed, out of memory, timed out | yes | back-off, until the failures are used up |
+/// | crashed | yes | the same; on several workers: quarantine |
+/// | diverged | no | final: trying again would diverge again |
+/// | lost, preempted | no | queued at once: it says nothing about the job |
+///
+/// A retry begins the counting anew; attempts go on being numbered where they were, because their numbers fence reports. Whether a retried
+/// job is queued or blocked depends on the jobs that it waits for: the table says `Queued`, and the store blocks what must wait.
+pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<Transition> {
     match (state, event) {
+        (State::Blocked, Event::Unblocked) => Some(Transition::to(State::Queued)),
+        (State::Blocked, Event::DependencyFailed) => Some(Transition::to(State::Failed)),
         (State::Queued, Event::Claimed) => Some(Transition::to(State::Leased)),
         (State::Leased, Event::Completed) => Some(Transition::to(State::Succeeded)),
         (State::Leased, Event::Failed(FailureKind::Diverged)) => Some(Transition::to(State::Diverged)),
-        (State::Leased, Event::Failed(FailureKind::Failed | FailureKind::OutOfMemory)) => {
-            let exhausted = n_failures.saturating_add(1) >= max_failures;
-            let state = if exhausted { State::Failed } else { State::Queued };
-            Some(Transition { counts_as_failure: true, backs_off: !exhausted, ..Transition::to(state) })
+        (State::Leased, Event::Failed(kind)) => {
+            let exhausted = tally.n_failures.saturating_add(1) >= limits.max_failures;
+            let state = if kind == FailureKind::Crashed && tally.n_crashed_workers >= limits.quarantine_after {
+                State::Quarantined
+            } else if exhausted {
+                State::Failed
+            } else {
+                State::Queued
+            };
+            Some(Transition { counts_as_failure: true, backs_off: state == State::Queued, ..Transition::to(state) })
         }
-        (State::Leased, Event::Lost | Event::Released) => Some(Transition::to(State::Queued)),
-        (State::Failed, Event::Retried) => Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) }),
-        (State::Queued, Event::Completed | Event::Failed(_) | Event::Lost | Event::Released | Event::Retried)
-        | (State::Leased, Event::Claimed | Event::Retried)
-        | (State::Succeeded | State::Diverged, Event::Retried)
+        (State::Leased, Event::Lost | Event::Preempted) => Some(Transition::to(State::Queued)),
+        (State::Failed | State::Diverged | State::Quarantined | State::Cancelled, Event::Retried) => {
+            Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) })
+        }
+        (State::Blocked | State::Queued | State::Leased, Event::Cancelled) => Some(Transition::to(State::Cancelled)),
+        (State::Blocked, Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Preempted | Event::Retried)
         | (
-            State::Succeeded | State::Failed | State::Diverged,
-            Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Released,
+            State::Queued,
+            Event::Unblocked
+            | Event::DependencyFailed
+            | Event::Completed
+            | Event::Failed(_)
+            | Event::Lost
+            | Event::Preempted
+            | Event::Retried,
+        )
+        | (State::Leased, Event::Unblocked | Event::DependencyFailed | Event::Claimed | Event::Retried)
+        | (State::Succeeded, Event::Retried)
+        | (
+            State::Succeeded | State::Failed | State::Diverged | State::Quarantined | State::Cancelled,
+            Event::Unblocked
+            | Event::DependencyFailed
+            | Event::Claimed
+            | Event::Completed
+            | Event::Failed(_)
+            | Event::Lost
+            | Event::Preempted
+            | Event::Cancelled,
         ) => None,
     }
 }
@@ -139,20 +217,27 @@ const fn scramble(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 8] = [
+    const EVENTS: [Event; 13] = [
+        Event::Unblocked,
+        Event::DependencyFailed,
         Event::Claimed,
         Event::Completed,
         Event::Failed(FailureKind::Failed),
         Event::Failed(FailureKind::OutOfMemory),
+        Event::Failed(FailureKind::TimedOut),
+        Event::Failed(FailureKind::Crashed),
         Event::Failed(FailureKind::Diverged),
         Event::Lost,
-        Event::Released,
+        Event::Preempted,
         Event::Retried,
+        Event::Cancelled,
     ];
 
     /// The whole table, a row a state and a column an event of `EVENTS`; `+` counts a failure, `~` backs off, `0` forgets failures.
-    fn table(n_failures: u32, max_failures: u32) -> String {
-        let cell = |state, event| match step(state, event, n_failures, max_failures) {
+    fn table(n_failures: u32, n_crashed_workers: u32, max_failures: u32) -> String {
+        let tally = Tally { n_failures, n_crashed_workers };
+        let limits = Limits { max_failures, quarantine_after: 2 };
+        let cell = |state, event| match step(state, event, tally, limits) {
             None => "-".to_owned(),
             Some(next) => {
                 let marks = [(next.counts_as_failure, "+"), (next.backs_off, "~"), (next.forgets_failures, "0")];
@@ -166,23 +251,40 @@ mod tests {
     #[test]
     fn every_event_in_every_state() {
         let with_budget_left = "\
-leased - - - - - - -
-- succeeded queued+~ queued+~ diverged queued queued -
-- - - - - - - -
-- - - - - - - queued0
-- - - - - - - -";
-        assert_eq!(table(0, 3), with_budget_left);
-        assert_eq!(table(1, 3), with_budget_left);
+queued failed - - - - - - - - - - cancelled
+- - leased - - - - - - - - - cancelled
+- - - succeeded queued+~ queued+~ queued+~ queued+~ diverged queued queued - cancelled
+- - - - - - - - - - - - -
+- - - - - - - - - - - queued0 -
+- - - - - - - - - - - queued0 -
+- - - - - - - - - - - queued0 -
+- - - - - - - - - - - queued0 -";
+        assert_eq!(table(0, 1, 3), with_budget_left);
+        assert_eq!(table(1, 1, 3), with_budget_left);
         let on_the_last_attempt = with_budget_left.replace("queued+~", "failed+");
-        assert_eq!(table(2, 3), on_the_last_attempt);
-        assert_eq!(table(0, 1), on_the_last_attempt);
-        assert_eq!(table(u32::MAX, u32::MAX), on_the_last_attempt);
+        assert_eq!(table(2, 1, 3), on_the_last_attempt);
+        assert_eq!(table(0, 1, 1), on_the_last_attempt);
+        assert_eq!(table(u32::MAX, 1, u32::MAX), on_the_last_attempt);
+    }
+
+    #[test]
+    fn a_job_that_crashes_trainers_on_several_workers_is_quarantined_whatever_is_left_of_its_tries() {
+        for n_failures in [1, 2] {
+            let crashes = |n_crashed_workers| {
+                let tally = Tally { n_failures, n_crashed_workers };
+                let limits = Limits { max_failures: 3, quarantine_after: 2 };
+                step(State::Leased, Event::Failed(FailureKind::Crashed), tally, limits).map(|next| next.state)
+            };
+            assert_eq!(crashes(2), Some(State::Quarantined));
+            assert_eq!(crashes(1), Some(if n_failures == 2 { State::Failed } else { State::Queued }));
+        }
     }
 
     #[test]
     fn no_worker_moves_a_job_out_of_a_final_state() {
+        let (tally, limits) = (Tally::default(), Limits { max_failures: 3, quarantine_after: 2 });
         for state in State::ALL {
-            let stuck = EVENTS.iter().filter(|event| **event != Event::Retried).all(|event| step(state, *event, 0, 3).is_none());
+            let stuck = EVENTS.iter().filter(|event| **event != Event::Retried).all(|event| step(state, *event, tally, limits).is_none());
             assert_eq!(stuck, state.is_final(), "{state:?}");
         }
     }

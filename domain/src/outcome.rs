@@ -71,10 +71,30 @@ pub struct Progress {
 /// How an attempt failed, as its trainer or worker saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// Anything without a kind of its own: an error, a crash, a panic.
+    /// Anything without a kind of its own: an error, a panic.
     Failed,
     /// The loss became NaN or infinite.
     Diverged,
     /// The device or the host had too little memory.
     OutOfMemory,
+    /// The trainer process died: a signal, an abort, an exit in the middle.
+    Crashed,
+    /// The trainer showed no sign of life for too long.
+    TimedOut,
+}
+
+impl FailureKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Failed, Self::Diverged, Self::OutOfMemory, Self::Crashed, Self::TimedOut];
+
+    /// The kind's name, as the database writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Diverged => "diverged",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Crashed => "crashed",
+            Self::TimedOut => "timed-out",
+        }
+    }
 }

@@ -180,6 +180,8 @@ impl From<outcome::FailureKind> for v1::FailureKind {
             outcome::FailureKind::Failed => Self::Failed,
             outcome::FailureKind::Diverged => Self::Diverged,
             outcome::FailureKind::OutOfMemory => Self::OutOfMemory,
+            outcome::FailureKind::Crashed => Self::Crashed,
+            outcome::FailureKind::TimedOut => Self::TimedOut,
         }
     }
 }
@@ -193,6 +195,8 @@ pub fn failure_kind(kind: i32) -> Result<outcome::FailureKind, DecodeError> {
         Ok(v1::FailureKind::Failed) => Ok(outcome::FailureKind::Failed),
         Ok(v1::FailureKind::Diverged) => Ok(outcome::FailureKind::Diverged),
         Ok(v1::FailureKind::OutOfMemory) => Ok(outcome::FailureKind::OutOfMemory),
+        Ok(v1::FailureKind::Crashed) => Ok(outcome::FailureKind::Crashed),
+        Ok(v1::FailureKind::TimedOut) => Ok(outcome::FailureKind::TimedOut),
         Ok(v1::FailureKind::Unspecified) => Err(DecodeError::Missing("kind")),
         Err(_) => Err(DecodeError::Range { field: "kind", value: kind.to_string(), expected: "a known failure kind" }),
     }
