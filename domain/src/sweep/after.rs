@@ -28,6 +28,9 @@ pub(super) struct After {
 /// A job, by its index, and one that it waits for.
 pub(super) type Dependency = (u32, u32);
 
+/// All tables together make more dependencies than are allowed, which is reported.
+struct TooMany;
+
 /// Reads the array of tables.
 pub(super) fn read(reader: &mut Reader, value: &Value, axes: &Axes) -> Vec<After> {
     let tables = tables(reader, value, "after", MAX_AFTERS);
@@ -57,7 +60,14 @@ pub(super) fn dependencies(reader: &mut Reader, afters: &[After], axes: &Axes, c
             let hint = "its values never meet: they are excluded, or exits and a budget are asked of the pattern `none`, which has neither";
             reader.report(selector.place.clone(), format_args!("no job of the sweep matches `{name}`"), Some(hint.to_owned()));
         }
-        let more = if unmatched.count() == 0 { after.pairs(reader, [&waiting, &awaited], pairs.len(), axes, cells) } else { None };
+        let more = match unmatched.count() {
+            // Further tables would make more still.
+            0 => match after.pairs(reader, [&waiting, &awaited], pairs.len(), axes, cells) {
+                Err(TooMany) => return Vec::new(),
+                Ok(more) => more,
+            },
+            _ => None,
+        };
         is_sound &= more.is_some();
         pairs.extend(more.into_iter().flatten());
     }
@@ -75,7 +85,7 @@ fn matches(selector: &Selector, cells: &Cells, number: u32) -> bool {
 }
 
 impl After {
-    /// The table's pairs; `None` where something was reported. `n_others` is the number of those of the tables before it.
+    /// The table's pairs; `None` where a problem of it was reported. `n_others` is the number of those of the tables before it.
     fn pairs(
         &self,
         reader: &mut Reader,
@@ -83,7 +93,7 @@ impl After {
         n_others: usize,
         axes: &Axes,
         cells: &Cells,
-    ) -> Option<Vec<Dependency>> {
+    ) -> Result<Option<Vec<Dependency>>, TooMany> {
         let index = Index::new(self, awaited, cells);
         let mut pairs = Vec::new();
         let mut own = Vec::new();
@@ -94,7 +104,7 @@ impl After {
                 let message = format!("the `[[after]]` tables make more than the {MAX_DEPENDENCIES} dependencies allowed");
                 let hint = "let jobs wait for a few others each rather than for all, or split the sweep".to_owned();
                 reader.report(self.place.clone(), message, Some(hint));
-                return None;
+                return Err(TooMany);
             }
             for &(_, partner) in partners.into_iter().flatten() {
                 if partner == job {
@@ -114,15 +124,16 @@ impl After {
             let message = format!("the job {}{others} would wait for itself", describe(reader, axes, cells, first, &named));
             let hint = "a job must not match both `job` and `wait_for`: name one axis in both, with different values".to_owned();
             reader.report(self.place.clone(), message, Some(hint));
-            return None;
+            return Ok(None);
         }
         if pairs.is_empty() {
-            let unnamed = any_of((0..N_AXES).filter(|&axis| !self.names(axis)).map(|axis| NAMES[axis]));
+            let is_telling = |axis: &usize| !self.names(*axis) && cells.numbering.length(*axis) > 1;
+            let unnamed = any_of((0..N_AXES).filter(is_telling).map(|axis| NAMES[axis]));
             let hint = format!("jobs wait for those that are equal in what neither `job` nor `wait_for` names: {unnamed}");
             reader.report(self.place.clone(), "no job waits for another by this `[[after]]`", Some(hint));
-            return None;
+            return Ok(None);
         }
-        Some(pairs)
+        Ok(Some(pairs))
     }
 
     fn names(&self, axis: usize) -> bool {

@@ -35,6 +35,10 @@ impl Numbering {
         self.lengths.iter().product()
     }
 
+    pub(super) fn length(&self, axis: usize) -> u32 {
+        self.lengths[axis]
+    }
+
     pub(super) fn position(&self, number: u32, axis: usize) -> usize {
         (number / self.strides[axis] % self.lengths[axis]) as usize
     }

@@ -93,8 +93,16 @@ fn condition(
     for item in items(reader, name, fields.optional(name)?) {
         let located = locate(reader, item);
         if located.as_ref().is_some_and(Vec::is_empty) {
-            let message = format!("{} is not among the values of `{name}`", reader.quote(item.span()));
-            let hint = if owner == EXCLUDE {
+            let found = reader.quote(item.span());
+            let is_range = name == NAMES[SEED] && item.get_ref().is_table();
+            let message = if is_range {
+                format!("{found} has seeds that are not among the values of `{name}`")
+            } else {
+                format!("{found} is not among the values of `{name}`")
+            };
+            let hint = if is_range {
+                "end the range where the axis does".to_owned()
+            } else if owner == EXCLUDE {
                 "an `[[exclude]]` that matches no combination does nothing: leave it out".to_owned()
             } else {
                 format!("{owner} picks jobs of this sweep: name values that are on its axes")

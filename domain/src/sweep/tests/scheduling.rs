@@ -278,3 +278,25 @@ fn a_sweeps_key_is_of_all_that_it_says() {
     ];
     assert_eq!(different.iter().collect::<HashSet<_>>().len(), different.len());
 }
+
+/// What the demonstration's file says of fields that it does not use is right: without the marks before them it is a sweep.
+#[test]
+fn the_comments_of_the_demonstration_are_fields() {
+    let file = include_str!("../../../../sweeps/digits.toml");
+    let fields =
+        ["priority", "max_failed_jobs", "reuse", "[requirements]", "device", "memory_mib", "labels", "[[after]]", "job =", "wait_for"];
+    let uncommented: String = file
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(field) if fields.iter().any(|name| field.starts_with(name)) => format!("{field}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let sweep = parse(&uncommented).unwrap_or_else(|problems| panic!("{}", render(&problems, "digits.toml", &uncommented)));
+    assert_eq!(sweep.scheduling, Scheduling { priority: 10, max_failed_jobs: Some(3) });
+    let job = sweep.job(0).config;
+    assert_eq!(sweep.requirements(&job).label(), "cuda, 8000 MiB, a100");
+    assert_eq!((sweep.n_jobs(), job.private_to.as_deref()), (16, Some("digits")));
+    // Two backbones of two seeds: `constant` stands after `none`.
+    assert_eq!(sweep.dependencies().collect::<Vec<_>>(), [(2, 0), (3, 1), (10, 8), (11, 9)]);
+}

@@ -42,55 +42,55 @@ fn wrong_ranges_are_told_with_their_place() {
     check(
         &text,
         &expect![[r#"
-        error: `to` cannot be `4`
-         --> sweep.toml:6:26
-          |
-        6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2…
-          |                          ^
-        hint: it takes a whole number from 5 to 9223372036854775807
+            error: `to` cannot be `4`
+             --> sweep.toml:6:26
+              |
+            6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2…
+              |                          ^
+            hint: it takes a whole number from 5 to 9223372036854775807
 
-        error: `from` cannot be `-1`
-         --> sweep.toml:6:40
-          |
-        6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0,…
-          |                                        ^^
-        hint: it takes a whole number from 0 to 9223372036854775807
+            error: `from` cannot be `-1`
+             --> sweep.toml:6:40
+              |
+            6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0,…
+              |                                        ^^
+            hint: it takes a whole number from 0 to 9223372036854775807
 
-        error: `seed` lacks `to`
-         --> sweep.toml:6:54
-          |
-        6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from =…
-          |                                                      ^^^^^^^^^^^^
-        hint: add `to = 99`
+            error: `seed` lacks `to`
+             --> sweep.toml:6:54
+              |
+            6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from =…
+              |                                                      ^^^^^^^^^^^^
+            hint: add `to = 99`
 
-        error: unknown key `two` in `seed`
-         --> sweep.toml:6:80
-          |
-        6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
-          |                                                                                ^^^
-        hint: did you mean `to`?
+            error: unknown key `two` in `seed`
+             --> sweep.toml:6:80
+              |
+            6 | seed = [{ from = 5, to = 4 }, { from = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
+              |                                                                                ^^^
+            hint: did you mean `to`?
 
-        error: `10` is on the axis `seed` twice
-         --> sweep.toml:6:114
-          |
-        6 | …rom = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
-          |                                                                                  ^^
-        hint: every value makes jobs of its own: leave one out
+            error: `10` is on the axis `seed` twice
+             --> sweep.toml:6:114
+              |
+            6 | …rom = -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
+              |                                                                                  ^^
+            hint: every value makes jobs of its own: leave one out
 
-        error: `{ from = 9, to = 11 }` has seeds that are on the axis `seed` already
-         --> sweep.toml:6:118
-          |
-        6 | …= -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
-          |                                                                                  ^^^^^^^^^^^^^^^^^^^^^
-        hint: every value makes jobs of its own: leave one out
+            error: `{ from = 9, to = 11 }` has seeds that are on the axis `seed` already
+             --> sweep.toml:6:118
+              |
+            6 | …= -1, to = 3 }, { from = 1 }, { from = 1, two = 2 }, { from = 0, to = 10 }, 10, { from = 9, to = 11 }]
+              |                                                                                  ^^^^^^^^^^^^^^^^^^^^^
+            hint: every value makes jobs of its own: leave one out
 
-        error: `{ from = 8, to = 12 }` is not among the values of `seed`
-          --> sweep.toml:12:8
-           |
-        12 | seed = { from = 8, to = 12 }
-           |        ^^^^^^^^^^^^^^^^^^^^^
-        hint: an `[[exclude]]` that matches no combination does nothing: leave it out
-    "#]],
+            error: `{ from = 8, to = 12 }` has seeds that are not among the values of `seed`
+              --> sweep.toml:12:8
+               |
+            12 | seed = { from = 8, to = 12 }
+               |        ^^^^^^^^^^^^^^^^^^^^^
+            hint: end the range where the axis does
+        "#]],
     );
     let text = plain("seed = { from = 0, to = 9223372036854775807 }", "epochs = 5");
     assert_eq!(
