@@ -35,8 +35,8 @@ use std::sync::Arc;
 
 use offramp_domain::lifecycle::Limits;
 
-pub use self::batch::{AttemptRef, Applied, Beat, ClaimedJob, Reply, Request};
-pub use self::control::{Controlled, ControlError, Requester, RetryStates};
+pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
 pub use self::frontier::CostMetric;
 pub use self::open::OpenError;

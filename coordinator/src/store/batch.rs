@@ -206,8 +206,7 @@ async fn beat(
     if renewals.is_empty() {
         return Ok(());
     }
-    let renewals: Vec<Renewal<'_>> =
-        renewals.into_iter().map(|(key, attempt, session)| Renewal { key, attempt, session }).collect();
+    let renewals: Vec<Renewal<'_>> = renewals.into_iter().map(|(key, attempt, session)| Renewal { key, attempt, session }).collect();
     let mut held = HashMap::new();
     for row in tx.all(sql::RENEW, args![json(&renewals), now_us + lease_us]).await? {
         held.insert((claim::attempt_ref(&row)?, row.get::<i64>("session_id")?), row.get::<i64>("job_id")?);

@@ -180,15 +180,12 @@ impl Store {
     /// Those of the database.
     pub async fn retry_sweep(&self, sweep: i64, states: RetryStates, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
         let mut tx = self.begin().await?;
-        let names: Vec<&str> = [
-            (states.failed, State::Failed),
-            (states.quarantined, State::Quarantined),
-            (states.cancelled, State::Cancelled),
-        ]
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .map(|(_, state)| state.as_str())
-        .collect();
+        let names: Vec<&str> =
+            [(states.failed, State::Failed), (states.quarantined, State::Quarantined), (states.cancelled, State::Cancelled)]
+                .into_iter()
+                .filter(|(wanted, _)| *wanted)
+                .map(|(_, state)| state.as_str())
+                .collect();
         let rows = tx.all(sql::ENDED_JOBS_OF_SWEEP, args![sweep, json(&names)]).await?;
         let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
         let reactivated = set_state(&mut tx, sweep, "paused", "active", by, now_us).await?

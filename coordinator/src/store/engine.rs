@@ -156,9 +156,7 @@ impl Executor<'_> {
     /// All rows.
     pub(super) async fn all(self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Vec<Row>> {
         match self {
-            Self::Sqlite(on) => {
-                Ok(bind_sqlite(statement.sqlite, values).fetch_all(on).await?.into_iter().map(Row::Sqlite).collect())
-            }
+            Self::Sqlite(on) => Ok(bind_sqlite(statement.sqlite, values).fetch_all(on).await?.into_iter().map(Row::Sqlite).collect()),
             Self::Postgres(on) => {
                 Ok(bind_postgres(statement.postgres, values).fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
             }

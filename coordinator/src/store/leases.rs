@@ -51,25 +51,6 @@ impl Store {
         Ok(Expired { lost, promoted })
     }
 
-    /// Lets the back-offs end that are over; whether there was any.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn promote(&self, now_us: i64) -> Result<bool, DatabaseError> {
-        let mut tx = self.begin().await?;
-        let promoted = tx.run(sql::PROMOTE, args![now_us]).await? > 0;
-        tx.commit().await?;
-        Ok(promoted)
-    }
-
-    /// When the next back-off is over, where a job waits for one.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn next_promotion_us(&self) -> Result<Option<i64>, DatabaseError> {
-        Ok(self.reader.pool().one(sql::NEXT_PROMOTION, []).await?.get("at_us")?)
-    }
-
     /// Takes back at once whatever workers in an earlier coordinator's process held: they died with it. For a coordinator's start, before it
     /// has sessions of its own. Answers with the attempts that were lost.
     ///
@@ -119,8 +100,7 @@ impl Store {
             .iter()
             .map(|row| {
                 let attempt = claim::attempt_ref(row)?;
-                let held =
-                    Held { job_id: row.get("job_id")?, attempt, n_failures: row.get("n_failures")?, n_crashed_elsewhere: 0 };
+                let held = Held { job_id: row.get("job_id")?, attempt, n_failures: row.get("n_failures")?, n_crashed_elsewhere: 0 };
                 Ok(End { held, event, message })
             })
             .collect::<Result<_, sqlx::Error>>()?;

@@ -274,14 +274,12 @@ async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnect
 /// The schema version of a PostgreSQL database; `None` where it is empty. Refuses what is not ours and what is newer than this build.
 async fn check_postgres(pool: &PgPool, url: &PostgresUrl) -> Result<Option<i64>, OpenError> {
     let database = |error: sqlx::Error| OpenError::Database { database: url.to_string(), source: error.into() };
-    let (n_relations, is_ours): (i64, bool) =
-        sqlx::query_as(sql::postgres::WHOSE_SCHEMA).fetch_one(pool).await.map_err(database)?;
+    let (n_relations, is_ours): (i64, bool) = sqlx::query_as(sql::postgres::WHOSE_SCHEMA).fetch_one(pool).await.map_err(database)?;
     match (n_relations, is_ours) {
         (0, _) => Ok(None),
         (_, false) => Err(OpenError::Foreign(url.to_string())),
         (_, true) => {
-            let found: Option<i64> =
-                sqlx::query_scalar(sql::SCHEMA_VERSION.postgres).fetch_one(pool).await.map_err(database)?;
+            let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION.postgres).fetch_one(pool).await.map_err(database)?;
             not_newer(url.to_string(), found, POSTGRES_MIGRATIONS)
         }
     }

@@ -202,7 +202,7 @@ impl Reader {
     }
 
     /// The key of the one job whose id or key begins with `prefix`.
-    pub(super) async fn job_key(&self, prefix: &str) -> Result<JobKey, LookupError> {
+    pub(crate) async fn job_key(&self, prefix: &str) -> Result<JobKey, LookupError> {
         let missing = || LookupError::NoSuchJob(prefix.chars().take(100).collect());
         let is_prefix = (1..=32).contains(&prefix.len()) && prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !is_prefix {

@@ -273,11 +273,8 @@ pub(super) async fn cancelled(tx: &mut Transaction, attempts: &[&AttemptRef]) ->
     if attempts.is_empty() {
         return Ok(HashSet::new());
     }
-    let wanted: Vec<Wanted<'_>> = attempts
-        .iter()
-        .enumerate()
-        .map(|(place, attempt)| Wanted { place, key: attempt.key.as_str(), attempt: attempt.attempt })
-        .collect();
+    let wanted: Vec<Wanted<'_>> =
+        attempts.iter().enumerate().map(|(place, attempt)| Wanted { place, key: attempt.key.as_str(), attempt: attempt.attempt }).collect();
     let mut cancelled = HashSet::new();
     for row in tx.all(sql::REPORTED, args![json(&wanted)]).await? {
         if row.get::<String>("outcome")? == "cancelled" {

@@ -37,8 +37,12 @@ pub(super) mod sqlite {
     pub(in crate::store) const SQLITE_VERSION: &str = include_str!("sql/sqlite/sqlite_version.sql");
 
     #[cfg(test)]
-    pub(in crate::store) const ALL: &[(&str, &str)] =
-        &[("application_id", APPLICATION_ID), ("count_objects", COUNT_OBJECTS), ("set_application_id", SET_APPLICATION_ID), ("sqlite_version", SQLITE_VERSION)];
+    pub(in crate::store) const ALL: &[(&str, &str)] = &[
+        ("application_id", APPLICATION_ID),
+        ("count_objects", COUNT_OBJECTS),
+        ("set_application_id", SET_APPLICATION_ID),
+        ("sqlite_version", SQLITE_VERSION),
+    ];
 }
 
 /// What only a server needs.
@@ -87,6 +91,7 @@ statements! {
         INSERT_SESSION = "insert_session",
         INSERT_SWEEP = "insert_sweep",
         JOB_BY_KEY = "job_by_key",
+        KEY_OF_JOB = "key_of_job",
         KEYS_BY_PREFIX = "keys_by_prefix",
         LAPSE_SESSIONS = "lapse_sessions",
         LEAST_TURN = "least_turn",
@@ -97,7 +102,6 @@ statements! {
         NEW_PLACEMENTS = "new_placements",
         NEWEST_SWEEP = "newest_sweep",
         NEWEST_SWEEP_NAMED = "newest_sweep_named",
-        NEXT_PROMOTION = "next_promotion",
         OPEN_SESSIONS = "open_sessions",
         PATTERNS_OF_SWEEP = "patterns_of_sweep",
         PLACEMENT = "placement",
