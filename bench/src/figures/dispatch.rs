@@ -1,0 +1,84 @@
+//! How soon a waiting worker holds a job that has become claimable, while nothing else goes on.
+//!
+//! A job becomes claimable with the commit of its submission, which nobody outside can see happen: it lies between the call's start and its
+//! return. So two times are taken of each job, from either to the moment at which some waiting worker has it in hand. Counted from the start, the
+//! time includes the whole submission and its commit; that is the figure which is held against the requirement, because it can only be too
+//! long. Counted from the return, it is the time that the submitter would see, and is 0 where the worker had the job before the submitter had
+//! the answer.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{Scale, a_configuration};
+use crate::clock;
+use crate::coordinator::Coordinator;
+use crate::database::{Engine, Site};
+use crate::statistics::percentile;
+use crate::table::{Figure, Requirement};
+use crate::work::{self, Results, Worker};
+
+/// As long as a claim may wait.
+const WAIT_MS: u32 = 60_000;
+/// Between two jobs: long enough that the worker which had the last one waits again, and everything is idle.
+const PAUSE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> anyhow::Result<Vec<Figure>> {
+    let database = site.make(engine, "dispatch").await?;
+    let coordinator = Coordinator::start(&database.url()).await?;
+    let mut client = work::submitter(&coordinator.url()).await?;
+    // The first job is there for its configuration.
+    work::submit(&mut client, work::sweep_text("dispatch", 0, 1)).await?;
+    let config = a_configuration(&database).await?;
+    let (holds, mut held) = mpsc::unbounded_channel();
+    let mut waiting = JoinSet::new();
+    for index in 0..scale.n_workers {
+        let mut worker = Worker::join(&coordinator.url(), format!("bench-{index}"), 1).await?;
+        let (holds, results) = (holds.clone(), Results::of(&config)?);
+        waiting.spawn(async move {
+            loop {
+                if worker.claim(1, WAIT_MS).await? > 0 {
+                    holds.send(clock::now()).context("the benchmark is over")?;
+                    worker.report(&results, 0).await?;
+                }
+            }
+            #[expect(unreachable_code, reason = "says which errors end a worker")]
+            Ok::<(), anyhow::Error>(())
+        });
+    }
+    held.recv().await;
+    let figure = |name, requirement| Figure { name, engine, unit: "ms", measured: vec![], raw: vec![], n: scale.n_dispatched, requirement };
+    let mut figures = [
+        (figure("dispatch-p50", Requirement::None), 0.5, true),
+        (figure("dispatch-p99", Requirement::AtMost(5.0)), 0.99, true),
+        (figure("dispatch-p50-from-return", Requirement::None), 0.5, false),
+        (figure("dispatch-p99-from-return", Requirement::None), 0.99, false),
+    ];
+    for repetition in 0..scale.n_repetitions {
+        let (mut from_start_ms, mut from_return_ms) = (Vec::new(), Vec::new());
+        for job in 1..=scale.n_dispatched {
+            tokio::time::sleep(PAUSE).await;
+            let start = clock::now();
+            work::submit(&mut client, work::sweep_text("dispatch", repetition * scale.n_dispatched + job, 1)).await?;
+            let returned = clock::now();
+            let held = tokio::select! {
+                held = tokio::time::timeout(PATIENCE, held.recv()) => held.context("nobody got the job")?.context("all workers ended")?,
+                Some(ended) = waiting.join_next() => {
+                    ended??;
+                    anyhow::bail!("a worker ended");
+                }
+            };
+            from_start_ms.push(held.duration_since(start).as_secs_f64() * 1e3);
+            from_return_ms.push(held.saturating_duration_since(returned).as_secs_f64() * 1e3);
+        }
+        for (figure, share, from_start) in &mut figures {
+            figure.measured.push(percentile(if *from_start { &from_start_ms } else { &from_return_ms }, *share));
+        }
+    }
+    waiting.shutdown().await;
+    coordinator.stop().await?;
+    Ok(figures.into_iter().map(|(figure, ..)| figure).collect())
+}
