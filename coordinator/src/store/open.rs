@@ -42,6 +42,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const N_READERS: u32 = 4;
 /// One for the batches of reports and claims, and some for what is rare and may take long: submissions, control, the janitor.
 const N_POSTGRES_WRITERS: u32 = 4;
+/// A connection to a server that was used within this time is taken to be there still.
+const TRUSTED: Duration = Duration::from_millis(100);
 /// What a server may take over one statement: the longest, one of thousands of rows, takes a second.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a transaction of ours waits for a lock: nobody holds one for longer than a batch.
@@ -253,6 +255,8 @@ fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
         ("idle_in_transaction_session_timeout", ms(STATEMENT_TIMEOUT)),
         // What was answered is on disk, whatever the server's default.
         ("synchronous_commit", "on".to_owned()),
+        // Statements here are short, whatever the planner makes of a JSON text's length: compiling one takes longer than running it.
+        ("jit", "off".to_owned()),
     ])
 }
 
@@ -264,8 +268,17 @@ async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnect
     let pool = PgPoolOptions::new()
         .max_connections(n_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A server that was restarted has forgotten its connections: found out before a request runs into it.
-        .test_before_acquire(true)
+        // A server that was restarted has forgotten its connections: found out before a request runs into it. Not asked of a connection that
+        // has just been used: under load, every batch would pay for one more round trip.
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await;
     pool.map_err(|error| OpenError::Database { database: url.to_string(), source: error.into() })
@@ -294,6 +307,8 @@ async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<Sqlit
     let pool = SqlitePoolOptions::new()
         .max_connections(n_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A file does not hang up; asking costs a trip to the connection's thread and back.
+        .test_before_acquire(false)
         // After an I/O error SQLite has rolled back by itself; the driver then fails to, and takes the connection to be in a transaction
         // for ever. Such a connection is closed and replaced.
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
