@@ -129,7 +129,7 @@ impl Database {
                 Connection::Sqlite(options.connect().await?)
             }
             Self::Postgres { options, .. } => {
-                let options = options.clone().options([("synchronous_commit", "on")]).disable_statement_logging();
+                let options = options.clone().options(PLAINLY).disable_statement_logging();
                 Connection::Postgres(options.connect().await?)
             }
         })
@@ -148,6 +148,16 @@ impl Database {
         connection.close().await
     }
 }
+
+/// As durable as the coordinator's connections, and with plans that are made once and look rows up by their keys: what is best for the loops.
+const PLAINLY: [(&str, &str); 6] = [
+    ("synchronous_commit", "on"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 /// A connection.
 #[derive(Debug)]

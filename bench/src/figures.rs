@@ -14,7 +14,7 @@ use crate::table::{Figure, complain};
 pub(crate) struct Scale {
     pub(crate) is_quick: bool,
     /// Repetitions of a figure.
-    n_repetitions: u64,
+    pub(crate) n_repetitions: u64,
     /// Workers that claim and complete at the same time.
     n_workers: usize,
     /// Jobs of a repetition: one a call to the coordinator, one a transaction of the bound, and in batches.

@@ -64,6 +64,9 @@ struct Queue {
     /// Few jobs: whether everything works, not how fast it is. Misses no requirement.
     #[arg(long)]
     quick: bool,
+    /// Repetitions of each figure, in place of five.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    repetitions: Option<u64>,
     /// Print JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -115,7 +118,10 @@ fn main() -> ExitCode {
 async fn measure(queue: &Queue) -> anyhow::Result<bool> {
     let engines = queue.engines()?;
     let mut site = Site::new(&queue.directory, queue.postgres.as_deref())?;
-    let scale = if queue.quick { Scale::QUICK } else { Scale::FULL };
+    let mut scale = if queue.quick { Scale::QUICK } else { Scale::FULL };
+    if let Some(n_repetitions) = queue.repetitions {
+        scale.n_repetitions = n_repetitions;
+    }
     let measuring = async {
         let mut figures = Vec::new();
         for engine in engines {

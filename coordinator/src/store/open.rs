@@ -231,7 +231,7 @@ async fn read_only_sqlite(path: &Path) -> Result<SqlitePool, OpenError> {
 }
 
 async fn read_write_postgres(url: &PostgresUrl) -> Result<Opened, OpenError> {
-    let writer = postgres_pool(url, N_POSTGRES_WRITERS, postgres_options(url)).await?;
+    let writer = postgres_pool(url, N_POSTGRES_WRITERS, writing_options(url)).await?;
     check_postgres(&writer, url).await?;
     // Takes an advisory lock: of coordinators that start together, one migrates and the others wait.
     migrator(POSTGRES_MIGRATIONS).run(&writer).await.map_err(|source| migrate_error(url.to_string(), source))?;
@@ -257,6 +257,18 @@ fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
         ("synchronous_commit", "on".to_owned()),
         // Statements here are short, whatever the planner makes of a JSON text's length: compiling one takes longer than running it.
         ("jit", "off".to_owned()),
+    ])
+}
+
+/// What a coordinator writes it finds by its keys, however many rows there are. The server cannot know: at the time at which statements are
+/// planned, tables are often empty that soon hold hundreds of thousands of rows, and to read one that is empty as a whole is cheapest. So these
+/// connections plan each statement once, and always as nested look-ups.
+fn writing_options(url: &PostgresUrl) -> PgConnectOptions {
+    postgres_options(url).options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
     ])
 }
 
