@@ -14,6 +14,7 @@ impl Chance {
     }
 
     /// Another stream for another purpose, unrelated to this one and to those of other purposes.
+    #[must_use]
     pub fn fork(&self, purpose: &str) -> Self {
         // FNV-1a.
         let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

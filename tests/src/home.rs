@@ -99,10 +99,7 @@ impl Home {
     /// Offramp with arguments, at home here, untouched by the environment of whoever runs the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        for name in inherited.filter(|name| name.starts_with("OFFRAMP_") || name == "BURN_DEVICE" || name == "RAYON_NUM_THREADS") {
-            command.env_remove(name);
-        }
+        unconfigured(&mut command);
         if let Some(database) = &self.server_database {
             command.env("OFFRAMP_DATABASE", database.url());
         }
@@ -243,5 +240,13 @@ impl Drop for Started {
             self.signal_group("KILL");
             self.child.wait().expect("a child can be waited for");
         }
+    }
+}
+
+/// Takes away what whoever runs the tests has configured for their own Offramp.
+pub(crate) fn unconfigured(command: &mut Command) {
+    let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in inherited.filter(|name| name.starts_with("OFFRAMP_") || name == "BURN_DEVICE" || name == "RAYON_NUM_THREADS") {
+        command.env_remove(name);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::processes::{children, send, tied};
-use crate::{now, variable, wait_until};
+use crate::{now, variable};
 
 /// The superuser of every cluster made here.
 const SUPERUSER: &str = "postgres";
@@ -75,6 +75,10 @@ pub struct Installation {
 
 impl Installation {
     /// Finds the programs: in `chosen`, else on the PATH, else where packages put them, the newest first. `None` where there are none.
+    ///
+    /// # Errors
+    ///
+    /// Of a `chosen` folder that lacks a program, and of root with nobody to become.
     pub fn find(chosen: Option<&Path>) -> Result<Option<Self>, PostgresError> {
         let missing = |folder: &Path| PROGRAMS.into_iter().find(|program| !folder.join(program).is_file());
         let bin = if let Some(folder) = chosen {
@@ -105,12 +109,20 @@ impl Installation {
     }
 
     /// The version, as the server says it.
+    ///
+    /// # Errors
+    ///
+    /// Of a server program that cannot be run.
     pub fn version(&self) -> Result<String, PostgresError> {
         let output = self.run("postgres", &["--version"])?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Makes a cluster and starts a server on it. It is stopped, and the cluster removed, when the value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Of a folder that cannot be made, and of what the programs say.
     pub fn start(&self) -> Result<Postgres, PostgresError> {
         let folder = self.folder_in(&self.clusters).or_else(|_| self.folder_in(&std::env::temp_dir()))?;
         // Apart from the data, because the path of a socket must be short.
@@ -259,22 +271,38 @@ impl Postgres {
     }
 
     /// Makes an empty database.
+    ///
+    /// # Errors
+    ///
+    /// Of what the server says.
     pub fn create_database(&self, name: &str) -> Result<(), PostgresError> {
         self.query("postgres", &format!("CREATE DATABASE \"{name}\"")).map(drop)
     }
 
     /// Runs statements, and returns the rows as text, a line each.
+    ///
+    /// # Errors
+    ///
+    /// Of what the server says, or that it cannot be reached.
     pub fn query(&self, database: &str, statements: &str) -> Result<String, PostgresError> {
         query(&self.installation, &self.url(database), statements)
     }
 
     /// Writes a database into a file, as statements.
+    ///
+    /// # Errors
+    ///
+    /// Of what the server says, and of a file that cannot be written.
     pub fn dump(&self, database: &str, file: &Path) -> Result<(), PostgresError> {
         let output = self.installation.run("pg_dump", &["--dbname", &self.url(database)])?;
         std::fs::write(file, output.stdout).map_err(|source| PostgresError::Folder { path: file.to_owned(), source })
     }
 
     /// Starts a stopped server, on the same cluster and port; returns when it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// Of a server that does not come up; its log's end is in the message.
     pub fn start_again(&mut self) -> Result<(), PostgresError> {
         assert!(self.server.is_none(), "the server runs");
         let program = self.installation.bin.join("postgres");
@@ -348,7 +376,9 @@ impl Postgres {
         if let Some(server) = &self.server {
             // The parent first: it starts no more processes then.
             send(signal, &server.id().to_string());
-            children(server.id()).iter().for_each(|process| send(signal, &process.to_string()));
+            for process in children(server.id()) {
+                send(signal, &process.to_string());
+            }
         }
     }
 }
@@ -427,6 +457,7 @@ impl Drop for Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait_until;
 
     fn server() -> Postgres {
         Installation::of_the_tests().start().unwrap_or_else(|error| panic!("{error}"))

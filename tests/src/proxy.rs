@@ -43,6 +43,10 @@ struct Shared {
 
 impl Proxy {
     /// Listens on a free loopback port, and plans every connection with `plan`, which gets the connection's number.
+    ///
+    /// # Errors
+    ///
+    /// Of a machine that gives out no port.
     pub fn start(upstream: SocketAddr, plan: impl FnMut(u64) -> Plan + Send + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;

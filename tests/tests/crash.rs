@@ -177,7 +177,7 @@ fn jobs_that_failed_are_tried_again_by_the_next_up(home: &Home) {
     assert_eq!(retried.code, Some(0), "{}", retried.stderr);
     assert!(retried.stderr.contains("1 failed job is tried again"), "{}", retried.stderr);
     home.check_database(true);
-    let job = home.rows(&["job", "list", "last"])[0];
+    let job = &home.rows(&["job", "list", "last"])[0];
     // Three tries failed, the fourth is the first of the second round.
     assert_eq!((job["attempt"].as_u64(), job["n_failures"].as_u64()), (Some(4), Some(0)), "{job}");
 }
@@ -191,7 +191,7 @@ fn up_leaves_the_jobs_of_other_sweeps_alone(home: &Home) {
 
     let other = up_simulated(home, &one_job(home, "other", 1), "epoch-ms=1");
     assert_eq!(other.code, Some(0), "{}", other.stderr);
-    let left = home.rows(&["job", "list", "unlucky"])[0];
+    let left = &home.rows(&["job", "list", "unlucky"])[0];
     assert_eq!((left["state"].as_str(), left["attempt"].as_u64()), (Some("queued"), Some(1)), "{left}");
 }
 
@@ -200,7 +200,7 @@ fn faults_on_request_end_as_documented(home: &Home) {
     let up = home.run(&["up", &sweep_file("digits.toml"), "--trainer", "simulated", "--slots", "4", "--simulate", spec]);
     home.check_database(false);
     let jobs = home.rows(&["job", "list", "last"]);
-    assert!(jobs.iter().all(|job| ["succeeded", "failed", "diverged"].contains(&job["state"].as_str().unwrap())), "{jobs:?}");
+    assert!(jobs.iter().all(|job| ["succeeded", "failed", "diverged"].contains(&job["state"].as_str().unwrap_or_default())), "{jobs:?}");
     assert!(jobs.iter().any(|job| job["attempt"].as_u64() > Some(1) || job["state"] == "diverged"), "no fault happened: {jobs:?}");
     let lost = jobs.iter().any(|job| job["state"] != "succeeded");
     assert_eq!(up.code, Some(if lost { 5 } else { 0 }), "{}", up.stderr);
