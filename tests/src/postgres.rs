@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::processes::{children, send, tied};
+use crate::processes::{children, is_alive, send, tied};
 use crate::{now, variable};
 
 /// The superuser of every cluster made here.
@@ -19,6 +19,9 @@ const SUPERUSER: &str = "postgres";
 
 /// What a server must have done by: start, recover, stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How old a cluster without a server must be to be nobody's: making one takes seconds.
+const ABANDONED: Duration = Duration::from_mins(30);
 
 /// Programs that a folder must have to count as an installation.
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "psql", "pg_dump"];
@@ -124,6 +127,7 @@ impl Installation {
     ///
     /// Of a folder that cannot be made, and of what the programs say.
     pub fn start(&self) -> Result<Postgres, PostgresError> {
+        remove_abandoned(&self.clusters);
         let folder = self.folder_in(&self.clusters).or_else(|_| self.folder_in(&std::env::temp_dir()))?;
         // Apart from the data, because the path of a socket must be short.
         let sockets = self.folder_in(&std::env::temp_dir())?;
@@ -182,6 +186,18 @@ impl Installation {
         }
         let message = format!("{}, {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
         Err(PostgresError::Failed { program: path, message })
+    }
+}
+
+/// Removes clusters of runs that were killed: no server of theirs lives, and nobody is just making them.
+fn remove_abandoned(clusters: &Path) {
+    for entry in std::fs::read_dir(clusters).into_iter().flatten().filter_map(Result::ok) {
+        let lock = std::fs::read_to_string(entry.path().join("data/postmaster.pid")).unwrap_or_default();
+        let server = lock.lines().next().and_then(|line| line.parse().ok());
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+        if !server.is_some_and(is_alive) && age.is_some_and(|age| age > ABANDONED) {
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 
@@ -504,8 +520,33 @@ mod tests {
         let postgres = server();
         let (process, folder) = (postgres.server.as_ref().unwrap().id(), postgres.folder.path().to_owned());
         drop(postgres);
-        wait_until("the server to be gone", PATIENCE, || (!crate::is_alive(process)).then_some(()));
+        wait_until("the server to be gone", PATIENCE, || (!is_alive(process)).then_some(()));
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_what_is_in_use_stays() {
+        let clusters = TempDir::new().unwrap();
+        let long_ago = now_of_files() - 2 * ABANDONED;
+        let cluster = |name: &str, server: Option<u32>, time: std::time::SystemTime| {
+            let folder = clusters.path().join(name);
+            std::fs::create_dir_all(folder.join("data")).unwrap();
+            if let Some(server) = server {
+                std::fs::write(folder.join("data/postmaster.pid"), format!("{server}\n")).unwrap();
+            }
+            File::open(&folder).unwrap().set_modified(time).unwrap();
+            folder
+        };
+        let abandoned = cluster("pg-abandoned", None, long_ago);
+        let in_use = cluster("pg-used", Some(std::process::id()), long_ago);
+        let in_the_making = cluster("pg-new", None, now_of_files());
+        remove_abandoned(clusters.path());
+        assert!(!abandoned.exists() && in_use.exists() && in_the_making.exists());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "files have wall-clock times")]
+    fn now_of_files() -> std::time::SystemTime {
+        std::time::SystemTime::now()
     }
 
     #[test]
