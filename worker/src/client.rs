@@ -351,6 +351,20 @@ fn verdict(rpc: &str, status: &Status) -> Verdict {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn calls_of_one_worker_back_off_in_times_of_their_own() {
+        let client = |seed| {
+            let endpoint = endpoint("http://127.0.0.1:1").unwrap();
+            Client::new(&endpoint, OpenSessionRequest::default(), Duration::from_mins(1), seed)
+        };
+        let seeds = |client: &Client| (0..128).map(|_| client.tries("Claim", CALL_WITHIN).seed).collect::<Vec<_>>();
+        let (one, other) = (client(1), client(2));
+        let mut delays: Vec<Duration> = seeds(&one).into_iter().chain(seeds(&other)).map(|seed| back_off::delay(seed, 7)).collect();
+        delays.sort();
+        delays.dedup();
+        assert_eq!(delays.len(), 256);
+    }
+
     #[test]
     fn statuses_have_verdicts() {
         assert_eq!(verdict("Report", &Status::unavailable("")), Verdict::NoContact);

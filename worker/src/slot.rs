@@ -36,10 +36,7 @@ pub(crate) async fn work(
 ) -> Result<(), WorkerError> {
     let reserve = Reserve::new();
     let (handover, leases) = mpsc::channel(1);
-    tokio::try_join!(
-        reserve::keep(shared, slot, &reserve, handover, reports),
-        run_jobs(shared, slot, trainer, &reserve, leases, running),
-    )?;
+    tokio::try_join!(reserve::keep(shared, slot, &reserve, handover, reports), run_jobs(shared, slot, trainer, &reserve, leases, running),)?;
     Ok(())
 }
 
@@ -94,13 +91,7 @@ async fn start(shared: &Shared, slot: u32, current: Option<TrainerProcess>) -> R
 
 /// Runs a lease to its end; gives back what to report of it, and the process where it can be used again. Tells `reserve` when the last epoch
 /// begins: earlier, the next job would wait here while another worker may be idle; later, the trainer would wait for it.
-async fn run(
-    shared: &Shared,
-    slot: u32,
-    lease: &Lease,
-    process: TrainerProcess,
-    reserve: &Reserve,
-) -> (Verdict, Option<TrainerProcess>) {
+async fn run(shared: &Shared, slot: u32, lease: &Lease, process: TrainerProcess, reserve: &Reserve) -> (Verdict, Option<TrainerProcess>) {
     if lease.stop.is_cancelled() || shared.finish.is_cancelled() {
         return (Verdict::GivenBack, Some(process));
     }

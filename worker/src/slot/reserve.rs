@@ -70,19 +70,20 @@ impl Reserve {
         self.need.subscribe().wait_for(|need| *need >= least).await.expect("the sender is borrowed");
     }
 
+    /// Waits until a lease will be wanted soon and may be held.
+    async fn place(&self, places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        self.until(Need::Soon).await;
+        Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore")
+    }
+
     /// Waits until a lease has to be claimed, or a report has brought one.
     async fn source(&self, slot: u32, places: &Arc<Semaphore>, reports: &UnboundedSender<Report>) -> Source {
-        let place = async {
-            self.until(Need::Soon).await;
-            Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore")
-        };
-        tokio::pin!(place);
         let (wish, mut granted) = Wish::new(slot, reports.clone());
         *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(wish);
         let brought = tokio::select! {
             biased;
             brought = &mut granted => brought,
-            place = &mut place => {
+            place = self.place(places) => {
                 if self.take_wish().is_some() {
                     return Source::Claim(place);
                 }
@@ -93,10 +94,7 @@ impl Reserve {
         };
         match brought {
             Ok(lease) => Source::Granted(lease),
-            Err(_) => {
-                self.until(Need::Soon).await;
-                Source::Claim(Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore"))
-            }
+            Err(_nothing_came) => Source::Claim(self.place(places).await),
         }
     }
 }
