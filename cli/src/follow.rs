@@ -197,8 +197,13 @@ impl Ended {
         };
         // Those that somebody had tried again will be news once more.
         told.retain(|job| ids.contains(job));
-        let is_news = |job: v1::JobRow| told.insert(job.job.clone()).then(|| (told.len() as i64, job));
-        over.into_iter().filter_map(is_news).collect()
+        let mut news = Vec::new();
+        for job in over {
+            if told.insert(job.job.clone()) {
+                news.push((told.len() as i64, job));
+            }
+        }
+        news
     }
 }
 

@@ -25,6 +25,8 @@ mod output;
 mod progress;
 mod signals;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 
 fn main() -> ExitCode {

@@ -356,10 +356,10 @@ mod tests {
             Requirements { device: Some(DeviceKind::Cuda), memory_mib: 8_000, dataset: "cifar10".into(), labels: vec!["rack 7".into()] };
         let failure = unable("s", &needed.lacks(&hands().capabilities), &hands());
         assert_eq!(failure.exit(), Exit::Error);
-        expect_test::expect![[r#"
+        expect_test::expect![[r"
             error: this machine cannot run the jobs of sweep `s`: device cpu, needs cuda; 4000 MiB a slot, needs 8000; no dataset `cifar10`; no label `rack 7`
             hint: name a device of that kind, as in `--device cuda`; share the memory between fewer --slots, or correct it with --memory-mib; put the files of `cifar10` into /data/cifar-10-batches-bin, or name another folder with --data-dir; if it is true of this machine, add `--label 'rack 7'`
-        "#]].assert_eq(&failure.render());
+        "]].assert_eq(&failure.render());
         let unknown = Hands { capabilities: Capabilities { memory_mib: None, ..hands().capabilities }, ..hands() };
         let needed = Requirements { device: None, dataset: "digits".into(), labels: Vec::new(), ..needed };
         let failure = unable("s", &needed.lacks(&unknown.capabilities), &unknown).render();

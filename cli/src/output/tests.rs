@@ -405,10 +405,10 @@ fn sweeps_show_what_there_is_to_tell() {
         &view::SWEEPS,
         &[sweep()],
         None,
-        &expect![[r#"
+        &expect![[r"
         sweep  name    state    created               jobs  queued  running  succeeded  failed  diverged
             3  digits  running  2023-11-14T22:13:20Z    16      10        2          4       0         0
-    "#]],
+    "]],
     );
     let paused = v1::SweepRow {
         sweep: 4,
@@ -425,40 +425,40 @@ fn sweeps_show_what_there_is_to_tell() {
         &view::SWEEPS,
         &[paused.clone(), sweep()],
         None,
-        &expect![[r#"
+        &expect![[r"
         sweep  name    state    created               jobs  queued  running  succeeded  failed  diverged  blocked  quarantined  cancelled  reused  priority  note
             4  digits  paused   2023-11-14T22:13:20Z    16      10        2          4       0         0        3            1          1       2        -5  paused by ada@lab: the GPUs are needed elsewhere until Monday
             3  digits  running  2023-11-14T22:13:20Z    16      10        2          4       0         0        0            0          0       0         0
-    "#]],
+    "]],
     );
     // In a terminal, what went wrong and why a sweep stands still stay longest.
     check_table(
         &view::SWEEPS,
         &[paused.clone(), sweep()],
         Some(100),
-        &expect![[r#"
+        &expect![[r"
         sweep  name    state    jobs  queued  succeeded  failed  quarantined  cancelled  note
             4  digits  paused     16      10          4       0            1          1  paused by ada@lab:
                                                                                          the GPUs are needed
                                                                                          elsewhere until
                                                                                          Monday
             3  digits  running    16      10          4       0            0          0
-    "#]],
+    "]],
     );
     check_table(
         &view::SWEEPS,
         &[paused.clone(), sweep()],
         Some(80),
-        &expect![[r#"
+        &expect![[r"
         sweep  name    state    jobs  succeeded  failed  quarantined  note
             4  digits  paused     16          4       0            1  paused by ada@lab:
                                                                       the GPUs are
                                                                       needed elsewhere
                                                                       until Monday
             3  digits  running    16          4       0            0
-    "#]],
+    "]],
     );
-    expect![[r#"
+    expect![[r"
         sweep        4
         name         digits
         state        paused
@@ -475,9 +475,9 @@ fn sweeps_show_what_there_is_to_tell() {
         reused       2
         priority     -5
         note         paused by ada@lab: the GPUs are needed elsewhere until Monday
-    "#]]
-    .assert_eq(&table::render_detail(&Rows::new(&view::SWEEPS, &[paused.clone()]), Some(80)));
-    expect![[r#"
+    "]]
+    .assert_eq(&table::render_detail(&Rows::new(&view::SWEEPS, std::slice::from_ref(&paused)), Some(80)));
+    expect![[r"
         sweep      3
         name       digits
         state      running
@@ -488,12 +488,12 @@ fn sweeps_show_what_there_is_to_tell() {
         succeeded  4
         failed     0
         diverged   0
-    "#]]
+    "]]
     .assert_eq(&table::render_detail(&Rows::new(&view::SWEEPS, &[sweep()]), Some(80)));
-    expect![[r#"
+    expect![[r"
         sweep,name,state,created_us,n_jobs,n_queued,n_leased,n_succeeded,n_failed,n_diverged,n_blocked,n_quarantined,n_cancelled,n_reused,priority,note
         4,digits,paused,1700000000000000,16,10,2,4,0,0,3,1,1,2,-5,paused by ada@lab: the GPUs are needed elsewhere until Monday
-    "#]].assert_eq(&csv::render(&Rows::new(&view::SWEEPS, &[paused])));
+    "]].assert_eq(&csv::render(&Rows::new(&view::SWEEPS, &[paused])));
 }
 
 #[test]
@@ -522,21 +522,21 @@ fn jobs_show_priorities_requirements_and_reuse_where_there_are_any() {
         &view::JOBS,
         &[reused.clone(), waiting.clone()],
         None,
-        &expect![[r#"
+        &expect![[r"
         job           state      backbone  pattern  seed  branch MACs  budget error  attempt  final exit     best    area    time  trainer    reused  priority  requirements    not before            error
         0123456789ab  succeeded  resnet8   none        1            0        0.00 %        1     90.00 %  95.00 %  0.5000  1m 01s  simulated  yes            0  -               -
         854267c81f88  queued     resnet8   none        1            0        0.00 %        1           -        -       -       -             no            10  cuda, 8000 MiB  2023-11-14T22:15:00Z  trainer ended with signal 9
-    "#]],
+    "]],
     );
     check_table(
         &view::JOBS,
         &[reused.clone(), waiting.clone()],
         Some(100),
-        &expect![[r#"
+        &expect![[r"
         job           state      backbone  pattern  seed  final exit    area  error
         0123456789ab  succeeded  resnet8   none        1     90.00 %  0.5000
         854267c81f88  queued     resnet8   none        1           -       -  trainer ended with signal 9
-    "#]],
+    "]],
     );
     expect![[r#"
         {"version":1,"kind":"jobs","rows":[{"job":"854267c81f88","job_key":"0123456789abcdef0123456789abcdef","state":"queued","backbone":"resnet8","dataset":"digits","pattern":"none","exits":"-","budget":"-","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"branch_rule":"none","backbone_macs":2000000,"budget_macs":0,"branch_macs":0,"budget_error":0.0,"params":78042,"attempt":1,"n_failures":1,"final_accuracy":null,"best_accuracy":null,"area":null,"train_seconds":null,"trainer":null,"created_us":1700000000000000,"finished_us":null,"reused":false,"priority":10,"requirements":"cuda, 8000 MiB","not_before_us":1700000100000000,"error":"trainer ended with signal 9"}]}
@@ -581,30 +581,30 @@ fn workers_as_tables_and_as_csv() {
         &view::WORKERS,
         &workers(),
         None,
-        &expect![[r#"
+        &expect![[r"
         worker       state  slots  busy  device  MiB a slot  datasets                   labels        last seen             opened                ended
         gpu-07       open       2     1  cuda         40000  digits, cifar10, cifar100  a100, rack-7  2023-11-14T22:14:21Z  2023-11-14T22:13:20Z  -
         laptop-4711  ended      2     0  vulkan           -  *                                        2023-11-14T22:14:21Z  2023-11-14T22:13:20Z  2023-11-14T22:14:22Z
-    "#]],
+    "]],
     );
     check_table(
         &view::WORKERS,
         &workers()[..1],
         Some(100),
-        &expect![[r#"
+        &expect![[r"
         worker  state  slots  busy  device  MiB a slot  datasets                   last seen
         gpu-07  open       2     1  cuda         40000  digits, cifar10, cifar100  2023-11-14T22:14:21Z
-    "#]],
+    "]],
     );
     check_table(
         &view::WORKERS,
         &workers(),
         Some(60),
-        &expect![[r#"
+        &expect![[r"
         worker       state  slots  busy  device  MiB a slot
         gpu-07       open       2     1  cuda         40000
         laptop-4711  ended      2     0  vulkan           -
-    "#]],
+    "]],
     );
     expect![[r#"
         session,worker,state,n_slots,n_leased,device,memory_mib,datasets,labels,trainer,version,seen_us,opened_us,ended_us

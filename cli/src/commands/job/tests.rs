@@ -47,7 +47,7 @@ fn detail() -> v1::JobDetail {
 
 #[test]
 fn a_job_tells_its_whole_story() {
-    expect![[r#"
+    expect![[r"
         job            0123456789ab
         state          failed
         backbone       resnet8
@@ -75,7 +75,7 @@ fn a_job_tells_its_whole_story() {
         2023-11-14T22:13:20Z  submitted        -  ada@lab  queued
         2023-11-14T22:13:21Z  claimed          1  gpu-07   leased
         2023-11-14T22:14:21Z  crashed          1  gpu-07   failed  trainer ended with signal 9\u{7}
-    "#]]
+    "]]
     .assert_eq(&render(&detail(), Format::Table, None));
 }
 
@@ -115,7 +115,7 @@ fn explanation() -> v1::JobExplanation {
 
 #[test]
 fn what_keeps_a_job_waiting_is_said_with_the_workers_that_come_near() {
-    expect![[r#"
+    expect![[r"
         job 0123456789ab (resnet8 digits none seed 0) is queued
           - no open worker offers what it needs (cuda, 8000 MiB)
 
@@ -123,7 +123,7 @@ fn what_keeps_a_job_waiting_is_said_with_the_workers_that_come_near() {
         worker  slots  busy  lacks
         gpu-01      2     1  4000 MiB a slot, needs 8000
         node-1      2     0  device cpu, needs cuda; 4000 MiB a slot, needs 8000
-    "#]]
+    "]]
     .assert_eq(&render_explanation(&explanation(), Format::Table, Some(100)));
     expect![[r#"
         worker,n_slots,n_leased,lacks
@@ -143,10 +143,10 @@ fn a_running_job_waits_for_nothing() {
     let running = v1::JobExplanation { job: Some(job("leased")), ..v1::JobExplanation::default() };
     expect!["job 0123456789ab (resnet8 digits none seed 0) is leased\n"].assert_eq(&render_explanation(&running, Format::Table, None));
     let next = v1::JobExplanation { reasons: vec![], workers: vec![], ..explanation() };
-    expect![[r#"
+    expect![[r"
         job 0123456789ab (resnet8 digits none seed 0) is queued
           - nothing keeps it: a worker takes it any moment
         `offramp worker` starts a worker
-    "#]]
+    "]]
     .assert_eq(&render_explanation(&next, Format::Table, None));
 }
