@@ -13,7 +13,13 @@ fn out_dir() -> Result<PathBuf, std::env::VarError> {
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=offramp");
     let descriptors = protox::compile(
-        ["offramp/v1/sweep.proto", "offramp/v1/result.proto", "offramp/v1/worker.proto", "offramp/v1/fleet.proto", "offramp/v1/trainer.proto"],
+        [
+            "offramp/v1/sweep.proto",
+            "offramp/v1/result.proto",
+            "offramp/v1/worker.proto",
+            "offramp/v1/fleet.proto",
+            "offramp/v1/trainer.proto",
+        ],
         ["."],
     )?;
     std::fs::write(out_dir()?.join("offramp_descriptor.bin"), descriptors.encode_to_vec())?;

@@ -26,6 +26,15 @@ impl Clock {
         Self::Steady { started_us: since_epoch.as_micros() as i64, started: Instant::now() }
     }
 
+    /// The same clock, put to what another one says now: several coordinators that share a database go by its clock.
+    pub(crate) fn set_to(&self, now_us: i64) -> Self {
+        match self {
+            Self::Steady { started, .. } => Self::Steady { started_us: now_us - started.elapsed().as_micros() as i64, started: *started },
+            #[cfg(test)]
+            Self::Manual(_) => self.clone(),
+        }
+    }
+
     /// Unix microseconds.
     pub(crate) fn now_us(&self) -> i64 {
         match self {

@@ -5,18 +5,64 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use offramp_domain::lifecycle::Limits;
+use sqlx::postgres::PgConnectOptions;
+
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL server's database.
+    Postgres(PostgresUrl),
+}
+
+impl Database {
+    /// Its path or URL, as messages name it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(url) => url.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
+    }
+}
+
+/// A URL that names a PostgreSQL database. Its password is neither displayed nor debugged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+impl PostgresUrl {
+    /// How to connect. What the URL leaves open is taken from the `PG*` variables and the password file, as other clients do.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.0.parse().expect("it was parsed when the URL was taken")
+    }
+}
+
+impl std::fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let options = self.options();
+        let database = options.get_database().unwrap_or(options.get_username());
+        match options.get_socket() {
+            Some(socket) => {
+                write!(f, "postgres://{}@/{database}?host={}&port={}", options.get_username(), socket.display(), options.get_port())
+            }
+            None => write!(f, "postgres://{}@{}:{}/{database}", options.get_username(), options.get_host(), options.get_port()),
+        }
+    }
+}
+
+impl std::fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresUrl({self})")
     }
 }
 
@@ -24,21 +70,38 @@ impl std::fmt::Display for Database {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseParseError {
     /// Another kind of database.
-    #[error("`{0}` is not a database that this build can use, expected `sqlite:PATH`")]
+    #[error("`{0}` is not a database that this build can use, expected `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")]
     Scheme(String),
     /// No path after the colon.
     #[error("no path after `sqlite:`")]
     NoPath,
+    /// A database that ends with the process.
+    #[error("a database in memory ends with the process, expected `sqlite:PATH`")]
+    Memory,
+    /// Not a URL that PostgreSQL's clients understand.
+    #[error("the PostgreSQL URL cannot be read ({0}), expected `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    Url(String),
 }
 
 impl FromStr for Database {
     type Err = DatabaseParseError;
 
-    /// Reads `sqlite:PATH`; `sqlite://PATH` means the same.
+    /// Reads `sqlite:PATH` (`sqlite://PATH` means the same) or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     fn from_str(text: &str) -> Result<Self, DatabaseParseError> {
-        let path = text.strip_prefix("sqlite:").ok_or_else(|| DatabaseParseError::Scheme(text.to_owned()))?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() { Err(DatabaseParseError::NoPath) } else { Ok(Self::Sqlite(path.into())) }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return match text.parse::<PgConnectOptions>() {
+                Ok(_) => Ok(Self::Postgres(PostgresUrl(text.to_owned()))),
+                Err(error) => Err(DatabaseParseError::Url(crate::chain(&error))),
+            };
+        }
+        // What stands before the colon names the kind; what stands behind it may hold a password.
+        let scheme = || DatabaseParseError::Scheme(text.split_once("://").map_or(text, |(scheme, _)| scheme).to_owned());
+        let path = text.strip_prefix("sqlite:").ok_or_else(scheme)?;
+        match path.strip_prefix("//").unwrap_or(path) {
+            "" => Err(DatabaseParseError::NoPath),
+            ":memory:" => Err(DatabaseParseError::Memory),
+            path => Ok(Self::Sqlite(path.into())),
+        }
     }
 }
 
@@ -55,6 +118,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How often a job may fail.
     pub max_failures: u32,
+    /// On how many workers a job may crash the trainer before it is kept from the others.
+    pub quarantine_after: u32,
     /// Serve addresses that are not loopback, although nothing is authenticated or encrypted.
     pub insecure: bool,
 }
@@ -82,6 +147,8 @@ impl Config {
     pub const HEARTBEAT: Duration = Duration::from_secs(3);
     /// Enough to get past a fault of one machine, and few enough to stop on a fault of the job.
     pub const MAX_FAILURES: u32 = 3;
+    /// Two machines agree: it is the job.
+    pub const QUARANTINE_AFTER: u32 = 2;
 
     /// Everything that is wrong with the configuration.
     pub fn validate(&self) -> Vec<ConfigProblem> {
@@ -114,7 +181,19 @@ impl Config {
                 hint: "give at least 1",
             });
         }
+        if self.quarantine_after == 0 {
+            problems.push(ConfigProblem {
+                setting: "quarantine_after",
+                message: "0 allows no worker at all".to_owned(),
+                hint: "give at least 1",
+            });
+        }
         problems
+    }
+
+    /// What a job is allowed before it is given up.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_failures: self.max_failures, quarantine_after: self.quarantine_after }
     }
 
     /// What whoever starts this coordinator has to know, though it is allowed.
@@ -144,6 +223,7 @@ mod tests {
             lease: Config::LEASE,
             heartbeat: Config::HEARTBEAT,
             max_failures: Config::MAX_FAILURES,
+            quarantine_after: Config::QUARANTINE_AFTER,
             insecure: false,
         }
     }
@@ -168,8 +248,8 @@ mod tests {
 
     #[test]
     fn all_problems_are_told_at_once() {
-        let wrong = Config { lease: Duration::from_millis(999), max_failures: 0, ..config("0.0.0.0:1") };
-        assert_eq!(settings(&wrong), ["listen", "lease", "heartbeat", "max_failures"]);
+        let wrong = Config { lease: Duration::from_millis(999), max_failures: 0, quarantine_after: 0, ..config("0.0.0.0:1") };
+        assert_eq!(settings(&wrong), ["listen", "lease", "heartbeat", "max_failures", "quarantine_after"]);
     }
 
     #[test]
@@ -186,8 +266,19 @@ mod tests {
         assert_eq!("sqlite:a/b.db".parse(), sqlite("a/b.db"));
         assert_eq!("sqlite:///var/a.db".parse(), sqlite("/var/a.db"));
         assert_eq!("sqlite:".parse::<Database>(), Err(DatabaseParseError::NoPath));
-        assert_eq!("postgres://x".parse::<Database>(), Err(DatabaseParseError::Scheme("postgres://x".to_owned())));
+        assert_eq!("sqlite::memory:".parse::<Database>(), Err(DatabaseParseError::Memory));
+        assert_eq!("mysql://me:secret@x/y".parse::<Database>(), Err(DatabaseParseError::Scheme("mysql".to_owned())));
         assert_eq!("a.db".parse::<Database>(), Err(DatabaseParseError::Scheme("a.db".to_owned())));
         assert_eq!("sqlite:a/b.db".parse::<Database>().unwrap().to_string(), "sqlite:a/b.db");
+    }
+
+    #[test]
+    fn a_postgres_url_is_shown_without_its_password() {
+        let database: Database = "postgresql://me:secret@db.example:5433/offramp?sslmode=require".parse().unwrap();
+        assert_eq!(database.to_string(), "postgres://me@db.example:5433/offramp");
+        assert!(!format!("{database:?}").contains("secret"));
+        let socket: Database = "postgres://me@/offramp?host=/run/postgresql&port=5433".parse().unwrap();
+        assert_eq!(socket.to_string(), "postgres://me@/offramp?host=/run/postgresql&port=5433");
+        assert!(matches!("postgres://me@host:port/x".parse::<Database>(), Err(DatabaseParseError::Url(_))));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,19 +25,34 @@ pub(crate) fn grace_us(lease: Duration) -> i64 {
     micros(lease.max(COME_BACK))
 }
 
-/// Ticks until `shutdown`.
-pub(crate) async fn run(store: Store, clock: Clock, live: Arc<Live>, lease: Duration, shutdown: CancellationToken) {
+/// Longer than a tick takes that does not wait for a database which stands still.
+const TICK_WITHIN: Duration = Duration::from_secs(15);
+
+/// Ticks until `shutdown`, and says in `works` whether the last tick succeeded.
+pub(crate) async fn run(
+    store: Store,
+    clock: Clock,
+    live: Arc<Live>,
+    lease: Duration,
+    works: watch::Sender<bool>,
+    shutdown: CancellationToken,
+) {
     let mut janitor = Janitor { store, live, grace_us: grace_us(lease), last_us: clock.now_us(), prolonged: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let ticked = janitor.tick(clock.now_us()).await;
+        let failure = match tokio::time::timeout(TICK_WITHIN, janitor.tick(clock.now_us())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(crate::chain(&error)),
+            Err(_) => Some(format!("the database has not answered for {} s", TICK_WITHIN.as_secs())),
+        };
         // Said once, not every second of an outage.
-        if let (Err(error), false) = (&ticked, failing) {
-            warn!(error = crate::chain(error), "lost leases cannot be taken back");
+        if let (Some(error), false) = (&failure, failing) {
+            warn!(error, "lost leases cannot be taken back");
         }
-        failing = ticked.is_err();
+        failing = failure.is_some();
+        works.send_if_modified(|works| std::mem::replace(works, !failing) == failing);
     }
 }
 
@@ -65,8 +81,11 @@ impl Janitor {
                 warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
             }
         } else {
-            let lost = self.store.expire(now_us).await?;
-            announce(&lost, &self.live);
+            let expired = self.store.expire(now_us).await?;
+            announce(&expired.lost, &self.live);
+            if expired.promoted {
+                self.live.jobs_queued();
+            }
         }
         self.last_us = now_us;
         self.prolonged = prolongs;

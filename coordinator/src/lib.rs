@@ -4,19 +4,22 @@
 //! - [`server`]: [`start`] puts one together and serves it until its shutdown token is cancelled.
 //! - [`store`]: the database; [`store::Reader`] reads it without a coordinator, too.
 //!
-//! Inside: `services` holds the handlers (decode, call, encode), `janitor` takes back what was lost, `live` keeps what is worth showing but
-//! not storing, and `clock` is the one place that reads the time.
+//! Inside: `services` holds the handlers (decode, call, encode), `dispatch` gathers what workers ask for into transactions, `janitor` takes back
+//! what was lost, `live` keeps what is worth showing but not storing, `watches` follows sweeps for all that look on, and `clock` is the one
+//! place that reads the time.
 
 pub mod config;
 pub mod server;
 pub mod store;
 
 mod clock;
+mod dispatch;
 mod janitor;
 mod live;
 mod services;
+mod watches;
 
-pub use config::{Config, ConfigProblem, Database};
+pub use config::{Config, ConfigProblem, Database, DatabaseParseError, PostgresUrl};
 pub use server::{Running, ServeError, StartError, start};
 
 /// An error with its whole chain of sources, for a log line or a status message. What a source says that is said already is left out:

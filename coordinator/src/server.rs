@@ -5,22 +5,31 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offramp_proto::PROTOCOL_HEADER;
+use offramp_proto::v1::fleet_service_server::FleetServiceServer;
 use offramp_proto::v1::result_service_server::ResultServiceServer;
 use offramp_proto::v1::sweep_service_server::SweepServiceServer;
 use offramp_proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::server::NamedService;
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
+use tonic_health::ServingStatus;
+use tower_layer::{Identity, Stack};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigProblem, Database};
+use crate::config::{Config, ConfigProblem};
 use crate::live::Live;
-use crate::services::{Context, Results, Sweeps, Workers};
+use crate::services::{Context, Fleet, Results, Sweeps, Workers};
 use crate::store::{DatabaseError, OpenError, Store};
-use crate::{chain, janitor};
+use crate::watches::Watches;
+use crate::{chain, dispatch, janitor};
 
 #[cfg(test)]
 mod tests;
@@ -111,9 +120,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         warn!("{warning}");
     }
     let listener = bind(config.listen).await?;
-    let Database::Sqlite(path) = &config.database;
-    let store = Store::open(path, config.max_failures).await?;
-    run(&config, listener, store, Clock::start(), &shutdown).await
+    let store = Store::open(&config.database, config.limits()).await?;
+    let clock = Clock::start();
+    let clock = match store.clock_us().await? {
+        Some(now_us) => clock.set_to(now_us),
+        None => clock,
+    };
+    run(&config, listener, store, clock, &shutdown).await
 }
 
 /// Serves on `listener`, once what earlier processes lost is queued again.
@@ -134,23 +147,33 @@ async fn run(
 
     // Ends with the caller's token, and can be ended without ending the caller.
     let shutdown = shutdown.child_token();
+    // The writing goes on until the last request is answered.
+    let end = CancellationToken::new();
+    let (dispatch, dispatching) =
+        dispatch::start(store.clone(), clock.clone(), Arc::clone(&live), config.lease, shutdown.clone(), end.clone());
     let context = Context {
         store: store.clone(),
         clock: clock.clone(),
         live: Arc::clone(&live),
+        dispatch,
+        watches: Arc::new(Watches::default()),
         lease: config.lease,
         heartbeat: config.heartbeat,
         shutdown: shutdown.clone(),
     };
-    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, config.lease, shutdown.clone()));
+    let (works, working) = watch::channel(true);
+    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, config.lease, works, shutdown.clone()));
     let join = tokio::spawn({
         let store = store.clone();
         async move {
-            let served = serve(context, listener, &shutdown).await;
+            let served = serve(context, working, listener, &shutdown).await;
             // However serving ended, nothing else of this coordinator goes on.
             shutdown.cancel();
-            if let Err(panic) = janitor.await {
-                warn!(error = chain(&panic), "the janitor ended early");
+            end.cancel();
+            for (task, what) in [(janitor, "janitor"), (dispatching, "dispatch")] {
+                if let Err(panic) = task.await {
+                    warn!(error = chain(&panic), "the {what} ended early");
+                }
             }
             store.close().await;
             info!(%address, "coordinator stopped");
@@ -167,9 +190,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     })
 }
 
-async fn serve(context: Context, listener: TcpListener, shutdown: &CancellationToken) -> Result<(), ServeError> {
+async fn serve(
+    context: Context,
+    working: watch::Receiver<bool>,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+) -> Result<(), ServeError> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE_INTERVAL));
-    let router = router(context).await;
+    let router = router(context, working).await;
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
@@ -183,27 +211,66 @@ async fn serve(context: Context, listener: TcpListener, shutdown: &CancellationT
     }
 }
 
-async fn router(context: Context) -> Router {
+/// The router before any service, every request checked for its protocol.
+type Checked = Stack<InterceptorLayer<fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status>>, Identity>;
+
+async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<Checked> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SweepServiceServer<Sweeps>>().await;
     health.set_serving::<WorkerServiceServer<Workers>>().await;
+    health.set_serving::<FleetServiceServer<Fleet>>().await;
     health.set_serving::<ResultServiceServer<Results>>().await;
+    // Without a database this process lives (the empty service says so) but is not ready to serve.
+    tokio::spawn(async move {
+        while working.changed().await.is_ok() {
+            let status = if *working.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in [
+                <SweepServiceServer<Sweeps> as NamedService>::NAME,
+                <WorkerServiceServer<Workers> as NamedService>::NAME,
+                <FleetServiceServer<Fleet> as NamedService>::NAME,
+                <ResultServiceServer<Results> as NamedService>::NAME,
+            ] {
+                health.set_service_status(service, status).await;
+            }
+        }
+    });
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(offramp_proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let compiled_in = "the descriptors were compiled with this binary";
+    let check: fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status> = check_protocol;
     Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MOST)
+        .layer(InterceptorLayer::new(check))
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(compiled_in))
         // Clients older than the stable name still ask for this one.
         .add_service(reflection().build_v1alpha().expect(compiled_in))
         .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
         .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(WORKER_MESSAGE_MAX_BYTES))
+        .add_service(FleetServiceServer::new(Fleet(context.clone())))
         .add_service(ResultServiceServer::new(Results(context)))
+}
+
+/// Parts with clients that speak another version of the protocol. Clients that do not say what they speak are not ours, and know what they do.
+#[expect(clippy::result_large_err, reason = "the interceptor's signature")]
+fn check_protocol(request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+    let Some(spoken) = request.metadata().get(PROTOCOL_HEADER) else { return Ok(request) };
+    let spoken: Option<u32> = spoken.to_str().ok().and_then(|text| text.parse().ok());
+    let ours = offramp_proto::PROTOCOL;
+    let side = match spoken {
+        Some(spoken) if spoken == ours => return Ok(request),
+        Some(spoken) if spoken > ours => "the coordinator",
+        _ => "this client",
+    };
+    let spoken = spoken.map_or_else(|| "none that it understands".to_owned(), |spoken| format!("version {spoken}"));
+    let version = env!("CARGO_PKG_VERSION");
+    Err(Status::failed_precondition(format!(
+        "the client speaks {spoken} of the protocol, this coordinator (offramp {version}) speaks version {ours}\nhint: upgrade {side}"
+    )))
 }

@@ -1,5 +1,7 @@
 //! gRPC handlers: decode, call, encode. One file a service, and one table from errors to status codes.
 
+mod control;
+mod fleet;
 mod results;
 mod status;
 mod sweeps;
@@ -10,12 +12,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::fleet::Fleet;
 pub(crate) use self::results::Results;
 pub(crate) use self::sweeps::Sweeps;
 pub(crate) use self::workers::Workers;
 use crate::clock::Clock;
+use crate::dispatch::Dispatch;
 use crate::live::Live;
 use crate::store::Store;
+use crate::watches::Watches;
 
 /// What every handler works with.
 #[derive(Debug, Clone)]
@@ -23,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) live: Arc<Live>,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) watches: Arc<Watches>,
     pub(crate) lease: Duration,
     pub(crate) heartbeat: Duration,
     /// Waiting handlers end with it.

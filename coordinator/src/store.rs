@@ -1,17 +1,28 @@
-//! Sweeps, jobs, leases and results in a SQLite file. The only place that speaks SQL.
+//! Sweeps, jobs, leases and results in a SQLite file or a PostgreSQL database. The only place that speaks SQL.
 //!
-//! - [`Store`]: what a coordinator does with it; one process at a time.
+//! - [`Store`]: what a coordinator does with it.
 //! - [`Reader`]: what anyone may read, with or without a coordinator running.
 //!
-//! Every write is one `BEGIN IMMEDIATE` transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone,
-//! under a guard on the state and the attempt that it saw.
+//! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
+//! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
+//! `engine` is the two databases behind one face, `sql` every statement.
+//!
+//! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
+//! state and the attempt that it saw.
 
-mod complete;
+mod batch;
+mod claim;
+mod control;
+mod dependencies;
+mod engine;
 mod error;
+mod explain;
 mod frontier;
 mod leases;
 mod open;
+mod placements;
 mod read;
+mod report;
 mod rows;
 mod sessions;
 mod sql;
@@ -20,48 +31,66 @@ mod submit;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::sqlite::{Sqlite, SqlitePool};
+use offramp_domain::lifecycle::Limits;
 
-pub use self::complete::{CompleteError, Report};
+pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
 pub use self::frontier::CostMetric;
-pub use self::leases::{AttemptRef, Beat, ClaimedJob};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
+pub use self::report::{Answer, AttemptEnd, AttemptReport};
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
-pub use self::submit::{Preview, Submitted};
+pub use self::submit::{Preview, SubmitError, Submitted};
 
-/// A write transaction. Dropped without a commit, it leaves nothing behind.
-type Transaction = sqlx::Transaction<'static, Sqlite>;
+use self::engine::{Pool, Transaction};
+use crate::config::Database;
 
-/// The database as the coordinator that owns it sees it. Clones share the connections and the lock.
+/// The database as a coordinator sees it. Clones share the connections and the lock.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
+    writer: Pool,
     reader: Reader,
-    max_failures: u32,
-    _lock: Arc<open::Lock>,
+    limits: Limits,
+    /// What claims go by: shared by clones, lost without harm.
+    claims: Arc<claim::Course>,
+    _lock: Option<Arc<open::Lock>>,
 }
 
 impl Store {
-    /// Opens the database at `path`, creating it and its directory where they are missing, and brings its schema up to date.
-    ///
-    /// Jobs may fail `max_failures` times.
+    /// Opens a database, creating what is missing (the file and its directory, the tables), and brings its schema up to date.
     ///
     /// # Errors
-    /// When another coordinator has it open, it is not an Offramp database or one of a newer build, or the file system refuses. Nothing is
-    /// changed in a file that is refused.
-    pub async fn open(path: &Path, max_failures: u32) -> Result<Self, OpenError> {
-        let opened = open::read_write(path).await?;
-        Ok(Self { writer: opened.writer, reader: Reader::new(opened.readers), max_failures, _lock: Arc::new(opened.lock) })
+    /// When another coordinator has the file open, it is not an Offramp database or one of a newer build, or the file system or the server
+    /// refuses. Nothing is changed in a database that is refused.
+    pub async fn open(database: &Database, limits: Limits) -> Result<Self, OpenError> {
+        let opened = open::read_write(database).await?;
+        Ok(Self {
+            writer: opened.writer,
+            reader: Reader::new(opened.readers),
+            limits,
+            claims: Arc::default(),
+            _lock: opened.lock.map(Arc::new),
+        })
     }
 
     /// The reading half.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The time by the database's clock, unix microseconds; `None` where the database has none of its own. For a coordinator's start: several
+    /// coordinators on one database then agree on what time it is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn clock_us(&self) -> Result<Option<i64>, DatabaseError> {
+        match &self.writer {
+            Pool::Sqlite(_) => Ok(None),
+            Pool::Postgres(pool) => Ok(Some(sqlx::query_scalar(sql::postgres::CLOCK).fetch_one(pool).await?)),
+        }
     }
 
     /// Closes every connection, after which SQLite has folded the write-ahead log into the file. Waits for transactions that run.
@@ -70,8 +99,12 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Begins a write. Takes the write lock at once: a transaction that only later turns into a write can be refused without waiting.
     async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        self.writer.begin_writing().await
     }
+}
+
+/// A bulk parameter: one JSON text instead of thousands of statements. Integers and texts alone travel this way.
+fn json<T: serde::Serialize>(rows: &[T]) -> String {
+    serde_json::to_string(rows).expect("rows have string keys alone")
 }

@@ -19,7 +19,11 @@ pub struct JobConfig {
     pub recipe: Recipe,
     /// How to evaluate.
     pub evaluation: Evaluation,
-    /// Seed of everything random.
+    /// The sweep that shares the job with no sweep of another name; absent where equal work is done once. It changes the key and nothing
+    /// else, and is not written where it is absent, so that it changes no key that was there before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_to: Option<String>,
+    /// Seed of everything random. The last field: [`CellJson`] relies on it.
     pub seed: u64,
 }
 
@@ -174,24 +178,30 @@ pub enum Policy {
 pub const CONFIG_VERSION: u32 = 1;
 
 /// The hash of a job's canonical configuration: 32 lower-case hexadecimal digits (the first half of a SHA-256).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobKey(String);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobKey([u8; 32]);
 
 impl JobKey {
     /// Takes a key as it is written; `None` unless it is 32 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| Self(text.to_owned()))
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
     }
 
     /// The whole key.
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
     }
 
     /// The job's id in tables and commands: the key's first 12 digits.
     pub fn id(&self) -> &str {
-        &self.0[..12]
+        &self.as_str()[..12]
+    }
+}
+
+impl std::fmt::Debug for JobKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("JobKey").field(&self.as_str()).finish()
     }
 }
 
@@ -223,7 +233,7 @@ impl JobConfig {
 
     /// The job's key.
     pub fn key(&self) -> JobKey {
-        JobKey(half_sha256(&self.canonical_json()))
+        JobKey(half_of(Sha256::new().chain_update(self.canonical_json())))
     }
 
     /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`.
@@ -289,11 +299,45 @@ impl JobConfig {
     }
 }
 
-/// The first half of a text's SHA-256, as 32 lower-case hexadecimal digits.
-pub(crate) fn half_sha256(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
-    format!("{:032x}", u128::from_be_bytes(*half))
+/// The canonical JSON of jobs that differ in nothing but the seed: written once for all of them, and hashed once up to the seed.
+#[derive(Debug, Clone)]
+pub struct CellJson {
+    /// Everything before the seed.
+    head: String,
+    hash_of_head: Sha256,
+}
+
+impl CellJson {
+    /// Of the jobs that differ from `config` in nothing but the seed.
+    pub fn new(config: &JobConfig) -> Self {
+        let mut head = config.canonical_json();
+        let tail = format!("{}}}", config.seed);
+        let length = head.strip_suffix(&tail).expect("the seed is the last field").len();
+        head.truncate(length);
+        let hash_of_head = Sha256::new().chain_update(&head);
+        Self { head, hash_of_head }
+    }
+
+    /// [`JobConfig::canonical_json`] of the job with this seed.
+    pub fn canonical_json(&self, seed: u64) -> String {
+        format!("{}{seed}}}", self.head)
+    }
+
+    /// [`JobConfig::key`] of the job with this seed.
+    pub fn key(&self, seed: u64) -> JobKey {
+        JobKey(half_of(self.hash_of_head.clone().chain_update(format!("{seed}}}"))))
+    }
+}
+
+/// The first half of a SHA-256, as 32 lower-case hexadecimal digits.
+pub(crate) fn half_of(hash: Sha256) -> [u8; 32] {
+    let digest = hash.finalize();
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(digest) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    digits
 }
 
 /// Numbers in full, as labels must tell apart what job keys tell apart.

@@ -25,16 +25,8 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
-        Self::Blocked,
-        Self::Queued,
-        Self::Leased,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Diverged,
-        Self::Quarantined,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Blocked, Self::Queued, Self::Leased, Self::Succeeded, Self::Failed, Self::Diverged, Self::Quarantined, Self::Cancelled];
 
     /// The state's name, as the database and the wire write it.
     pub const fn as_str(self) -> &'static str {
@@ -140,7 +132,7 @@ impl Transition {
 /// job is queued or blocked depends on the jobs that it waits for: the table says `Queued`, and the store blocks what must wait.
 pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<Transition> {
     match (state, event) {
-        (State::Blocked, Event::Unblocked) => Some(Transition::to(State::Queued)),
+        (State::Blocked, Event::Unblocked) | (State::Leased, Event::Lost | Event::Preempted) => Some(Transition::to(State::Queued)),
         (State::Blocked, Event::DependencyFailed) => Some(Transition::to(State::Failed)),
         (State::Queued, Event::Claimed) => Some(Transition::to(State::Leased)),
         (State::Leased, Event::Completed) => Some(Transition::to(State::Succeeded)),
@@ -156,7 +148,6 @@ pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<
             };
             Some(Transition { counts_as_failure: true, backs_off: state == State::Queued, ..Transition::to(state) })
         }
-        (State::Leased, Event::Lost | Event::Preempted) => Some(Transition::to(State::Queued)),
         (State::Failed | State::Diverged | State::Quarantined | State::Cancelled, Event::Retried) => {
             Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) })
         }

@@ -1,5 +1,7 @@
 //! Which workers can run a job: what it requires against what they offer.
 
+use crate::problem::printable;
+
 /// What a job needs of the slot that runs it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Requirements {
@@ -11,6 +13,17 @@ pub struct Requirements {
     pub dataset: String,
     /// Labels that the worker must have, sorted, each once.
     pub labels: Vec<String>,
+}
+
+/// Longest label, characters.
+pub const MAX_LABEL_CHARS: usize = 64;
+
+/// Most labels that a job requires.
+pub const MAX_LABELS: usize = 16;
+
+/// Whether a text can be a label, of a job or of a worker: short, printable, and without blanks at its ends, which nobody sees.
+pub fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL_CHARS).contains(&text.chars().count()) && text.trim() == text && printable(text) == text
 }
 
 /// A kind of device.

@@ -3,6 +3,7 @@
 //! - [`v1`]: what `offramp/v1/*.proto` generates.
 //! - [`convert`]: domain to message and back; decoding names the field that is wrong.
 //! - [`DESCRIPTORS`]: the compiled descriptors, for the reflection service.
+//! - [`PROTOCOL`]: what clients say they speak, so that peers of other versions part with a clear message.
 
 pub mod convert;
 
@@ -20,3 +21,9 @@ pub const PROTOCOL_HEADER: &str = "offramp-protocol";
 
 /// The encoded `FileDescriptorSet` of `offramp/v1/*.proto`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/offramp_descriptor.bin"));
+
+/// The metadata key under which a client says which version of the protocol it speaks.
+pub const PROTOCOL_HEADER: &str = "offramp-protocol";
+
+/// The version of the protocol that this build speaks: raised when a peer of the version before would misunderstand.
+pub const PROTOCOL: u32 = 1;

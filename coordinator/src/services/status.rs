@@ -1,11 +1,14 @@
 //! The table from errors to status codes. A message's second line, where there is one, says what to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use offramp_proto::convert::DecodeError;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::store::{CompleteError, DatabaseError, LookupError, OpenSessionError, SessionError};
+use crate::dispatch::DispatchError;
+use crate::store::{ControlError, DatabaseError, LookupError, OpenSessionError, SessionError, SubmitError};
 
 /// Whether the last word on the database was that it fails. Of the process, not of a coordinator: it decides over log lines alone.
 static DATABASE_FAILS: AtomicBool = AtomicBool::new(false);
@@ -20,22 +23,70 @@ pub(super) fn database_works() {
 
 impl From<DatabaseError> for Status {
     fn from(error: DatabaseError) -> Self {
-        let code = match &error {
-            DatabaseError::Full(_) => Code::ResourceExhausted,
-            // Not UNAVAILABLE, which clients take for a coordinator that is not there.
-            DatabaseError::Busy(_) | DatabaseError::Overloaded(_) => Code::Aborted,
-            DatabaseError::Closed(_) => Code::Unavailable,
-            DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
-            DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Statement(_) => Code::Internal,
-        };
-        let message = crate::chain(&error);
-        // The client is told as well, but it is this side that can do something. Once: a full disk fails every call.
-        if DATABASE_FAILS.swap(true, Ordering::Relaxed) {
-            tracing::debug!(error = message, "database error, again");
-        } else {
-            tracing::error!(error = message, "database error");
+        database(&error)
+    }
+}
+
+/// When a client may try again where the database is away: outages last for seconds.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+fn database(error: &DatabaseError) -> Status {
+    let code = match error {
+        DatabaseError::Full(_) => Code::ResourceExhausted,
+        // Not UNAVAILABLE, which clients take for a coordinator that is not there.
+        DatabaseError::Busy(_) | DatabaseError::Overloaded(_) => Code::Aborted,
+        DatabaseError::Closed(_) | DatabaseError::Unreachable(_) => Code::Unavailable,
+        DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
+        DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Refused(_) | DatabaseError::Statement(_) => Code::Internal,
+    };
+    failing(code, with_hint(crate::chain(error), error.hint()))
+}
+
+/// A status that is the database's fault.
+fn failing(code: Code, message: String) -> Status {
+    // The client is told as well, but it is this side that can do something. Once: a full disk fails every call.
+    if DATABASE_FAILS.swap(true, Ordering::Relaxed) {
+        tracing::debug!(error = message, "database error, again");
+    } else {
+        tracing::error!(error = message, "database error");
+    }
+    if code == Code::Unavailable {
+        return Status::with_error_details(code, message, ErrorDetails::with_retry_info(Some(RETRY_AFTER)));
+    }
+    Status::new(code, message)
+}
+
+impl From<DispatchError> for Status {
+    fn from(error: DispatchError) -> Self {
+        match &error {
+            DispatchError::Session(gone) => match &**gone {
+                SessionError::Gone(_) => Self::not_found(gone.to_string()),
+                SessionError::Database(error) => database(error),
+            },
+            DispatchError::Database(error) => database(error),
+            DispatchError::Hangs => failing(Code::Unavailable, error.to_string()),
+            DispatchError::Ending => Self::unavailable(error.to_string()),
         }
-        Self::new(code, with_hint(message, error.hint()))
+    }
+}
+
+impl From<ControlError> for Status {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Over { .. } | ControlError::NotOver { .. } | ControlError::HasResult(_) | ControlError::Cancelled(_) => {
+                Self::failed_precondition(with_hint(error.to_string(), error.hint()))
+            }
+            ControlError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<SubmitError> for Status {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Cycle(_) => Self::failed_precondition(with_hint(error.to_string(), error.hint())),
+            SubmitError::Database(error) => error.into(),
+        }
     }
 }
 
@@ -54,27 +105,8 @@ impl From<OpenSessionError> for Status {
     fn from(error: OpenSessionError) -> Self {
         match error {
             OpenSessionError::Trainer { .. } => Self::failed_precondition(with_hint(error.to_string(), error.hint())),
+            OpenSessionError::TooMany => Self::resource_exhausted(with_hint(error.to_string(), error.hint())),
             OpenSessionError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<SessionError> for Status {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Gone(_) => Self::not_found(error.to_string()),
-            SessionError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<CompleteError> for Status {
-    fn from(error: CompleteError) -> Self {
-        match error {
-            CompleteError::ExitCount { .. } | CompleteError::Cost { .. } | CompleteError::Trainer { .. } => {
-                Self::invalid_argument(error.to_string())
-            }
-            CompleteError::Database(error) => error.into(),
         }
     }
 }

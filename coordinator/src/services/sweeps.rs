@@ -1,24 +1,21 @@
 //! Sweeps: submitted and followed.
 
-use std::time::Duration;
-
 use offramp_domain::lifecycle::State;
 use offramp_domain::problem::{self, Problem};
 use offramp_domain::sweep;
 use offramp_proto::v1;
 use offramp_proto::v1::sweep_service_server::SweepService;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::Context;
-use crate::store::JobsFilter;
+use super::control::{self, requester};
+use crate::store::{JobsFilter, RetryStates};
+use crate::watches;
 
-/// Least time between two messages of a watched sweep: as often as an eye can follow a counter.
-const WATCH_PAUSE: Duration = Duration::from_millis(200);
-/// A watched sweep is looked at this often even when nothing was announced.
-const WATCH_LOOK: Duration = Duration::from_secs(2);
 /// How much of a rendered list of problems goes into a status message. It travels as a header, of which clients take 16 KiB in all.
 const PROBLEMS_MAX_BYTES: usize = 8 * 1024;
 
@@ -33,7 +30,8 @@ pub(crate) struct Sweeps(pub(crate) Context);
 #[tonic::async_trait]
 impl SweepService for Sweeps {
     async fn submit_sweep(&self, request: Request<v1::SubmitSweepRequest>) -> Result<Response<v1::SubmitSweepResponse>, Status> {
-        let v1::SubmitSweepRequest { text, file_name, dry_run, retry_failed } = request.into_inner();
+        let v1::SubmitSweepRequest { text, file_name, dry_run, retry_failed, by } = request.into_inner();
+        let by = requester(by, String::new())?;
         // Expanding thousands of jobs takes long enough to hold up every other request of this thread.
         let (text, parsed) = tokio::task::spawn_blocking(move || {
             let parsed = sweep::parse(&text);
@@ -42,7 +40,7 @@ impl SweepService for Sweeps {
         .await
         .map_err(|panic| Status::internal(format!("the sweep file could not be read: {panic}")))?;
         let sweep = parsed.map_err(|problems| Status::invalid_argument(render(problems, &file_name, &text)))?;
-        let n_jobs = sweep.jobs.len() as u64;
+        let n_jobs = sweep.n_jobs() as u64;
         let store = &self.0.store;
         if dry_run {
             let before = store.reader().preview(&sweep).await?;
@@ -55,15 +53,21 @@ impl SweepService for Sweeps {
                 n_retried_jobs: 0,
             }));
         }
-        let submitted = store.submit(&sweep, &text, self.0.clock.now_us()).await?;
+        let submitted = store.submit(&sweep, &text, &by, self.0.clock.now_us()).await?;
         if submitted.created {
             info!(sweep = submitted.sweep, name = sweep.name, n_jobs, "sweep submitted");
             self.0.live.jobs_queued();
         }
-        let n_retried_jobs = if retry_failed { store.retry_failed(submitted.sweep, self.0.clock.now_us()).await? } else { 0 };
-        if n_retried_jobs > 0 {
-            info!(sweep = submitted.sweep, n_retried_jobs, "failed jobs queued again");
-            self.0.live.jobs_queued();
+        let mut n_retried_jobs = 0;
+        if retry_failed && !submitted.created {
+            // Whoever submits a sweep to have it run takes it up again, whatever stopped it.
+            let states = RetryStates { failed: true, quarantined: false, cancelled: true };
+            let retried = store.retry_sweep(submitted.sweep, states, &by, self.0.clock.now_us()).await?;
+            n_retried_jobs = retried.n_jobs;
+            if n_retried_jobs > 0 {
+                info!(sweep = submitted.sweep, n_retried_jobs, "failed jobs queued again");
+            }
+            self.0.announce(&retried);
         }
         Ok(Response::new(v1::SubmitSweepResponse {
             sweep: Some(store.reader().sweep_activity(submitted.sweep).await?.sweep),
@@ -91,7 +95,9 @@ impl SweepService for Sweeps {
         let sweep = self.0.store.reader().sweep(&request.into_inner().sweep).await?;
         // One message of room: a slow watcher gets fewer, newer messages instead of a backlog.
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(watch(self.0.clone(), sweep.sweep, sender));
+        let Context { store, live, watches, shutdown, .. } = &self.0;
+        let seen = watches.follow(sweep.sweep, store, live, shutdown);
+        tokio::spawn(pass_on(seen, sender, shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -110,44 +116,82 @@ impl SweepService for Sweeps {
         Ok(Response::new(v1::ListJobsResponse { jobs: reader.jobs(filter).await? }))
     }
 
+    async fn explain_job(&self, request: Request<v1::ExplainJobRequest>) -> Result<Response<v1::JobExplanation>, Status> {
+        Ok(Response::new(self.0.store.reader().explain(&request.into_inner().job, self.0.clock.now_us()).await?))
+    }
+
+    async fn pause_sweep(&self, request: Request<v1::ControlSweepRequest>) -> Result<Response<v1::ControlSweepResponse>, Status> {
+        let v1::ControlSweepRequest { sweep, by, reason } = request.into_inner();
+        let (by, sweep) = (requester(by, reason)?, self.0.sweep_id(&sweep).await?);
+        let paused = self.0.store.pause(sweep, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_sweep(sweep, "paused", &by, paused).await
+    }
+
+    async fn resume_sweep(&self, request: Request<v1::ControlSweepRequest>) -> Result<Response<v1::ControlSweepResponse>, Status> {
+        let v1::ControlSweepRequest { sweep, by, reason } = request.into_inner();
+        let (by, sweep) = (requester(by, reason)?, self.0.sweep_id(&sweep).await?);
+        let resumed = self.0.store.resume(sweep, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_sweep(sweep, "resumed", &by, resumed).await
+    }
+
+    async fn cancel_sweep(&self, request: Request<v1::ControlSweepRequest>) -> Result<Response<v1::ControlSweepResponse>, Status> {
+        let v1::ControlSweepRequest { sweep, by, reason } = request.into_inner();
+        let (by, sweep) = (requester(by, reason)?, self.0.sweep_id(&sweep).await?);
+        let cancelled = self.0.store.cancel_sweep(sweep, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_sweep(sweep, "cancelled", &by, cancelled).await
+    }
+
+    async fn prioritize_sweep(&self, request: Request<v1::PrioritizeSweepRequest>) -> Result<Response<v1::ControlSweepResponse>, Status> {
+        let v1::PrioritizeSweepRequest { sweep, priority, by, reason } = request.into_inner();
+        let (by, priority, sweep) = (requester(by, reason)?, control::priority(priority)?, self.0.sweep_id(&sweep).await?);
+        let prioritized = self.0.store.prioritize_sweep(sweep, priority, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_sweep(sweep, "prioritized", &by, prioritized).await
+    }
+
+    async fn retry_jobs(&self, request: Request<v1::RetryJobsRequest>) -> Result<Response<v1::RetryJobsResponse>, Status> {
+        self.0.retry(request.into_inner()).await
+    }
+
+    async fn cancel_job(&self, request: Request<v1::ControlJobRequest>) -> Result<Response<v1::ControlJobResponse>, Status> {
+        let v1::ControlJobRequest { job, by, reason } = request.into_inner();
+        let (by, key) = (requester(by, reason)?, self.0.job_key(&job).await?);
+        let cancelled = self.0.store.cancel_job(&key, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_job(&key, "cancelled", &by, cancelled).await
+    }
+
+    async fn prioritize_job(&self, request: Request<v1::PrioritizeJobRequest>) -> Result<Response<v1::ControlJobResponse>, Status> {
+        let v1::PrioritizeJobRequest { job, priority, by, reason } = request.into_inner();
+        let (by, priority, key) = (requester(by, reason)?, control::priority(priority)?, self.0.job_key(&job).await?);
+        let prioritized = self.0.store.prioritize_job(&key, priority, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_job(&key, "prioritized", &by, prioritized).await
+    }
+
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::JobDetail>, Status> {
         Ok(Response::new(self.0.store.reader().job(&request.into_inner().job).await?))
     }
 }
 
-/// Sends the sweep's status at once and after every change, until it is finished or nobody listens.
-async fn watch(context: Context, sweep: i64, sender: mpsc::Sender<Result<v1::SweepStatus, Status>>) {
-    let mut changes = context.live.watch_changes();
-    let mut last = None;
+/// Passes a followed sweep's status on, until it is over or nobody listens.
+async fn pass_on(
+    mut seen: watch::Receiver<Option<Result<v1::SweepStatus, Status>>>,
+    sender: mpsc::Sender<Result<v1::SweepStatus, Status>>,
+    shutdown: CancellationToken,
+) {
     loop {
-        changes.mark_unchanged();
-        let status = match status(&context, sweep).await {
-            Ok(status) => status,
-            Err(refusal) => {
-                // Whoever hung up does not need to be told.
-                let _ = sender.send(Err(refusal)).await;
+        let status = seen.borrow_and_update().clone();
+        if let Some(status) = status {
+            let over = status.as_ref().map_or(true, watches::is_over);
+            // Whoever hung up does not need to be told.
+            if sender.send(status).await.is_err() || over {
                 return;
             }
-        };
-        let finished = status.sweep.as_ref().is_some_and(|sweep| sweep.state == "finished");
-        if last.as_ref() != Some(&status) {
-            if sender.send(Ok(status.clone())).await.is_err() {
-                return;
-            }
-            last = Some(status);
         }
-        if finished {
-            return;
-        }
-        let next = async {
-            tokio::time::sleep(WATCH_PAUSE).await;
-            // A timeout is as good as a change: it is time to look.
-            let _ = tokio::time::timeout(WATCH_LOOK, changes.changed()).await;
-        };
         tokio::select! {
-            () = next => {}
+            changed = seen.changed() => if changed.is_err() {
+                return;
+            },
             () = sender.closed() => return,
-            () = context.shutdown.cancelled() => {
+            () = shutdown.cancelled() => {
                 let _ = sender.send(Err(Status::unavailable("the coordinator is shutting down"))).await;
                 return;
             }
@@ -166,7 +210,7 @@ fn unknown_state(name: &str) -> Status {
     Status::invalid_argument(format!("no job state is called `{}`\nhint: the states are `{known}`", name.escape_debug()))
 }
 
-const fn bounded(limit: u32, default: u32, most: u32) -> u32 {
+pub(super) const fn bounded(limit: u32, default: u32, most: u32) -> u32 {
     match limit {
         0 => default,
         limit if limit > most => most,

@@ -3,22 +3,26 @@
 use std::time::Duration;
 
 use offramp_domain::outcome::{Outcome, Progress};
+use offramp_domain::placement::{Capabilities, Datasets, DeviceKind};
 use offramp_proto::convert::{self, DecodeError};
 use offramp_proto::v1;
 use offramp_proto::v1::worker_service_server::WorkerService;
 use tonic::{Request, Response, Status};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::Context;
 use super::status::{self, malformed};
-use crate::store::{AttemptRef, Beat, ClaimedJob, NewSession, Report, SessionError, SessionId};
+use crate::store::{self, Answer, AttemptEnd, AttemptRef, AttemptReport, Beat, ClaimedJob, NewSession, SessionId};
 
-/// A waiting claim looks for itself this often: a back-off that ends is announced by nobody.
-const CLAIM_LOOK: Duration = Duration::from_millis(500);
 const CLAIM_WAIT_MOST_MS: u32 = 60_000;
 const CLAIM_JOBS_MOST: u32 = 64;
 /// Attempts in one message: far more than a worker holds.
 const ATTEMPTS_MOST: usize = 1_024;
+/// Reports in one message: a worker has 128 slots at most, and rarely more than a few end at once.
+const REPORTS_MOST: usize = 64;
+/// Datasets and labels of one worker.
+const DATASETS_MOST: usize = 1_000;
+const LABELS_MOST: usize = 64;
 /// Operating points in one result: a setting for every sample of the largest calibration split that anyone uses, and a bound on how long one
 /// result holds the database.
 const POINTS_MOST: usize = 10_000;
@@ -31,10 +35,15 @@ pub(crate) struct Workers(pub(crate) Context);
 impl WorkerService for Workers {
     async fn open_session(&self, request: Request<v1::OpenSessionRequest>) -> Result<Response<v1::OpenSessionResponse>, Status> {
         let session = new_session(request.into_inner()).map_err(|error| malformed(&error))?;
-        let id = self.0.store.open_session(&session, self.0.clock.now_us()).await?;
-        info!(session = %id, worker = session.worker, version = session.version, trainer = session.trainer, "worker joined");
+        let opened = self.0.store.open_session(&session, self.0.clock.now_us()).await?;
+        status::database_works();
+        let NewSession { worker, version, trainer, .. } = session;
+        if opened.n_namesakes > 0 {
+            warn!(session = %opened.id, worker, "another worker of this name was heard of a moment ago; each has a session of its own");
+        }
+        info!(session = %opened.id, worker, version, trainer, "worker joined");
         Ok(Response::new(v1::OpenSessionResponse {
-            session: id.to_string(),
+            session: opened.id.to_string(),
             lease_ms: self.0.lease.as_millis() as u32,
             heartbeat_ms: self.0.heartbeat.as_millis() as u32,
             coordinator_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -43,69 +52,61 @@ impl WorkerService for Workers {
 
     async fn claim(&self, request: Request<v1::ClaimRequest>) -> Result<Response<v1::ClaimResponse>, Status> {
         let request = request.into_inner();
-        let session = session_id(&request.session)?;
         in_range("max_jobs", request.max_jobs, 1..=CLAIM_JOBS_MOST, "1 to 64")?;
         in_range("wait_ms", request.wait_ms, 0..=CLAIM_WAIT_MOST_MS, "0 to 60000")?;
         let wait = Duration::from_millis(request.wait_ms.into());
-        let claimed = self.await_jobs(session, request.max_jobs, sweep(request.sweep)?, wait).await?;
-        if !claimed.is_empty() {
-            self.0.live.jobs_changed();
-        }
-        Ok(Response::new(v1::ClaimResponse { leases: claimed.into_iter().map(lease).collect() }))
+        let wanted = store::Request {
+            n_jobs: request.max_jobs as usize,
+            sweep: sweep("sweep", request.sweep)?,
+            ..store::Request::new(session_id(&request.session)?)
+        };
+        let reply = self.0.dispatch.claim(wanted, wait).await?;
+        Ok(Response::new(v1::ClaimResponse { leases: reply.claimed.into_iter().map(lease).collect() }))
     }
 
     async fn heartbeat(&self, request: Request<v1::HeartbeatRequest>) -> Result<Response<v1::HeartbeatResponse>, Status> {
         let request = request.into_inner();
         let session = session_id(&request.session)?;
-        at_most_attempts(request.attempts.len())?;
+        at_most("attempts", request.attempts.len(), ATTEMPTS_MOST, "at most 1024 values")?;
         let slots: Vec<u32> = request.attempts.iter().map(|attempt| attempt.slot).collect();
         let beats: Vec<Beat> = request.attempts.into_iter().map(beat).collect::<Result<_, _>>().map_err(|error| malformed(&error))?;
-        let stale = self.0.store.heartbeat(session, &beats, self.0.clock.now_us(), self.lease_us()).await.inspect_err(|error| {
-            if matches!(error, SessionError::Database(_)) {
-                self.0.live.heartbeat_failed();
-            }
-        })?;
+        let reply = self.0.dispatch.ask(store::Request { beats: Some(beats.clone()), ..store::Request::new(session) }).await?;
         status::database_works();
-        for (beat, slot) in beats.into_iter().zip(slots).filter(|(beat, _)| !stale.contains(&beat.attempt)) {
+        for (beat, slot) in beats.into_iter().zip(slots).filter(|(beat, _)| !reply.stale.contains(&beat.attempt)) {
             self.0.live.record(&beat.attempt, slot, beat.progress.map(Into::into));
         }
-        Ok(Response::new(v1::HeartbeatResponse { stale: stale.iter().map(attempt_id).collect() }))
+        Ok(Response::new(v1::HeartbeatResponse {
+            stale: reply.stale.iter().map(attempt_id).collect(),
+            cancelled: reply.cancelled.iter().map(attempt_id).collect(),
+            drain: reply.draining > 0,
+            give_back: reply.draining > 1,
+        }))
     }
 
-    async fn complete(&self, request: Request<v1::CompleteRequest>) -> Result<Response<v1::ReportResponse>, Status> {
+    async fn report(&self, request: Request<v1::ReportRequest>) -> Result<Response<v1::ReportResponse>, Status> {
         let request = request.into_inner();
         let session = session_id(&request.session)?;
-        let attempt = attempt_ref(request.attempt.as_ref()).map_err(|error| malformed(&error))?;
-        let outcome = outcome(request.outcome).map_err(|error| malformed(&error))?;
-        let report = self.0.store.complete(session, &attempt, &outcome, self.0.clock.now_us()).await?;
-        info!(job = %attempt.key, attempt = attempt.attempt, ?report, "result reported");
-        self.0.live.forget([&attempt]);
-        self.0.live.jobs_changed();
-        Ok(Response::new(answer(report)))
-    }
-
-    async fn fail(&self, request: Request<v1::FailRequest>) -> Result<Response<v1::ReportResponse>, Status> {
-        let request = request.into_inner();
-        let session = session_id(&request.session)?;
-        let attempt = attempt_ref(request.attempt.as_ref()).map_err(|error| malformed(&error))?;
-        let kind = convert::failure_kind(request.kind).map_err(|error| malformed(&error))?;
-        let report = self.0.store.fail(session, &attempt, kind, &request.message, self.0.clock.now_us()).await?;
-        info!(job = %attempt.key, attempt = attempt.attempt, ?kind, ?report, "failure reported");
-        self.0.live.forget([&attempt]);
-        self.0.live.jobs_queued();
-        Ok(Response::new(answer(report)))
-    }
-
-    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
-        let request = request.into_inner();
-        let session = session_id(&request.session)?;
-        at_most_attempts(request.attempts.len())?;
-        let attempts = request.attempts.iter().map(|attempt| attempt_ref(Some(attempt))).collect::<Result<Vec<_>, _>>();
-        let attempts = attempts.map_err(|error| malformed(&error))?;
-        self.0.store.release(session, &attempts, self.0.clock.now_us()).await?;
-        self.0.live.forget(&attempts);
-        self.0.live.jobs_queued();
-        Ok(Response::new(v1::ReleaseResponse {}))
+        at_most("reports", request.reports.len(), REPORTS_MOST, "1 to 64 values")?;
+        if request.reports.is_empty() {
+            return Err(malformed(&DecodeError::Missing("reports")));
+        }
+        in_range("claim_jobs", request.claim_jobs, 0..=CLAIM_JOBS_MOST, "0 to 64")?;
+        let reports = request.reports.into_iter().map(report).collect::<Result<Vec<_>, _>>().map_err(|error| malformed(&error))?;
+        let asked = store::Request {
+            reports,
+            n_jobs: request.claim_jobs as usize,
+            sweep: sweep("claim_sweep", request.claim_sweep)?,
+            ..store::Request::new(session)
+        };
+        let told: Vec<AttemptRef> = asked.reports.iter().map(|report| report.attempt.clone()).collect();
+        let reply = self.0.dispatch.ask(asked).await?;
+        for (attempt, answer) in told.iter().zip(&reply.answers) {
+            debug!(job = %attempt.key, attempt = attempt.attempt, ?answer, "attempt reported");
+        }
+        Ok(Response::new(v1::ReportResponse {
+            results: reply.answers.into_iter().map(answer).collect(),
+            leases: reply.claimed.into_iter().map(lease).collect(),
+        }))
     }
 
     async fn close_session(&self, request: Request<v1::CloseSessionRequest>) -> Result<Response<v1::CloseSessionResponse>, Status> {
@@ -115,37 +116,6 @@ impl WorkerService for Workers {
         self.0.live.forget(&released);
         self.0.live.jobs_queued();
         Ok(Response::new(v1::CloseSessionResponse {}))
-    }
-}
-
-impl Workers {
-    /// Claims as soon as there is something to claim, and gives up after `wait` or at shutdown.
-    async fn await_jobs(&self, session: SessionId, max_jobs: u32, sweep: Option<i64>, wait: Duration) -> Result<Vec<ClaimedJob>, Status> {
-        let Context { store, clock, live, shutdown, .. } = &self.0;
-        store.check_session(session).await?;
-        let mut queue = live.watch_queue();
-        let deadline = tokio::time::sleep(wait);
-        tokio::pin!(deadline);
-        loop {
-            queue.mark_unchanged();
-            if store.claimable(sweep, clock.now_us()).await? {
-                let claimed = store.claim(session, max_jobs, sweep, clock.now_us(), self.lease_us()).await?;
-                if !claimed.is_empty() {
-                    return Ok(claimed);
-                }
-            }
-            tokio::select! {
-                () = &mut deadline => return Ok(Vec::new()),
-                () = shutdown.cancelled() => return Ok(Vec::new()),
-                // The sender lives as long as this service.
-                _ = queue.changed() => {}
-                () = tokio::time::sleep(CLAIM_LOOK) => {}
-            }
-        }
-    }
-
-    fn lease_us(&self) -> i64 {
-        self.0.lease.as_micros() as i64
     }
 }
 
@@ -159,34 +129,86 @@ fn session_id(text: &str) -> Result<SessionId, Status> {
 }
 
 /// The sweep that a claim is restricted to.
-fn sweep(id: i64) -> Result<Option<i64>, Status> {
+fn sweep(field: &'static str, id: i64) -> Result<Option<i64>, Status> {
     match id {
         0 => Ok(None),
         1.. => Ok(Some(id)),
-        _ => Err(malformed(&DecodeError::Range { field: "sweep", value: id.to_string(), expected: "the id of a sweep, or 0" })),
+        _ => Err(malformed(&DecodeError::Range { field, value: id.to_string(), expected: "the id of a sweep, or 0" })),
     }
 }
 
 fn new_session(request: v1::OpenSessionRequest) -> Result<NewSession, DecodeError> {
-    let v1::OpenSessionRequest { worker, version, n_slots, trainer, embedded } = request;
+    let v1::OpenSessionRequest { worker, version, n_slots, trainer, embedded, capabilities } = request;
     for (field, text) in [("worker", &worker), ("version", &version), ("trainer", &trainer)] {
-        if text.is_empty() {
-            return Err(DecodeError::Missing(field));
-        }
-        // Names end up on terminals.
-        if let Some(control) = text.chars().find(|c| c.is_control()) {
-            return Err(DecodeError::Range { field, value: control.escape_debug().to_string(), expected: "printable characters" });
-        }
-        let n_chars = text.chars().count();
-        if n_chars > NAME_MAX_CHARS {
-            return Err(DecodeError::Range { field, value: format!("{n_chars} characters"), expected: "at most 200 characters" });
-        }
+        name(field, text)?;
     }
-    Ok(NewSession { worker, version, trainer, n_slots, embedded })
+    let capabilities = self::capabilities(capabilities)?;
+    Ok(NewSession { worker, version, trainer, n_slots, embedded, capabilities })
 }
 
-fn outcome(message: Option<v1::Outcome>) -> Result<Outcome, DecodeError> {
-    let message = message.ok_or(DecodeError::Missing("outcome"))?;
+/// A name that may end up on terminals.
+fn name(field: &'static str, text: &str) -> Result<(), DecodeError> {
+    if text.is_empty() {
+        return Err(DecodeError::Missing(field));
+    }
+    if let Some(control) = text.chars().find(|c| c.is_control()) {
+        return Err(DecodeError::Range { field, value: control.escape_debug().to_string(), expected: "printable characters" });
+    }
+    let n_chars = text.chars().count();
+    if n_chars > NAME_MAX_CHARS {
+        return Err(DecodeError::Range { field, value: format!("{n_chars} characters"), expected: "at most 200 characters" });
+    }
+    Ok(())
+}
+
+/// What a worker offers. Of one that doesn't say, nothing is known, and whether it has a job's data shows when it looks for it.
+fn capabilities(message: Option<v1::Capabilities>) -> Result<Capabilities, DecodeError> {
+    let Some(v1::Capabilities { device, memory_mib, datasets, any_dataset, labels }) = message else {
+        return Ok(Capabilities { device: None, memory_mib: None, datasets: Datasets::Any, labels: Vec::new() });
+    };
+    let device = match device.as_str() {
+        "" => None,
+        name => Some(DeviceKind::parse(name).ok_or_else(|| DecodeError::Range {
+            field: "capabilities.device",
+            value: format!("`{}`", name.chars().take(40).collect::<String>().escape_debug()),
+            expected: "`cpu`, `cuda` or `vulkan`",
+        })?),
+    };
+    if i64::try_from(memory_mib).is_err() {
+        let value = memory_mib.to_string();
+        return Err(DecodeError::Range { field: "capabilities.memory_mib", value, expected: "MiB that a machine can have" });
+    }
+    let lists = [
+        ("capabilities.datasets", &datasets, DATASETS_MOST, "at most 1000 values"),
+        ("capabilities.labels", &labels, LABELS_MOST, "at most 64 values"),
+    ];
+    for (field, names, most, expected) in lists {
+        if names.len() > most {
+            return Err(DecodeError::Range { field, value: format!("{} values", names.len()), expected });
+        }
+        names.iter().try_for_each(|text| name(field, text))?;
+    }
+    Ok(Capabilities {
+        device,
+        memory_mib: (memory_mib > 0).then_some(memory_mib),
+        datasets: if any_dataset { Datasets::Any } else { Datasets::Named(datasets) },
+        labels,
+    })
+}
+
+fn report(message: v1::AttemptReport) -> Result<AttemptReport, DecodeError> {
+    let attempt = attempt_ref(message.attempt.as_ref())?;
+    let end = match message.end.ok_or(DecodeError::Missing("reports.end"))? {
+        v1::attempt_report::End::Outcome(message) => AttemptEnd::Completed(Box::new(outcome(message)?)),
+        v1::attempt_report::End::Failure(failure) => {
+            AttemptEnd::Failed { kind: convert::failure_kind(failure.kind)?, message: failure.message }
+        }
+        v1::attempt_report::End::GivenBack(v1::GivenBack {}) => AttemptEnd::GivenBack,
+    };
+    Ok(AttemptReport { attempt, end })
+}
+
+fn outcome(message: v1::Outcome) -> Result<Outcome, DecodeError> {
     let n_points = message.operating_points.len();
     if n_points > POINTS_MOST {
         let value = format!("{n_points} values");
@@ -213,21 +235,23 @@ fn lease(job: ClaimedJob) -> v1::Lease {
     v1::Lease { job_key: job.attempt.key.as_str().to_owned(), attempt: job.attempt.attempt, config_json: job.config_json }
 }
 
-fn answer(report: Report) -> v1::ReportResponse {
-    let answer = match report {
-        Report::Accepted => v1::ReportAnswer::Accepted,
-        Report::Stale => v1::ReportAnswer::Stale,
+fn answer(answer: Answer) -> v1::ReportResult {
+    let (answer, reason) = match answer {
+        Answer::Accepted => (v1::ReportAnswer::Accepted, String::new()),
+        Answer::Stale => (v1::ReportAnswer::Stale, String::new()),
+        Answer::Cancelled => (v1::ReportAnswer::Cancelled, String::new()),
+        Answer::Refused(refusal) => (v1::ReportAnswer::Refused, refusal.to_string()),
     };
-    v1::ReportResponse { answer: answer.into() }
+    v1::ReportResult { answer: answer.into(), reason }
 }
 
 fn in_range(field: &'static str, value: u32, range: std::ops::RangeInclusive<u32>, expected: &'static str) -> Result<(), Status> {
     if range.contains(&value) { Ok(()) } else { Err(malformed(&DecodeError::Range { field, value: value.to_string(), expected })) }
 }
 
-fn at_most_attempts(n_attempts: usize) -> Result<(), Status> {
-    if n_attempts <= ATTEMPTS_MOST {
+fn at_most(field: &'static str, n_values: usize, most: usize, expected: &'static str) -> Result<(), Status> {
+    if n_values <= most {
         return Ok(());
     }
-    Err(malformed(&DecodeError::Range { field: "attempts", value: format!("{n_attempts} values"), expected: "at most 1024 values" }))
+    Err(malformed(&DecodeError::Range { field, value: format!("{n_values} values"), expected }))
 }

@@ -1,12 +1,12 @@
 //! Keeps each sweep's stored frontier equal to what its operating points come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use offramp_domain::frontier::{self, Insertion, Point};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use offramp_domain::outcome::OperatingPoint;
 
-use super::{Transaction, sql};
+use super::engine::{Row, args};
+use super::{Transaction, json, sql};
 
 /// What a frontier's cost is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,13 +41,18 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+    pub(super) fn new(job_id: i64, index: i64, point: &OperatingPoint) -> Self {
+        let OperatingPoint { macs_cascade, macs_selected, accuracy, .. } = *point;
+        Self { job_id, point: index, macs_cascade, macs_selected, accuracy }
+    }
+
+    fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            job_id: row.try_get("job_id")?,
-            point: row.try_get("point")?,
-            macs_cascade: row.try_get("macs_cascade")?,
-            macs_selected: row.try_get("macs_selected")?,
-            accuracy: row.try_get("accuracy")?,
+            job_id: row.get("job_id")?,
+            point: row.get("point")?,
+            macs_cascade: row.get("macs_cascade")?,
+            macs_selected: row.get("macs_selected")?,
+            accuracy: row.get("accuracy")?,
         })
     }
 
@@ -68,12 +73,23 @@ struct Place<'a> {
     metric: CostMetric,
 }
 
-/// Advances the frontiers of every sweep that has the job whose points these are.
-pub(super) async fn advance(tx: &mut Transaction, job_id: i64, dataset: &str, points: &[Candidate]) -> Result<(), sqlx::Error> {
-    let sweeps: Vec<i64> = sqlx::query_scalar(sql::SWEEPS_OF_JOB).bind(job_id).fetch_all(&mut **tx).await?;
-    for sweep_id in sweeps {
+/// Advances the frontiers of every sweep that has the jobs whose points these are, each with its dataset.
+pub(super) async fn advance(tx: &mut Transaction, points: &[(&str, Candidate)]) -> Result<(), sqlx::Error> {
+    let jobs: BTreeSet<i64> = points.iter().map(|(_, point)| point.job_id).collect();
+    let mut by_job: HashMap<i64, Vec<(&str, Candidate)>> = HashMap::new();
+    for (dataset, point) in points {
+        by_job.entry(point.job_id).or_default().push((*dataset, *point));
+    }
+    let mut places: BTreeMap<(i64, &str), Vec<Candidate>> = BTreeMap::new();
+    for row in tx.all(sql::SWEEPS_OF_JOBS, args![json(&jobs.into_iter().collect::<Vec<_>>())]).await? {
+        let (job_id, sweep_id): (i64, i64) = (row.get("job_id")?, row.get("sweep_id")?);
+        for (dataset, point) in by_job.get(&job_id).into_iter().flatten() {
+            places.entry((sweep_id, *dataset)).or_default().push(*point);
+        }
+    }
+    for ((sweep_id, dataset), candidates) in places {
         for metric in CostMetric::ALL {
-            insert(tx, Place { sweep_id, dataset, metric }, points).await?;
+            insert(tx, Place { sweep_id, dataset, metric }, &candidates).await?;
         }
     }
     Ok(())
@@ -81,10 +97,10 @@ pub(super) async fn advance(tx: &mut Transaction, job_id: i64, dataset: &str, po
 
 /// Writes the frontiers of a new sweep from the results that its jobs have already.
 pub(super) async fn found(tx: &mut Transaction, sweep_id: i64) -> Result<(), sqlx::Error> {
-    let rows = sqlx::query(sql::POINTS_OF_SWEEP_JOBS).bind(sweep_id).fetch_all(&mut **tx).await?;
+    let rows = tx.all(sql::POINTS_OF_SWEEP_JOBS, args![sweep_id]).await?;
     let mut by_dataset: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
     for row in &rows {
-        by_dataset.entry(row.try_get("dataset")?).or_default().push(Candidate::read(row)?);
+        by_dataset.entry(row.get("dataset")?).or_default().push(Candidate::read(row)?);
     }
     for (dataset, points) in &by_dataset {
         for metric in CostMetric::ALL {
@@ -95,26 +111,13 @@ pub(super) async fn found(tx: &mut Transaction, sweep_id: i64) -> Result<(), sql
 }
 
 async fn insert(tx: &mut Transaction, place: Place<'_>, candidates: &[Candidate]) -> Result<(), sqlx::Error> {
-    let rows = sqlx::query(sql::FRONTIER_MEMBERS)
-        .bind(place.sweep_id)
-        .bind(place.dataset)
-        .bind(place.metric.as_str())
-        .fetch_all(&mut **tx)
-        .await?;
+    let rows = tx.all(sql::FRONTIER_MEMBERS, args![place.sweep_id, place.dataset, place.metric.as_str()]).await?;
     let members: Vec<Candidate> = rows.iter().map(Candidate::read).collect::<Result<_, _>>()?;
     let points = |candidates: &[Candidate]| candidates.iter().map(|candidate| candidate.under(place.metric)).collect::<Vec<_>>();
     let Insertion { entered, displaced } = frontier::insert(&points(&members), &points(candidates));
-    let deletions = displaced.into_iter().map(|index| (sql::DELETE_FRONTIER_POINT, members[index]));
-    let insertions = entered.into_iter().map(|index| (sql::INSERT_FRONTIER_POINT, candidates[index]));
-    for (statement, Candidate { job_id, point, .. }) in deletions.chain(insertions) {
-        sqlx::query(statement)
-            .bind(place.sweep_id)
-            .bind(place.dataset)
-            .bind(place.metric.as_str())
-            .bind(job_id)
-            .bind(point)
-            .execute(&mut **tx)
-            .await?;
+    let row = |Candidate { job_id, point, .. }: Candidate| args![place.sweep_id, place.dataset, place.metric.as_str(), job_id, point];
+    for index in displaced {
+        tx.run(sql::DELETE_FRONTIER_POINT, row(members[index])).await?;
     }
-    Ok(())
+    tx.insert(sql::INSERT_FRONTIER_POINT, entered.into_iter().map(|index| row(candidates[index]).to_vec()).collect()).await
 }

@@ -1,4 +1,4 @@
-//! Opening a database file: for one coordinator to write, or for anyone to read.
+//! Opening a database: for coordinators to write, or for anyone to read.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -6,14 +6,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlSafeStr};
 
+use super::engine::Pool;
 use super::error::DatabaseError;
 use super::sql;
+use crate::config::{Database, PostgresUrl};
 
-/// Every migration: version, what it does, statements. Versions rise by one, and a line that was released never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+/// A migration: version, what it does, statements.
+type Step = (i64, &'static str, &'static str);
+
+/// Every migration of SQLite. Versions rise by one, and a line that was released never changes.
+const SQLITE_MIGRATIONS: &[Step] = &[
+    (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    (2, "queue", include_str!("../../../migrations/sqlite/0002_queue.sql")),
+];
+/// The same of PostgreSQL.
+const POSTGRES_MIGRATIONS: &[Step] = &[
+    (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
+    (2, "queue", include_str!("../../../migrations/postgres/0002_queue.sql")),
+];
 
 /// What `set_application_id.sql` writes into the file's header: "OFRM".
 const APPLICATION_ID: i64 = 0x4f46_524d;
@@ -24,8 +38,14 @@ const LEAST_SQLITE: [u32; 3] = [3, 51, 3];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request waits for a connection before it is turned away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Enough for the page, a few clients and the waiting claims; readers in WAL mode do not hinder each other.
+/// Enough for the page and a few clients; readers hinder nobody.
 const N_READERS: u32 = 4;
+/// One for the batches of reports and claims, and some for what is rare and may take long: submissions, control, the janitor.
+const N_POSTGRES_WRITERS: u32 = 4;
+/// What a server may take over one statement: the longest, one of thousands of rows, takes a second.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a transaction of ours waits for a lock: nobody holds one for longer than a batch.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a database file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -57,24 +77,24 @@ pub enum OpenError {
         /// The other coordinator's process, where it left its number.
         pid: Option<u32>,
     },
-    /// A file of some other program's, or none of SQLite's at all.
-    #[error("`{}` is not an Offramp database", .0.display())]
-    Foreign(PathBuf),
+    /// Some other program's, or none of the engine's at all.
+    #[error("`{0}` is not an Offramp database")]
+    Foreign(String),
     /// Written by a newer build.
-    #[error("`{}` has schema version {found}, this build knows versions up to {known}", path.display())]
+    #[error("`{database}` has schema version {found}, this build knows versions up to {known}")]
     Newer {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// Its schema version.
         found: i64,
         /// The newest version that this build knows.
         known: i64,
     },
     /// Written by an older build and not migrated since; only a reader says so.
-    #[error("`{}` has schema version {found}, this build reads version {known}", path.display())]
+    #[error("`{database}` has schema version {found}, this build reads version {known}")]
     Older {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// Its schema version.
         found: i64,
         /// The version that this build reads.
@@ -87,18 +107,18 @@ pub enum OpenError {
         found: String,
     },
     /// Bringing the schema up to date failed.
-    #[error("cannot bring the schema of `{}` up to date", path.display())]
+    #[error("cannot bring the schema of `{database}` up to date")]
     Migrate {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// Why not.
         source: sqlx::migrate::MigrateError,
     },
     /// The database itself.
-    #[error("cannot open `{}`", path.display())]
+    #[error("cannot open `{database}`")]
     Database {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// What is wrong.
         source: DatabaseError,
     },
@@ -117,9 +137,9 @@ impl OpenError {
                 Some("make the directory writable, or choose another database with `--database sqlite:PATH`")
             }
             Self::Locked { .. } => Some("use that coordinator, or end it first; reading needs no lock"),
-            Self::Foreign(_) => Some("choose another path with `--database sqlite:PATH`; the file was left as it is"),
-            Self::Newer { .. } => Some("upgrade this installation of Offramp; the file was left as it is"),
-            Self::Older { .. } => Some("start a coordinator of this build on the file once: it brings the schema up to date"),
+            Self::Foreign(_) => Some("choose another with `--database`; this one was left as it is"),
+            Self::Newer { .. } => Some("upgrade this installation of Offramp; the database was left as it is"),
+            Self::Older { .. } => Some("start a coordinator of this build on it once: that brings the schema up to date"),
             Self::OldSqlite { .. } => Some("build with the bundled SQLite"),
             Self::Migrate { .. } => None,
             Self::Database { source, .. } => source.hint(),
@@ -135,13 +155,30 @@ pub(super) struct Lock {
 
 /// What a coordinator has of an open database.
 pub(super) struct Opened {
-    pub(super) writer: SqlitePool,
-    pub(super) readers: SqlitePool,
-    pub(super) lock: Lock,
+    pub(super) writer: Pool,
+    pub(super) readers: Pool,
+    /// Keeps other coordinators out, where only one may write.
+    pub(super) lock: Option<Lock>,
 }
 
-/// Opens, and creates where there is none, the database at `path` for this process alone to write.
-pub(super) async fn read_write(path: &Path) -> Result<Opened, OpenError> {
+/// Opens a database to write, and makes what is missing: the file and its directory, the tables. A SQLite file is this process's alone; a
+/// PostgreSQL database may be shared by several coordinators.
+pub(super) async fn read_write(database: &Database) -> Result<Opened, OpenError> {
+    match database {
+        Database::Sqlite(path) => read_write_sqlite(path).await,
+        Database::Postgres(url) => read_write_postgres(url).await,
+    }
+}
+
+/// Opens a database to read, whether or not a coordinator has it open. Changes and creates nothing.
+pub(super) async fn read_only(database: &Database) -> Result<Pool, OpenError> {
+    match database {
+        Database::Sqlite(path) => Ok(Pool::Sqlite(read_only_sqlite(path).await?)),
+        Database::Postgres(url) => Ok(Pool::Postgres(read_only_postgres(url).await?)),
+    }
+}
+
+async fn read_write_sqlite(path: &Path) -> Result<Opened, OpenError> {
     // Looked at before anything is written: not even a lock file is left beside a file that is refused.
     if path.exists() {
         let first = pool(1, options(path)).await.map_err(|error| open_error(path, error))?;
@@ -154,18 +191,26 @@ pub(super) async fn read_write(path: &Path) -> Result<Opened, OpenError> {
     }
     let lock = take_lock(path)?;
     let writing = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    migrate_sqlite(path, writing.clone()).await?;
     let writer = pool(1, writing).await.map_err(|error| open_error(path, error))?;
-    if check(&writer, path).await?.is_none() {
-        // Before anything else is in the file: a process that dies in between leaves one that the next process takes for its own.
-        sqlx::query(sql::SET_APPLICATION_ID).execute(&writer).await.map_err(|error| open_error(path, error.into()))?;
-    }
-    migrator().run(&writer).await.map_err(|source| migrate_error(path, source))?;
     let readers = pool(N_READERS, options(path).read_only(true)).await.map_err(|error| open_error(path, error))?;
-    Ok(Opened { writer, readers, lock })
+    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), lock: Some(lock) })
 }
 
-/// Opens the database at `path` to read, whether or not a coordinator has it open. Changes and creates nothing.
-pub(super) async fn read_only(path: &Path) -> Result<SqlitePool, OpenError> {
+/// Brings a file's schema up to date, over a connection without foreign keys: tables that others refer to are made anew on the way, and SQLite
+/// takes dropping the old one for deleting its rows.
+async fn migrate_sqlite(path: &Path, writing: SqliteConnectOptions) -> Result<(), OpenError> {
+    let migrating = pool(1, writing.foreign_keys(false)).await.map_err(|error| open_error(path, error))?;
+    if check(&migrating, path).await?.is_none() {
+        // Before anything else is in the file: a process that dies in between leaves one that the next process takes for its own.
+        sqlx::query(sql::sqlite::SET_APPLICATION_ID).execute(&migrating).await.map_err(|error| open_error(path, error.into()))?;
+    }
+    let migrated = migrator(SQLITE_MIGRATIONS).run(&migrating).await;
+    migrating.close().await;
+    migrated.map_err(|source| migrate_error(path.display().to_string(), source))
+}
+
+async fn read_only_sqlite(path: &Path) -> Result<SqlitePool, OpenError> {
     if !path.is_file() {
         return Err(OpenError::Missing(path.to_owned()));
     }
@@ -178,11 +223,66 @@ pub(super) async fn read_only(path: &Path) -> Result<SqlitePool, OpenError> {
         opened => opened,
     };
     let readers = readers.map_err(|error| open_error(path, error))?;
-    let found = check(&readers, path).await?.ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
-    if found < newest() {
-        return Err(OpenError::Older { path: path.to_owned(), found, known: newest() });
-    }
+    let found = check(&readers, path).await?;
+    not_older(path.display().to_string(), found, SQLITE_MIGRATIONS)?;
     Ok(readers)
+}
+
+async fn read_write_postgres(url: &PostgresUrl) -> Result<Opened, OpenError> {
+    let writer = postgres_pool(url, N_POSTGRES_WRITERS, postgres_options(url)).await?;
+    check_postgres(&writer, url).await?;
+    // Takes an advisory lock: of coordinators that start together, one migrates and the others wait.
+    migrator(POSTGRES_MIGRATIONS).run(&writer).await.map_err(|source| migrate_error(url.to_string(), source))?;
+    let readers = postgres_pool(url, N_READERS, reading_options(url)).await?;
+    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), lock: None })
+}
+
+async fn read_only_postgres(url: &PostgresUrl) -> Result<PgPool, OpenError> {
+    let readers = postgres_pool(url, N_READERS, reading_options(url)).await?;
+    let found = check_postgres(&readers, url).await?;
+    not_older(url.to_string(), found, POSTGRES_MIGRATIONS)?;
+    Ok(readers)
+}
+
+fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
+    let ms = |time: Duration| time.as_millis().to_string();
+    url.options().application_name("offramp").options([
+        ("statement_timeout", ms(STATEMENT_TIMEOUT)),
+        ("lock_timeout", ms(LOCK_TIMEOUT)),
+        // A coordinator that stands still in the middle of a transaction lets go of its locks.
+        ("idle_in_transaction_session_timeout", ms(STATEMENT_TIMEOUT)),
+        // What was answered is on disk, whatever the server's default.
+        ("synchronous_commit", "on".to_owned()),
+    ])
+}
+
+fn reading_options(url: &PostgresUrl) -> PgConnectOptions {
+    postgres_options(url).options([("default_transaction_read_only", "on")])
+}
+
+async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnectOptions) -> Result<PgPool, OpenError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(n_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A server that was restarted has forgotten its connections: found out before a request runs into it.
+        .test_before_acquire(true)
+        .connect_with(options)
+        .await;
+    pool.map_err(|error| OpenError::Database { database: url.to_string(), source: error.into() })
+}
+
+/// The schema version of a PostgreSQL database; `None` where it is empty. Refuses what is not ours and what is newer than this build.
+async fn check_postgres(pool: &PgPool, url: &PostgresUrl) -> Result<Option<i64>, OpenError> {
+    let database = |error: sqlx::Error| OpenError::Database { database: url.to_string(), source: error.into() };
+    let (n_relations, is_ours): (i64, bool) = sqlx::query_as(sql::postgres::WHOSE_SCHEMA).fetch_one(pool).await.map_err(database)?;
+    match (n_relations, is_ours) {
+        (0, _) => Ok(None),
+        (_, false) => Err(OpenError::Foreign(url.to_string())),
+        (_, true) => {
+            let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION.postgres).fetch_one(pool).await.map_err(database)?;
+            not_newer(url.to_string(), found, POSTGRES_MIGRATIONS)
+        }
+    }
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -199,42 +299,54 @@ async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<Sqlit
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
         .connect_with(options)
         .await?;
-    sqlx::query(sql::APPLICATION_ID).execute(&pool).await?;
+    sqlx::query(sql::sqlite::APPLICATION_ID).execute(&pool).await?;
     Ok(pool)
 }
 
-/// The schema version; `None` for an empty file. Refuses what is not ours and what is newer than this build.
+/// The schema version of a file; `None` where it is empty. Refuses what is not ours and what is newer than this build.
 async fn check(pool: &SqlitePool, path: &Path) -> Result<Option<i64>, OpenError> {
     let database = |error: sqlx::Error| open_error(path, error.into());
-    let version: String = sqlx::query_scalar(sql::SQLITE_VERSION).fetch_one(pool).await.map_err(database)?;
+    let version: String = sqlx::query_scalar(sql::sqlite::SQLITE_VERSION).fetch_one(pool).await.map_err(database)?;
     if !is_sound(&version) {
         return Err(OpenError::OldSqlite { found: version });
     }
-    let n_objects: i64 = sqlx::query_scalar(sql::COUNT_OBJECTS).fetch_one(pool).await.map_err(database)?;
+    let n_objects: i64 = sqlx::query_scalar(sql::sqlite::COUNT_OBJECTS).fetch_one(pool).await.map_err(database)?;
     if n_objects == 0 {
         return Ok(None);
     }
-    let application_id: i64 = sqlx::query_scalar(sql::APPLICATION_ID).fetch_one(pool).await.map_err(database)?;
+    let application_id: i64 = sqlx::query_scalar(sql::sqlite::APPLICATION_ID).fetch_one(pool).await.map_err(database)?;
     if application_id != APPLICATION_ID {
-        return Err(OpenError::Foreign(path.to_owned()));
+        return Err(OpenError::Foreign(path.display().to_string()));
     }
-    let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(pool).await.map_err(database)?;
+    let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION.sqlite).fetch_one(pool).await.map_err(database)?;
+    not_newer(path.display().to_string(), found, SQLITE_MIGRATIONS)
+}
+
+fn not_newer(database: String, found: Option<i64>, migrations: &[Step]) -> Result<Option<i64>, OpenError> {
     match found {
-        Some(found) if found > newest() => Err(OpenError::Newer { path: path.to_owned(), found, known: newest() }),
+        Some(found) if found > newest(migrations) => Err(OpenError::Newer { database, found, known: newest(migrations) }),
         found => Ok(found),
     }
 }
 
-/// The newest schema version that this build knows.
-fn newest() -> i64 {
-    MIGRATIONS.iter().map(|(version, ..)| *version).max().expect("there is a first migration")
+fn not_older(database: String, found: Option<i64>, migrations: &[Step]) -> Result<(), OpenError> {
+    match found {
+        None => Err(OpenError::Foreign(database)),
+        Some(found) if found < newest(migrations) => Err(OpenError::Older { database, found, known: newest(migrations) }),
+        Some(_) => Ok(()),
+    }
 }
 
-fn migrator() -> Migrator {
-    let migration = |&(version, description, statements): &(i64, &'static str, &'static str)| {
+/// The newest schema version that this build knows.
+fn newest(migrations: &[Step]) -> i64 {
+    migrations.iter().map(|(version, ..)| *version).max().expect("there is a first migration")
+}
+
+fn migrator(migrations: &[Step]) -> Migrator {
+    let migration = |&(version, description, statements): &Step| {
         Migration::new(version, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+    Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
 fn is_sound(version: &str) -> bool {
@@ -243,18 +355,19 @@ fn is_sound(version: &str) -> bool {
 }
 
 fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    let database = path.display().to_string();
     match error {
-        DatabaseError::NotADatabase(_) => OpenError::Foreign(path.to_owned()),
-        source => OpenError::Database { path: path.to_owned(), source },
+        DatabaseError::NotADatabase(_) => OpenError::Foreign(database),
+        source => OpenError::Database { database, source },
     }
 }
 
-fn migrate_error(path: &Path, error: sqlx::migrate::MigrateError) -> OpenError {
+fn migrate_error(database: String, error: sqlx::migrate::MigrateError) -> OpenError {
     use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
     match error {
         // A full disk is a full disk, whatever was being done.
-        Execute(source) | ExecuteMigration(source, _) => open_error(path, source.into()),
-        source => OpenError::Migrate { path: path.to_owned(), source },
+        Execute(source) | ExecuteMigration(source, _) => OpenError::Database { database, source: source.into() },
+        source => OpenError::Migrate { database, source },
     }
 }
 

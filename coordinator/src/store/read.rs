@@ -1,21 +1,20 @@
 //! Everything that is read, as rows of the views.
 
-use std::path::Path;
-
 use offramp_domain::job::JobKey;
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
 
+use super::engine::{Pool, Row, args};
 use super::error::DatabaseError;
 use super::frontier::CostMetric;
 use super::open::{self, OpenError};
 use super::{rows, sql};
+use crate::config::Database;
 
 /// The database as anyone may read it.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    pool: SqlitePool,
+    pool: Pool,
 }
 
 /// Which jobs to list.
@@ -85,29 +84,29 @@ impl From<sqlx::Error> for LookupError {
 }
 
 impl Reader {
-    /// Opens the database at `path` to read, whether or not a coordinator is using it. Changes and creates nothing.
+    /// Opens a database to read, whether or not a coordinator is using it. Changes and creates nothing.
     ///
     /// # Errors
     /// When there is none, it is not an Offramp database, its schema is of another version than this build reads, or the file system refuses.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self::new(open::read_only(path).await?))
+    pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        Ok(Self::new(open::read_only(database).await?))
     }
 
-    pub(super) const fn new(pool: SqlitePool) -> Self {
+    pub(super) const fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
-    pub(super) const fn pool(&self) -> &SqlitePool {
+    pub(super) const fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// The versions of the SQLite library and of the file's schema.
+    /// The versions of the database engine, as `SQLite 3.51.3`, and of the schema.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn versions(&self) -> Result<(String, i64), DatabaseError> {
-        let sqlite = sqlx::query_scalar(sql::SQLITE_VERSION).fetch_one(&self.pool).await?;
-        Ok((sqlite, sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(&self.pool).await?))
+        let engine = self.pool.one(sql::SERVER_VERSION, []).await?.get("version")?;
+        Ok((engine, self.pool.one(sql::SCHEMA_VERSION, []).await?.get("version")?))
     }
 
     /// Closes the connections.
@@ -120,7 +119,7 @@ impl Reader {
     /// # Errors
     /// Those of the database.
     pub async fn sweeps(&self, limit: u32) -> Result<Vec<v1::SweepRow>, DatabaseError> {
-        decode(&sqlx::query(sql::LIST_SWEEPS).bind(limit).fetch_all(&self.pool).await?, rows::sweep)
+        decode(&self.pool.all(sql::LIST_SWEEPS, args![limit]).await?, rows::sweep)
     }
 
     /// The sweep that `selector` means: `last`, an id, or a name (the newest of that name).
@@ -129,7 +128,7 @@ impl Reader {
     /// When there is none, and those of the database.
     pub async fn sweep(&self, selector: &str) -> Result<v1::SweepRow, LookupError> {
         if selector == "last" {
-            let newest: Option<i64> = sqlx::query_scalar(sql::NEWEST_SWEEP).fetch_one(&self.pool).await?;
+            let newest: Option<i64> = self.pool.one(sql::NEWEST_SWEEP, []).await?.get("sweep")?;
             return self.sweep_by_id(newest.ok_or(LookupError::NoSweeps)?).await?.ok_or(LookupError::NoSweeps);
         }
         if let Ok(id) = selector.parse()
@@ -137,13 +136,13 @@ impl Reader {
         {
             return Ok(sweep);
         }
-        let named: Option<i64> = sqlx::query_scalar(sql::NEWEST_SWEEP_NAMED).bind(selector).fetch_one(&self.pool).await?;
+        let named: Option<i64> = self.pool.one(sql::NEWEST_SWEEP_NAMED, args![selector]).await?.get("sweep")?;
         let missing = || LookupError::NoSuchSweep(selector.chars().take(100).collect());
         self.sweep_by_id(named.ok_or_else(missing)?).await?.ok_or_else(missing)
     }
 
     async fn sweep_by_id(&self, id: i64) -> Result<Option<v1::SweepRow>, sqlx::Error> {
-        let row = sqlx::query(sql::SWEEP_BY_ID).bind(id).fetch_optional(&self.pool).await?;
+        let row = self.pool.optional(sql::SWEEP_BY_ID, args![id]).await?;
         row.as_ref().map(rows::sweep).transpose()
     }
 
@@ -152,10 +151,10 @@ impl Reader {
     /// # Errors
     /// When there is no such sweep, and those of the database.
     pub async fn sweep_activity(&self, id: i64) -> Result<SweepActivity, LookupError> {
-        let mut tx = self.pool.begin().await?;
-        let sweep = sqlx::query(sql::SWEEP_BY_ID).bind(id).fetch_optional(&mut *tx).await?;
+        let mut tx = self.pool.begin_reading().await?;
+        let sweep = tx.optional(sql::SWEEP_BY_ID, args![id]).await?;
         let sweep = sweep.ok_or_else(|| LookupError::NoSuchSweep(id.to_string()))?;
-        let running = sqlx::query(sql::RUNNING_JOBS).bind(id).fetch_all(&mut *tx).await?;
+        let running = tx.all(sql::RUNNING_JOBS, args![id]).await?;
         Ok(SweepActivity { sweep: rows::sweep(&sweep)?, running: decode(&running, rows::running_job)? })
     }
 
@@ -165,13 +164,13 @@ impl Reader {
     /// Those of the database.
     pub async fn jobs(&self, filter: JobsFilter) -> Result<Vec<v1::JobRow>, DatabaseError> {
         let state = filter.state.map_or("", State::as_str);
-        let query = match filter.sweep {
-            Some(sweep) => sqlx::query(sql::LIST_SWEEP_JOBS).bind(sweep),
-            None => sqlx::query(sql::LIST_JOBS),
-        };
         // An offset past the signed range is past every row.
         let offset = i64::try_from(filter.offset).unwrap_or(i64::MAX);
-        decode(&query.bind(state).bind(filter.limit).bind(offset).fetch_all(&self.pool).await?, rows::job)
+        let jobs = match filter.sweep {
+            Some(sweep) => self.pool.all(sql::LIST_SWEEP_JOBS, args![sweep, state, filter.limit, offset]).await?,
+            None => self.pool.all(sql::LIST_JOBS, args![state, filter.limit, offset]).await?,
+        };
+        decode(&jobs, rows::job)
     }
 
     /// All that is known of the one job whose id or key begins with `prefix`.
@@ -181,32 +180,37 @@ impl Reader {
     pub async fn job(&self, prefix: &str) -> Result<v1::JobDetail, LookupError> {
         let key = self.job_key(prefix).await?;
         let id = key.id();
-        let mut tx = self.pool.begin().await?;
-        let job = sqlx::query(sql::JOB_BY_KEY).bind(key.as_str()).fetch_one(&mut *tx).await?;
-        let config_json = sqlx::query_scalar(sql::CONFIG_OF_JOB).bind(key.as_str()).fetch_one(&mut *tx).await?;
-        let attempts = sqlx::query(sql::ATTEMPTS_OF_JOB).bind(id).fetch_all(&mut *tx).await?;
-        let exits = sqlx::query(sql::EXITS_OF_JOB).bind(id).fetch_all(&mut *tx).await?;
-        let points = sqlx::query(sql::POINTS_OF_JOB).bind(id).fetch_all(&mut *tx).await?;
-        let epochs = sqlx::query(sql::EPOCHS_OF_JOB).bind(key.as_str()).fetch_all(&mut *tx).await?;
+        let mut tx = self.pool.begin_reading().await?;
+        let job = tx.one(sql::JOB_BY_KEY, args![key.as_str()]).await?;
+        let config = tx.one(sql::CONFIG_OF_JOB, args![key.as_str()]).await?;
+        let attempts = tx.all(sql::ATTEMPTS_OF_JOB, args![id]).await?;
+        let exits = tx.all(sql::EXITS_OF_JOB, args![id]).await?;
+        let points = tx.all(sql::POINTS_OF_JOB, args![id]).await?;
+        let epochs = tx.all(sql::EPOCHS_OF_JOB, args![key.as_str()]).await?;
+        let events = tx.all(sql::EVENTS_OF_JOB, args![id]).await?;
+        let dependencies = tx.all(sql::DEPENDENCIES_OF_JOB, args![key.as_str()]).await?;
         Ok(v1::JobDetail {
             job: Some(rows::job(&job)?),
-            config_json,
+            config_json: config.get("config")?,
             attempts: decode(&attempts, rows::attempt)?,
             exits: decode(&exits, rows::exit)?,
             operating_points: decode(&points, rows::operating_point)?,
             epochs: decode(&epochs, rows::epoch)?,
+            events: decode(&events, rows::event)?,
+            dependencies: decode(&dependencies, rows::dependency)?,
         })
     }
 
-    async fn job_key(&self, prefix: &str) -> Result<JobKey, LookupError> {
+    /// The key of the one job whose id or key begins with `prefix`.
+    pub(crate) async fn job_key(&self, prefix: &str) -> Result<JobKey, LookupError> {
         let missing = || LookupError::NoSuchJob(prefix.chars().take(100).collect());
         let is_prefix = (1..=32).contains(&prefix.len()) && prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !is_prefix {
             return Err(missing());
         }
         // `g` follows the last hexadecimal digit.
-        let keys: Vec<String> =
-            sqlx::query_scalar(sql::KEYS_BY_PREFIX).bind(prefix).bind(format!("{prefix}g")).fetch_all(&self.pool).await?;
+        let keys = self.pool.all(sql::KEYS_BY_PREFIX, args![prefix, format!("{prefix}g")]).await?;
+        let keys: Vec<String> = keys.iter().map(|row| row.get("key")).collect::<Result<_, sqlx::Error>>()?;
         match keys.as_slice() {
             [] => Err(missing()),
             [key] => JobKey::parse(key).ok_or_else(missing),
@@ -217,13 +221,20 @@ impl Reader {
         }
     }
 
+    /// Workers' sessions, the newest first, at most `limit`; those that have ended only on request.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn workers(&self, ended: bool, limit: u32) -> Result<Vec<v1::WorkerRow>, DatabaseError> {
+        decode(&self.pool.all(sql::LIST_WORKERS, args![ended, limit]).await?, rows::worker)
+    }
+
     /// A sweep's frontier under a metric, cheapest first within each dataset.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn frontier(&self, sweep: i64, metric: CostMetric) -> Result<Vec<v1::FrontierRow>, DatabaseError> {
-        let query = sqlx::query(sql::FRONTIER_OF_SWEEP).bind(sweep).bind(metric.as_str());
-        decode(&query.fetch_all(&self.pool).await?, rows::frontier_point)
+        decode(&self.pool.all(sql::FRONTIER_OF_SWEEP, args![sweep, metric.as_str()]).await?, rows::frontier_point)
     }
 
     /// Per-exit metrics of a sweep's finished jobs, in its order.
@@ -231,7 +242,7 @@ impl Reader {
     /// # Errors
     /// Those of the database.
     pub async fn exits(&self, sweep: i64) -> Result<Vec<v1::ExitRow>, DatabaseError> {
-        decode(&sqlx::query(sql::EXITS_OF_SWEEP).bind(sweep).fetch_all(&self.pool).await?, rows::exit)
+        decode(&self.pool.all(sql::EXITS_OF_SWEEP, args![sweep]).await?, rows::exit)
     }
 
     /// A sweep's cells, each over its finished seeds.
@@ -239,10 +250,10 @@ impl Reader {
     /// # Errors
     /// Those of the database.
     pub async fn patterns(&self, sweep: i64) -> Result<Vec<v1::PatternRow>, DatabaseError> {
-        decode(&sqlx::query(sql::PATTERNS_OF_SWEEP).bind(sweep).fetch_all(&self.pool).await?, rows::pattern)
+        decode(&self.pool.all(sql::PATTERNS_OF_SWEEP, args![sweep]).await?, rows::pattern)
     }
 }
 
-fn decode<T>(rows: &[SqliteRow], read: fn(&SqliteRow) -> Result<T, sqlx::Error>) -> Result<Vec<T>, DatabaseError> {
+pub(super) fn decode<T>(rows: &[Row], read: fn(&Row) -> Result<T, sqlx::Error>) -> Result<Vec<T>, DatabaseError> {
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }

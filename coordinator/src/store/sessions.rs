@@ -1,7 +1,15 @@
 //! Workers' sessions.
 
+use offramp_domain::placement::Capabilities;
+
+use super::engine::args;
 use super::error::DatabaseError;
-use super::{Store, Transaction, sql};
+use super::{Store, Transaction, placements, sql};
+
+/// Open sessions of one database. A fleet has thousands of workers, not tens of thousands; beyond, somebody opens them in a loop.
+const SESSIONS_MOST: i64 = 10_000;
+/// A session that was heard of within this time has a worker behind it.
+const HEARD_RECENTLY_US: i64 = 30_000_000;
 
 /// Names a session. The time in it keeps a worker that outlived one database from speaking for another worker's session in the next. It is
 /// no secret.
@@ -38,6 +46,8 @@ pub struct NewSession {
     pub n_slots: u32,
     /// Whether it lives in the coordinator's own process.
     pub embedded: bool,
+    /// What its slots can run.
+    pub capabilities: Capabilities,
 }
 
 /// Why a session could not be used.
@@ -68,6 +78,9 @@ pub enum OpenSessionError {
         /// One that has a result or an open session here.
         present: String,
     },
+    /// There are more than anybody needs.
+    #[error("{SESSIONS_MOST} sessions are open already")]
+    TooMany,
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -78,8 +91,9 @@ impl OpenSessionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Trainer { .. } => {
-                Some("keep them in a database of their own: `--database sqlite:PATH` where the coordinator is started, or with `up`")
+                Some("keep them in a database of their own: `--database` where the coordinator is started, or with `up`")
             }
+            Self::TooMany => Some("end workers that are not needed; sessions of those that are gone lapse after ten minutes"),
             Self::Database(error) => error.hint(),
         }
     }
@@ -91,49 +105,52 @@ impl From<sqlx::Error> for OpenSessionError {
     }
 }
 
+/// A session that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenedSession {
+    /// Its name.
+    pub id: SessionId,
+    /// Other sessions of the same worker's name that were heard of a moment ago: a cloned machine, or a worker that came back.
+    pub n_namesakes: u32,
+}
+
 impl Store {
     /// Opens a session.
     ///
     /// # Errors
-    /// When the worker's trainer is simulated and the database is one of real results, or the other way round, and those of the database.
-    pub async fn open_session(&self, session: &NewSession, now_us: i64) -> Result<SessionId, OpenSessionError> {
+    /// When the worker's trainer is simulated and the database is one of real results, or the other way round; when there are too many; and
+    /// those of the database.
+    pub async fn open_session(&self, session: &NewSession, now_us: i64) -> Result<OpenedSession, OpenSessionError> {
         let mut tx = self.begin().await?;
-        let foreign: Option<String> = sqlx::query_scalar(sql::FOREIGN_TRAINER).bind(&session.trainer).fetch_optional(&mut *tx).await?;
-        if let Some(present) = foreign {
-            return Err(OpenSessionError::Trainer { asked: session.trainer.clone(), present });
+        if let Some(present) = tx.optional(sql::FOREIGN_TRAINER, args![&session.trainer]).await? {
+            return Err(OpenSessionError::Trainer { asked: session.trainer.clone(), present: present.get("trainer")? });
         }
-        let id = sqlx::query_scalar(sql::INSERT_SESSION)
-            .bind(&session.worker)
-            .bind(&session.version)
-            .bind(&session.trainer)
-            .bind(session.n_slots)
-            .bind(i64::from(session.embedded))
-            .bind(now_us)
-            .fetch_one(&mut *tx)
-            .await?;
+        let count = tx.one(sql::COUNT_SESSIONS, args![&session.worker, now_us - HEARD_RECENTLY_US]).await?;
+        if count.get::<i64>("n_open")? >= SESSIONS_MOST {
+            return Err(OpenSessionError::TooMany);
+        }
+        let [device, memory_mib, datasets, labels] = placements::offered(&session.capabilities);
+        let [worker, version, trainer, n_slots, embedded, opened_us] =
+            args![&session.worker, &session.version, &session.trainer, session.n_slots, session.embedded, now_us];
+        let values = [worker, version, trainer, n_slots, embedded, opened_us, device, memory_mib, datasets, labels];
+        let id = tx.one(sql::INSERT_SESSION, values).await?.get("id")?;
         tx.commit().await?;
-        Ok(SessionId { id, opened_us: now_us })
+        Ok(OpenedSession { id: SessionId { id, opened_us: now_us }, n_namesakes: count.get("n_namesakes")? })
     }
 
-    /// Tells whether a session is open.
+    /// Sends the open sessions of a worker home: after their running jobs, or at once. Answers with the number of sessions that this changed.
     ///
     /// # Errors
-    /// When it is not, and those of the database.
-    pub async fn check_session(&self, session: SessionId) -> Result<(), SessionError> {
-        let found: Option<i64> =
-            sqlx::query_scalar(sql::FIND_SESSION).bind(session.id).bind(session.opened_us).fetch_optional(self.reader.pool()).await?;
-        found.map(|_| ()).ok_or(SessionError::Gone(session))
+    /// Those of the database.
+    pub async fn drain(&self, worker: &str, give_back: bool) -> Result<u64, DatabaseError> {
+        let mut tx = self.begin().await?;
+        let drained = tx.run(sql::DRAIN_WORKERS, args![worker, if give_back { 2_i64 } else { 1 }]).await?;
+        tx.commit().await?;
+        Ok(drained)
     }
-}
-
-/// Notes that a session was heard of.
-pub(super) async fn touch(tx: &mut Transaction, session: SessionId, now_us: i64) -> Result<(), SessionError> {
-    let touched = sqlx::query(sql::TOUCH_SESSION).bind(session.id).bind(session.opened_us).bind(now_us).execute(&mut **tx).await?;
-    if touched.rows_affected() == 1 { Ok(()) } else { Err(SessionError::Gone(session)) }
 }
 
 /// Ends a session; whether it was open.
 pub(super) async fn end(tx: &mut Transaction, session: SessionId, now_us: i64) -> Result<bool, sqlx::Error> {
-    let ended = sqlx::query(sql::END_SESSION).bind(session.id).bind(session.opened_us).bind(now_us).execute(&mut **tx).await?;
-    Ok(ended.rows_affected() == 1)
+    Ok(tx.run(sql::END_SESSION, args![session.id, session.opened_us, now_us]).await? == 1)
 }

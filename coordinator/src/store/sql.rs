@@ -1,76 +1,156 @@
 //! Every statement, one a file; the headers say who runs it and which index it relies on.
+//!
+//! Most say the same on both engines and lie in `sql/`. The others differ in how a JSON text becomes rows (`json_each` or `jsonb_to_recordset`)
+//! and in that PostgreSQL locks rows (`FOR NO KEY UPDATE`, `SKIP LOCKED`) where SQLite has one writer anyway.
 
-/// Names the files, so that a test can hold the list against the directory and prepare each.
+use super::engine::Statement;
+
+/// Names the files, so that a test can hold the lists against the directories and prepare each statement.
 macro_rules! statements {
-    ($($name:ident = $file:literal,)*) => {
-        $(pub(super) const $name: &str = include_str!(concat!("sql/", $file, ".sql"));)*
+    (
+        alike { $($name:ident = $file:literal,)* }
+        by_engine { $($split_name:ident = $split_file:literal,)* }
+    ) => {
+        $(pub(super) const $name: Statement = Statement {
+            name: $file,
+            sqlite: include_str!(concat!("sql/", $file, ".sql")),
+            postgres: include_str!(concat!("sql/", $file, ".sql")),
+        };)*
+        $(pub(super) const $split_name: Statement = Statement {
+            name: $split_file,
+            sqlite: include_str!(concat!("sql/sqlite/", $split_file, ".sql")),
+            postgres: include_str!(concat!("sql/postgres/", $split_file, ".sql")),
+        };)*
 
         #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+        pub(super) const ALIKE: &[Statement] = &[$($name),*];
+        #[cfg(test)]
+        pub(super) const BY_ENGINE: &[Statement] = &[$($split_name),*];
     };
 }
 
+/// What only a file needs.
+pub(super) mod sqlite {
+    pub(in crate::store) const APPLICATION_ID: &str = include_str!("sql/sqlite/application_id.sql");
+    pub(in crate::store) const COUNT_OBJECTS: &str = include_str!("sql/sqlite/count_objects.sql");
+    pub(in crate::store) const SET_APPLICATION_ID: &str = include_str!("sql/sqlite/set_application_id.sql");
+    pub(in crate::store) const SQLITE_VERSION: &str = include_str!("sql/sqlite/sqlite_version.sql");
+
+    #[cfg(test)]
+    pub(in crate::store) const ALL: &[(&str, &str)] = &[
+        ("application_id", APPLICATION_ID),
+        ("count_objects", COUNT_OBJECTS),
+        ("set_application_id", SET_APPLICATION_ID),
+        ("sqlite_version", SQLITE_VERSION),
+    ];
+}
+
+/// What only a server needs.
+pub(super) mod postgres {
+    pub(in crate::store) const WHOSE_SCHEMA: &str = include_str!("sql/postgres/whose_schema.sql");
+
+    pub(in crate::store) const CLOCK: &str = include_str!("sql/postgres/clock.sql");
+
+    #[cfg(test)]
+    pub(in crate::store) const ALL: &[(&str, &str)] = &[("whose_schema", WHOSE_SCHEMA), ("clock", CLOCK)];
+}
+
 statements! {
-    APPLICATION_ID = "application_id",
-    ATTEMPT_OUTCOME = "attempt_outcome",
-    ATTEMPTS_OF_JOB = "attempts_of_job",
-    CAP_BACK_OFFS = "cap_back_offs",
-    CAP_LEASES = "cap_leases",
-    CLAIM = "claim",
-    CLAIMABLE = "claimable",
-    CONFIG_OF_JOB = "config_of_job",
-    COSTS_OF_JOB = "costs_of_job",
-    COUNT_KNOWN_JOBS = "count_known_jobs",
-    COUNT_OBJECTS = "count_objects",
-    DELETE_FRONTIER_POINT = "delete_frontier_point",
-    END_ATTEMPT = "end_attempt",
-    END_EMBEDDED_SESSIONS = "end_embedded_sessions",
-    END_SESSION = "end_session",
-    EPOCHS_OF_JOB = "epochs_of_job",
-    EXITS_OF_JOB = "exits_of_job",
-    EXITS_OF_SWEEP = "exits_of_sweep",
-    EXTEND_LEASES = "extend_leases",
-    FIND_SESSION = "find_session",
-    FOREIGN_TRAINER = "foreign_trainer",
-    FRONTIER_MEMBERS = "frontier_members",
-    FRONTIER_OF_SWEEP = "frontier_of_sweep",
-    HELD = "held",
-    HELD_BY_EMBEDDED = "held_by_embedded",
-    HELD_BY_SESSION = "held_by_session",
-    HELD_TOO_LONG = "held_too_long",
-    INSERT_ATTEMPT = "insert_attempt",
-    INSERT_EPOCH = "insert_epoch",
-    INSERT_EXIT_RESULT = "insert_exit_result",
-    INSERT_EXITS = "insert_exits",
-    INSERT_FRONTIER_POINT = "insert_frontier_point",
-    INSERT_JOB_STATES = "insert_job_states",
-    INSERT_JOBS = "insert_jobs",
-    INSERT_OPERATING_POINT = "insert_operating_point",
-    INSERT_RESULT = "insert_result",
-    INSERT_SESSION = "insert_session",
-    INSERT_SWEEP = "insert_sweep",
-    INSERT_SWEEP_JOBS = "insert_sweep_jobs",
-    JOB_BY_KEY = "job_by_key",
-    KEYS_BY_PREFIX = "keys_by_prefix",
-    LAPSE_SESSIONS = "lapse_sessions",
-    LIST_JOBS = "list_jobs",
-    LIST_SWEEP_JOBS = "list_sweep_jobs",
-    LIST_SWEEPS = "list_sweeps",
-    NEWEST_SWEEP = "newest_sweep",
-    NEWEST_SWEEP_NAMED = "newest_sweep_named",
-    PATTERNS_OF_SWEEP = "patterns_of_sweep",
-    PLAN_OF_JOB = "plan_of_job",
-    POINTS_OF_JOB = "points_of_job",
-    POINTS_OF_SWEEP_JOBS = "points_of_sweep_jobs",
-    RENEW = "renew",
-    RETRY_FAILED = "retry_failed",
-    RUNNING_JOBS = "running_jobs",
-    SCHEMA_VERSION = "schema_version",
-    SET_APPLICATION_ID = "set_application_id",
-    SETTLE = "settle",
-    SQLITE_VERSION = "sqlite_version",
-    SWEEP_BY_ID = "sweep_by_id",
-    SWEEP_BY_KEY = "sweep_by_key",
-    SWEEPS_OF_JOB = "sweeps_of_job",
-    TOUCH_SESSION = "touch_session",
+    alike {
+        ATTEMPTS_OF_JOB = "attempts_of_job",
+        CAP_BACK_OFFS = "cap_back_offs",
+        CAP_LEASES = "cap_leases",
+        CLAIM_PLACE = "claim_place",
+        CONFIG_OF_JOB = "config_of_job",
+        COUNT_AHEAD = "count_ahead",
+        COUNT_SESSIONS = "count_sessions",
+        DELETE_FRONTIER_POINT = "delete_frontier_point",
+        DEPENDENCIES_OF_JOB = "dependencies_of_job",
+        DEPENDENT_JOBS_OF_SWEEP = "dependent_jobs_of_sweep",
+        DRAIN_WORKERS = "drain_workers",
+        END_EMBEDDED_SESSIONS = "end_embedded_sessions",
+        END_SESSION = "end_session",
+        EPOCHS_OF_JOB = "epochs_of_job",
+        EVENTS_OF_JOB = "events_of_job",
+        EXITS_OF_JOB = "exits_of_job",
+        EXITS_OF_SWEEP = "exits_of_sweep",
+        EXTEND_LEASES = "extend_leases",
+        FOREIGN_TRAINER = "foreign_trainer",
+        FORGIVE_FAILURES = "forgive_failures",
+        FRONTIER_MEMBERS = "frontier_members",
+        FRONTIER_OF_SWEEP = "frontier_of_sweep",
+        INSERT_ATTEMPT = "insert_attempt",
+        INSERT_EPOCH = "insert_epoch",
+        INSERT_EVENT = "insert_event",
+        INSERT_EXIT_RESULT = "insert_exit_result",
+        INSERT_FRONTIER_POINT = "insert_frontier_point",
+        INSERT_LATE_REPORT = "insert_late_report",
+        INSERT_OPERATING_POINT = "insert_operating_point",
+        INSERT_PLACEMENT = "insert_placement",
+        INSERT_RESULT = "insert_result",
+        INSERT_SESSION = "insert_session",
+        INSERT_SWEEP = "insert_sweep",
+        JOB_BY_KEY = "job_by_key",
+        KEY_OF_JOB = "key_of_job",
+        KEYS_BY_PREFIX = "keys_by_prefix",
+        LAPSE_SESSIONS = "lapse_sessions",
+        LEAST_TURN = "least_turn",
+        LIST_JOBS = "list_jobs",
+        LIST_SWEEP_JOBS = "list_sweep_jobs",
+        LIST_SWEEPS = "list_sweeps",
+        LIST_WORKERS = "list_workers",
+        NEW_PLACEMENTS = "new_placements",
+        NEWEST_SWEEP = "newest_sweep",
+        NEWEST_SWEEP_NAMED = "newest_sweep_named",
+        OPEN_SESSIONS = "open_sessions",
+        PATTERNS_OF_SWEEP = "patterns_of_sweep",
+        PLACEMENT = "placement",
+        POINTS_OF_JOB = "points_of_job",
+        POINTS_OF_SWEEP_JOBS = "points_of_sweep_jobs",
+        PROMOTE = "promote",
+        RUNNING_JOBS = "running_jobs",
+        SCHEMA_VERSION = "schema_version",
+        SET_JOB_PRIORITY = "set_job_priority",
+        SET_SWEEP_PRIORITY = "set_sweep_priority",
+        SET_SWEEP_STATE = "set_sweep_state",
+        SPONSOR = "sponsor",
+        SWEEP_BY_ID = "sweep_by_id",
+        SWEEP_BY_KEY = "sweep_by_key",
+        SWEEPS_OF_JOB = "sweeps_of_job",
+        TURN_BASE = "turn_base",
+    }
+    by_engine {
+        BLOCK = "block",
+        BLOCKED_DEPENDANTS = "blocked_dependants",
+        CANCEL_LEASED = "cancel_leased",
+        CANCELLABLE_JOBS = "cancellable_jobs",
+        CLAIM = "claim",
+        COSTS_OF_JOBS = "costs_of_jobs",
+        COUNT_KNOWN_JOBS = "count_known_jobs",
+        DEPENDENCIES_OF = "dependencies_of",
+        END_ATTEMPTS = "end_attempts",
+        END_UNLEASED = "end_unleased",
+        ENDED_JOBS_OF_SWEEP = "ended_jobs_of_sweep",
+        FAILED_DEPENDANTS = "failed_dependants",
+        FAILED_DEPENDENCIES = "failed_dependencies",
+        HELD_BY_EMBEDDED = "held_by_embedded",
+        HELD_BY_SESSION = "held_by_session",
+        HELD_TOO_LONG = "held_too_long",
+        INSERT_DEPENDENCIES = "insert_dependencies",
+        INSERT_EXITS = "insert_exits",
+        INSERT_JOB_STATES = "insert_job_states",
+        INSERT_JOBS = "insert_jobs",
+        INSERT_SWEEP_JOBS = "insert_sweep_jobs",
+        RENEW = "renew",
+        REPORTED = "reported",
+        RETRY = "retry",
+        SERVER_VERSION = "server_version",
+        SESSIONS_OF_BATCH = "sessions_of_batch",
+        SETTLE = "settle",
+        STANDING_OF_JOB = "standing_of_job",
+        SWEEPS_OF_JOBS = "sweeps_of_jobs",
+        TOUCH_SESSIONS = "touch_sessions",
+        TRIPPED_BREAKERS = "tripped_breakers",
+        UNBLOCK = "unblock",
+    }
 }

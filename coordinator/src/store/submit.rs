@@ -1,16 +1,23 @@
 //! From a checked sweep to rows.
 
+use std::collections::HashMap;
+
 use offramp_domain::job::JobKey;
 use offramp_domain::network::SolvedRule;
-use offramp_domain::sweep::{Sweep, SweepJob};
+use offramp_domain::placement::Requirements;
+use offramp_domain::sweep::{Run, Sweep, SweepJob};
 use serde::Serialize;
-use sqlx::{Row, SqliteExecutor};
 
+use super::control::{Requester, turn_base};
+use super::engine::args;
 use super::error::DatabaseError;
-use super::{Reader, Store, frontier, sql};
+use super::{Reader, Store, Transaction, dependencies, frontier, json, placements, sql};
+
+/// Jobs of one statement: enough to spare round trips, and few enough that their text is small beside the coordinator's memory.
+const CHUNK: usize = 1_000;
 
 /// How much of a sweep the database has already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Preview {
     /// Jobs that exist, finished or not.
     pub n_known_jobs: u64,
@@ -29,14 +36,45 @@ pub struct Submitted {
     pub before: Preview,
 }
 
+/// Why a sweep was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Together with what other sweeps said, jobs would wait for themselves.
+    #[error("with the dependencies of earlier sweeps, jobs would wait for themselves: `{}`", .0.join("` waits for `"))]
+    Cycle(Vec<String>),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl SubmitError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Cycle(_) => Some("leave one of the `[[after]]` tables out, or keep this sweep's jobs apart with `reuse = false`"),
+            Self::Database(error) => error.hint(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for SubmitError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl Reader {
     /// Tells how much of `sweep` there is already, and writes nothing.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn preview(&self, sweep: &Sweep) -> Result<Preview, DatabaseError> {
-        let keys = json(&keys(sweep));
-        Ok(count_known(self.pool(), &keys).await?)
+        let mut tx = self.pool().begin_reading().await?;
+        let mut before = Preview::default();
+        for keys in sweep.keys().chunks(CHUNK) {
+            count_known(&mut tx, keys, &mut before).await?;
+        }
+        Ok(before)
     }
 }
 
@@ -46,31 +84,37 @@ impl Store {
     /// `text` is the sweep file. The same content again changes nothing and answers with the sweep that exists.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn submit(&self, sweep: &Sweep, text: &str, now_us: i64) -> Result<Submitted, DatabaseError> {
+    /// When its dependencies and those of earlier sweeps go round in a circle, and those of the database.
+    pub async fn submit(&self, sweep: &Sweep, text: &str, by: &Requester, now_us: i64) -> Result<Submitted, SubmitError> {
         let sweep_key = sweep.key();
-        let keys = keys(sweep);
-        let json_keys = json(&keys);
         let mut tx = self.begin().await?;
-        let before = count_known(&mut *tx, &json_keys).await?;
-        let existing: Option<i64> = sqlx::query_scalar(sql::SWEEP_BY_KEY).bind(&sweep_key).fetch_optional(&mut *tx).await?;
-        if let Some(sweep) = existing {
-            return Ok(Submitted { sweep, created: false, before });
+        let mut before = Preview::default();
+        for keys in sweep.keys().chunks(CHUNK) {
+            count_known(&mut tx, keys, &mut before).await?;
         }
-        let sweep_id: i64 = sqlx::query_scalar(sql::INSERT_SWEEP)
-            .bind(&sweep_key)
-            .bind(&sweep.name)
-            .bind(text)
-            .bind(now_us)
-            .bind(sweep.jobs.len() as i64)
-            .fetch_one(&mut *tx)
-            .await?;
-        let jobs: Vec<JobInput> = sweep.jobs.iter().zip(&keys).map(|(job, key)| JobInput::new(job, key)).collect();
-        let exits: Vec<ExitInput> = sweep.jobs.iter().zip(&keys).flat_map(|(job, key)| exit_inputs(job, key)).collect();
-        sqlx::query(sql::INSERT_JOBS).bind(json(&jobs)).bind(now_us).execute(&mut *tx).await?;
-        sqlx::query(sql::INSERT_EXITS).bind(json(&exits)).execute(&mut *tx).await?;
-        sqlx::query(sql::INSERT_JOB_STATES).bind(&json_keys).bind(now_us).execute(&mut *tx).await?;
-        sqlx::query(sql::INSERT_SWEEP_JOBS).bind(sweep_id).bind(&json_keys).execute(&mut *tx).await?;
+        if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
+            return Ok(Submitted { sweep: existing.get("id")?, created: false, before });
+        }
+        let scheduling = sweep.scheduling;
+        let values =
+            args![&sweep_key, &sweep.name, text, now_us, sweep.n_jobs() as i64, scheduling.priority, scheduling.max_failed_jobs, &by.who,];
+        let sweep_id: i64 = tx.one(sql::INSERT_SWEEP, values).await?.get("id")?;
+        let base = turn_base(&mut tx, scheduling.priority.into()).await?;
+        let mut placement_ids: HashMap<Requirements, i64> = HashMap::new();
+        for run in sweep.runs() {
+            let requirements = sweep.requirements(&run.first.config);
+            let placement = match placement_ids.get(&requirements) {
+                Some(id) => *id,
+                None => placements::id(&mut tx, &requirements).await?,
+            };
+            placement_ids.insert(requirements, placement);
+            insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
+        }
+        if before.n_known_jobs > 0 {
+            // Jobs that another sweep has, too, may be more urgent to this one.
+            tx.run(sql::SPONSOR, args![sweep_id, 0_i64]).await?;
+        }
+        insert_dependencies(&mut tx, sweep, sweep_id, before.n_known_jobs > 0, now_us).await?;
         if before.n_finished_jobs > 0 {
             frontier::found(&mut tx, sweep_id).await?;
         }
@@ -79,37 +123,108 @@ impl Store {
     }
 }
 
-async fn count_known(database: impl SqliteExecutor<'_>, json_keys: &str) -> Result<Preview, sqlx::Error> {
-    let row = sqlx::query(sql::COUNT_KNOWN_JOBS).bind(json_keys).fetch_one(database).await?;
-    Ok(Preview {
-        n_known_jobs: row.try_get::<i64, _>("n_known")?.cast_unsigned(),
-        n_finished_jobs: row.try_get::<i64, _>("n_finished")?.cast_unsigned(),
-    })
+/// Where a run's jobs go.
+struct Target {
+    sweep_id: i64,
+    priority: i32,
+    /// Turn of the sweep's first job.
+    base: i64,
+    placement: i64,
+    now_us: i64,
 }
 
-fn keys(sweep: &Sweep) -> Vec<String> {
-    sweep.jobs.iter().map(|job| job.config.key().as_str().to_owned()).collect()
+/// Stores the jobs of a run, which differ in nothing but their seeds.
+async fn insert_run(tx: &mut Transaction, sweep: &Sweep, run: &Run, target: &Target) -> Result<(), sqlx::Error> {
+    let cell = Cell::new(&run.first, run.json.key(0).as_str());
+    let exits = exit_inputs(&run.first);
+    let indices: Vec<usize> = run.jobs.clone().collect();
+    for chunk in indices.chunks(CHUNK) {
+        let keys = || chunk.iter().map(|index| (*index, sweep.keys()[*index].as_str()));
+        let jobs: Vec<JobInput<'_>> = keys()
+            .map(|(position, key)| {
+                let seed = sweep.seed(position);
+                JobInput { position, key, config: run.json.canonical_json(seed), seed: seed.cast_signed(), cell: &cell }
+            })
+            .collect();
+        tx.run(sql::INSERT_JOBS, args![json(&jobs), target.now_us]).await?;
+        let exits: Vec<ExitInput<'_>> = keys().flat_map(|(_, job)| exits.iter().map(move |exit| ExitInput { job, exit })).collect();
+        tx.run(sql::INSERT_EXITS, args![json(&exits)]).await?;
+        let places: Vec<Place<'_>> = keys().map(|(position, key)| Place { position, key, placement: target.placement }).collect();
+        let places = json(&places);
+        tx.run(sql::INSERT_JOB_STATES, args![&places, target.sweep_id, target.priority, target.base]).await?;
+        tx.run(sql::INSERT_SWEEP_JOBS, args![target.sweep_id, places]).await?;
+    }
+    Ok(())
 }
 
-/// A bulk parameter: one JSON text instead of thousands of statements. Integers and texts alone travel this way, doubles are bound one by
-/// one where they must arrive to the last bit.
-fn json<T: Serialize>(rows: &[T]) -> String {
-    serde_json::to_string(rows).expect("rows have string keys alone")
+/// Stores which of the sweep's jobs wait for which, and lets them wait.
+async fn insert_dependencies(tx: &mut Transaction, sweep: &Sweep, sweep_id: i64, some_known: bool, now_us: i64) -> Result<(), SubmitError> {
+    if sweep.dependencies().len() == 0 {
+        return Ok(());
+    }
+    let keys = sweep.keys();
+    let pairs: Vec<Dependency<'_>> =
+        sweep.dependencies().map(|(job, awaited)| Dependency { job: keys[job].as_str(), waits_for: keys[awaited].as_str() }).collect();
+    for chunk in pairs.chunks(CHUNK) {
+        tx.run(sql::INSERT_DEPENDENCIES, args![json(chunk)]).await?;
+    }
+    let rows = tx.all(sql::DEPENDENT_JOBS_OF_SWEEP, args![sweep_id]).await?;
+    let waiting: Vec<i64> = rows.iter().map(|row| row.get("job_id")).collect::<Result<_, sqlx::Error>>()?;
+    // A sweep of new jobs alone was checked when its file was read.
+    if some_known && let Some(cycle) = dependencies::cycle(tx, &waiting).await? {
+        let mut names = Vec::with_capacity(cycle.len() + 1);
+        for job_id in cycle.iter().chain(cycle.first()) {
+            names.push(tx.one(sql::KEY_OF_JOB, args![*job_id]).await?.get::<String>("key")?.chars().take(12).collect());
+        }
+        return Err(SubmitError::Cycle(names));
+    }
+    Ok(dependencies::block(tx, &waiting, now_us).await?)
+}
+
+async fn count_known(tx: &mut Transaction, keys: &[JobKey], before: &mut Preview) -> Result<(), sqlx::Error> {
+    let keys: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
+    let row = tx.one(sql::COUNT_KNOWN_JOBS, args![json(&keys)]).await?;
+    before.n_known_jobs += row.get::<u64>("n_known")?;
+    before.n_finished_jobs += row.get::<u64>("n_finished")?;
+    Ok(())
+}
+
+/// A job with its place in the sweep, as `insert_job_states.sql` and `insert_sweep_jobs.sql` read it.
+#[derive(Serialize)]
+struct Place<'a> {
+    position: usize,
+    key: &'a str,
+    placement: i64,
+}
+
+/// As `insert_dependencies.sql` reads it.
+#[derive(Serialize)]
+struct Dependency<'a> {
+    job: &'a str,
+    waits_for: &'a str,
 }
 
 /// A job as `insert_jobs.sql` reads it.
 #[derive(Serialize)]
 struct JobInput<'a> {
+    position: usize,
     key: &'a str,
     config: String,
+    seed: i64,
+    #[serde(flatten)]
+    cell: &'a Cell,
+}
+
+/// What jobs that differ in their seeds have in common.
+#[derive(Serialize)]
+struct Cell {
     cell: String,
-    backbone: &'a str,
-    dataset: &'a str,
+    backbone: String,
+    dataset: String,
     pattern: String,
     exits: String,
     budget: String,
     recipe: String,
-    seed: i64,
     branch_rule: &'static str,
     backbone_macs: u64,
     budget_macs: u64,
@@ -118,22 +233,17 @@ struct JobInput<'a> {
     n_classes: usize,
 }
 
-impl<'a> JobInput<'a> {
-    fn new(job: &'a SweepJob, key: &'a str) -> Self {
+impl Cell {
+    fn new(job: &SweepJob, cell: &str) -> Self {
         let (config, network) = (&job.config, &job.network);
-        let mut cell = config.clone();
-        cell.seed = 0;
         Self {
-            key,
-            config: config.canonical_json(),
-            cell: JobKey::as_str(&cell.key()).to_owned(),
-            backbone: &config.backbone,
-            dataset: &config.dataset,
+            cell: cell.to_owned(),
+            backbone: config.backbone.clone(),
+            dataset: config.dataset.clone(),
             pattern: config.pattern_label(),
             exits: config.exits_label(),
             budget: config.budget_label(),
             recipe: config.recipe_label(),
-            seed: config.seed.cast_signed(),
             branch_rule: match network.plan.map(|plan| plan.rule) {
                 None => "none",
                 Some(SolvedRule::Levels) => "levels",
@@ -148,10 +258,17 @@ impl<'a> JobInput<'a> {
     }
 }
 
-/// A planned exit as `insert_exits.sql` reads it.
+/// A job's planned exit as `insert_exits.sql` reads it.
 #[derive(Serialize)]
 struct ExitInput<'a> {
     job: &'a str,
+    #[serde(flatten)]
+    exit: &'a PlannedExit,
+}
+
+/// An exit of a network.
+#[derive(Serialize)]
+struct PlannedExit {
     exit: usize,
     is_final: u8,
     unit: usize,
@@ -164,15 +281,14 @@ struct ExitInput<'a> {
     macs_selected: u64,
 }
 
-fn exit_inputs<'a>(job: &SweepJob, key: &'a str) -> Vec<ExitInput<'a>> {
+fn exit_inputs(job: &SweepJob) -> Vec<PlannedExit> {
     let network = &job.network;
     let last_unit = network.backbone.units.len().saturating_sub(1);
     let costs = network.exit_costs().into_iter().enumerate();
     costs
         .map(|(exit, cost)| {
             let branch = network.branches.get(exit);
-            ExitInput {
-                job: key,
+            PlannedExit {
                 exit,
                 is_final: u8::from(branch.is_none()),
                 unit: branch.map_or(last_unit, |branch| branch.unit),

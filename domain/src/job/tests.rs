@@ -13,6 +13,7 @@ fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: B
         branches: Some(BranchConfig { exits, pattern, budget, rule }),
         recipe: recipe(),
         evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        private_to: None,
         seed: 3,
     }
 }
@@ -36,6 +37,7 @@ fn plain() -> JobConfig {
             augment: Augment::None,
         },
         evaluation: Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        private_to: None,
         seed: u64::try_from(i64::MAX).unwrap(),
     }
 }

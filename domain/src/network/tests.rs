@@ -16,6 +16,7 @@ fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobC
             augment: Augment::None,
         },
         evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        private_to: None,
         seed: 0,
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 use super::reader::{Fields, Reader, Value};
+use super::seeds::Seeds;
 use super::values;
 use crate::job::{Augment, Budget, ExitPlacement, Optimizer, Pattern, Schedule};
 
@@ -18,12 +19,19 @@ pub(super) const N_AXES: usize = 11;
 pub(super) const NAMES: [&str; N_AXES] =
     ["backbone", "dataset", "exits", "budget", "pattern", "epochs", "batch_size", "optimizer", "schedule", "augment", "seed"];
 
-/// Positions of the axes that decide on a network; the others decide on its training.
+/// Positions of the axes that decide on a network.
 pub(super) const BACKBONE: usize = 0;
 pub(super) const DATASET: usize = 1;
 pub(super) const EXITS: usize = 2;
 pub(super) const BUDGET: usize = 3;
 pub(super) const PATTERN: usize = 4;
+/// Positions of the axes that decide on its training.
+pub(super) const EPOCHS: usize = 5;
+pub(super) const BATCH_SIZE: usize = 6;
+pub(super) const OPTIMIZER: usize = 7;
+pub(super) const SCHEDULE: usize = 8;
+pub(super) const AUGMENT: usize = 9;
+pub(super) const SEED: usize = 10;
 
 /// A position on every axis.
 pub(super) type Cell = [usize; N_AXES];
@@ -32,6 +40,7 @@ pub(super) type Cell = [usize; N_AXES];
 pub(super) const RECIPE_FIELDS: [&str; 5] = ["epochs", "batch_size", "optimizer", "schedule", "augment"];
 
 /// The grid.
+#[derive(Debug, Clone)]
 pub(super) struct Axes {
     pub(super) backbone: Axis<String>,
     pub(super) dataset: Axis<String>,
@@ -45,10 +54,11 @@ pub(super) struct Axes {
     pub(super) optimizer: Axis<Optimizer>,
     pub(super) schedule: Axis<Schedule>,
     pub(super) augment: Axis<Augment>,
-    pub(super) seed: Axis<u64>,
+    pub(super) seed: Seeds,
 }
 
 /// One axis: its values, all different. Values that could not be read, or are there twice, are left out.
+#[derive(Debug, Clone)]
 pub(super) struct Axis<T> {
     values: Vec<Spanned<T>>,
     /// Positions by canonical JSON, in which the job key sees a value too.
@@ -139,7 +149,7 @@ impl Axes {
             dataset,
             exits: match axis("exits") {
                 Some(value) => Axis::read(reader, "exits", value, values::exits),
-                None => Axis::unwritten(ExitPlacement::StageEnds, place.clone()),
+                None => Axis::unwritten(ExitPlacement::StageEnds, place),
             },
             budget,
             pattern,
@@ -149,10 +159,28 @@ impl Axes {
             schedule: recipe.axis(reader, "schedule", Ok(Schedule::Cosine), Schedule::Cosine, values::schedule),
             augment: recipe.axis(reader, "augment", Ok(Augment::None), Augment::None, values::augment),
             seed: match axis("seed") {
-                Some(value) => stand_in(Axis::read(reader, "seed", value, values::seed), 0),
-                None => Axis::unwritten(0, place),
+                Some(value) => Seeds::read(reader, value),
+                None => Seeds::zero(),
             },
         }
+    }
+
+    /// A value as the file writes it.
+    pub(super) fn written(&self, reader: &Reader, axis: usize, position: usize) -> String {
+        let place = match axis {
+            BACKBONE => self.backbone.place(position),
+            DATASET => self.dataset.place(position),
+            EXITS => self.exits.place(position),
+            BUDGET => self.budget.place(position),
+            PATTERN => self.pattern.place(position),
+            EPOCHS => self.epochs.place(position),
+            BATCH_SIZE => self.batch_size.place(position),
+            OPTIMIZER => self.optimizer.place(position),
+            SCHEDULE => self.schedule.place(position),
+            AUGMENT => self.augment.place(position),
+            _ => return self.seed.value(position).to_string(),
+        };
+        reader.extract(place)
     }
 
     /// Number of values on every axis.

@@ -72,6 +72,11 @@ impl<'t> Reader<'t> {
         quote(self.text.get(span).unwrap_or_default())
     }
 
+    /// The text at a place, without backticks.
+    pub(super) fn extract(&self, span: Range<usize>) -> String {
+        extract(self.text.get(span).unwrap_or_default())
+    }
+
     /// A whole number.
     pub(super) fn integer<T: TryFrom<i64>>(&mut self, value: &Value, what: &str, range: RangeInclusive<i64>) -> Option<T> {
         let number = value.get_ref().as_integer().and_then(|integer| i64::from_str_radix(integer.as_str(), integer.radix()).ok());
@@ -216,10 +221,14 @@ fn join<'c>(names: impl Iterator<Item = &'c str>, last: &str) -> String {
 
 /// Text in backticks, on one line and at most 40 characters of it.
 pub(super) fn quote(text: &str) -> String {
+    format!("`{}`", extract(text))
+}
+
+fn extract(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let shown: String = line.chars().take(40).collect();
     let cut = if shown.len() < text.len() { "…" } else { "" };
-    format!("`{}{cut}`", printable(&shown))
+    format!("{}{cut}", printable(&shown))
 }
 
 fn as_f64(value: &DeValue) -> Option<f64> {

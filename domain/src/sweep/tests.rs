@@ -1,11 +1,17 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "this is how expect-test writes its literals")]
 
+use std::collections::HashSet;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
 use crate::job::{Augment, Budget, ExitPlacement, Pattern, Schedule};
 use crate::problem::render;
+
+mod after;
+mod scheduling;
+mod seeds;
 
 /// A sweep of 2 x 1 x 4 x 2 combinations, to be spoilt.
 const VALID: &str = r#"name = "branches"
@@ -27,6 +33,35 @@ policies = ["max-softmax"]
 calibration = 0.1
 "#;
 
+/// What can be said on top of the valid sweep, before its tables and after them.
+const SCHEDULED: [&str; 2] = [
+    "priority = -5\nmax_failed_jobs = 3\nreuse = false\n",
+    r#"
+[requirements]
+device = "cuda"
+memory_mib = 8000
+labels = ["a100", "nvlink"]
+
+[[exclude]]
+seed = 1
+pattern = { increasing = 0.5 }
+
+[[after]]
+job = { pattern = ["constant", { list = [0.5, 0.3, 0.2] }] }
+wait_for = { pattern = "none" }
+
+[[after]]
+job = { seed = { from = 1, to = 1 } }
+wait_for = { seed = 0 }
+"#,
+];
+
+/// The valid sweep with all that can be said on top of it.
+fn scheduled() -> String {
+    let [before, after] = SCHEDULED;
+    format!("{before}{VALID}{after}")
+}
+
 /// The valid sweep with one piece of its text replaced.
 fn edited(from: &str, to: &str) -> String {
     assert_eq!(VALID.matches(from).count(), 1, "`{from}` must be in the valid sweep once");
@@ -34,7 +69,7 @@ fn edited(from: &str, to: &str) -> String {
 }
 
 fn problems(text: &str) -> Vec<Problem> {
-    parse(text).map(|sweep| sweep.jobs.len()).expect_err("the sweep has problems")
+    parse(text).map(|sweep| sweep.n_jobs()).expect_err("the sweep has problems")
 }
 
 fn check(text: &str, expected: &Expect) {
@@ -57,11 +92,11 @@ fn check_edit(from: &str, to: &str, marked: &str, message: &str) {
 /// Backbone, pattern, exits, budget, epochs and seed of each job.
 fn listed(text: &str) -> Vec<String> {
     let sweep = parse(text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", text)));
-    let line = |SweepJob { config, .. }: &SweepJob| {
+    let line = |SweepJob { config, .. }: SweepJob| {
         let labels = [config.pattern_label(), config.exits_label(), config.budget_label()].join(", ");
         format!("{} {}: {labels}, {} epochs, seed {}", config.backbone, config.dataset, config.recipe.epochs, config.seed)
     };
-    sweep.jobs.iter().map(line).collect()
+    sweep.jobs().map(line).collect()
 }
 
 /// A sweep on the backbone alone, with these lines in `[axes]` and `[recipe]`.
@@ -75,8 +110,8 @@ fn plain(axes: &str, recipe: &str) -> String {
 #[test]
 fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
     let sweep = parse(include_str!("../../../sweeps/digits.toml")).unwrap();
-    assert_eq!((sweep.name.as_str(), sweep.jobs.len()), ("digits", 16));
-    for SweepJob { config, network } in &sweep.jobs {
+    assert_eq!((sweep.name.as_str(), sweep.n_jobs()), ("digits", 16));
+    for SweepJob { config, network } in sweep.jobs() {
         let depths: Vec<usize> = network.branches.iter().map(|branch| branch.depth).collect();
         let expected: &[usize] = match config.branches.as_ref().map(|branches| &branches.pattern) {
             None => &[],
@@ -133,7 +168,8 @@ fn jobs_are_in_the_order_of_the_axes_and_the_pattern_none_is_one_job_whatever_ex
 #[test]
 fn what_is_not_written_has_its_default() {
     let sweep = parse(&plain("", "epochs = 5")).unwrap();
-    let [SweepJob { config, .. }] = &sweep.jobs[..] else { panic!("one job") };
+    assert_eq!(sweep.n_jobs(), 1);
+    let SweepJob { config, .. } = sweep.job(0);
     // The key is of the JSON that spells the defaults out, computed with Python's hashlib.
     assert_eq!(config.key().as_str(), "8131ceef6b5a861c49ae873e6d563155");
     assert_eq!((config.seed, &config.recipe.schedule, config.recipe.augment), (0, &Schedule::Cosine, Augment::None));
@@ -141,7 +177,7 @@ fn what_is_not_written_has_its_default() {
     let text =
         edited("budget = 0.5", "budget = { macs = 100000 }").replace("[evaluation]\npolicies = [\"max-softmax\"]\ncalibration = 0.1\n", "");
     let sweep = parse(&text).unwrap();
-    let branches = sweep.jobs.iter().find_map(|job| job.config.branches.as_ref()).unwrap();
+    let branches = sweep.jobs().find_map(|job| job.config.branches).unwrap();
     assert_eq!((&branches.exits, branches.rule, branches.budget), (&ExitPlacement::StageEnds, BranchRule::Auto, Budget::Macs(100_000)));
 }
 
@@ -177,7 +213,7 @@ fn every_recipe_field_can_be_an_axis() {
                 schedule = ['constant', { step = { milestones = [1], gamma = 0.1 } }]\naugment = ['none', 'flip']";
     let text = format!("name = 'x'\n[axes]\nbackbone = 'resnet8'\ndataset = 'digits'\npattern = 'none'\n{axes}\n");
     let sweep = parse(&text).unwrap();
-    let recipes: Vec<_> = sweep.jobs.iter().map(|job| &job.config.recipe).collect();
+    let recipes: Vec<_> = sweep.jobs().map(|job| job.config.recipe).collect();
     assert_eq!(recipes.len(), 32);
     assert!(recipes.iter().enumerate().all(|(index, recipe)| !recipes[..index].contains(recipe)));
     // The last axis varies fastest.
@@ -187,9 +223,9 @@ fn every_recipe_field_can_be_an_axis() {
 #[test]
 fn jobs_that_differ_in_training_alone_share_a_network() {
     let sweep = parse(VALID).unwrap();
-    assert_eq!(sweep.jobs.len(), 16);
-    assert!(Arc::ptr_eq(&sweep.jobs[0].network, &sweep.jobs[1].network));
-    assert!(!Arc::ptr_eq(&sweep.jobs[1].network, &sweep.jobs[2].network));
+    assert_eq!(sweep.n_jobs(), 16);
+    assert!(Arc::ptr_eq(&sweep.job(0).network, &sweep.job(1).network));
+    assert!(!Arc::ptr_eq(&sweep.job(1).network, &sweep.job(2).network));
 }
 
 #[test]
@@ -215,7 +251,7 @@ fn a_combination_without_a_network_can_be_excluded() {
     let text = edited("budget = 0.5", "budget = [0.5, 1e-6]");
     assert_eq!(problems(&text).len(), 1);
     let text = format!("{text}[[exclude]]\nbudget = 0.000001\n");
-    assert_eq!(parse(&text).unwrap().jobs.len(), 16);
+    assert_eq!(parse(&text).unwrap().n_jobs(), 16);
 }
 
 #[test]
@@ -556,7 +592,7 @@ fn hinted_budgets_serve_every_pattern_that_is_compared() {
     };
     let hints: Vec<_> = problems(&with("0.02")).into_iter().map(|problem| problem.hint.unwrap()).collect();
     assert_eq!(hints, ["the nearest budget that all 3 patterns meet, each with branches of its own, is 0.03441 of the backbone's MACs"]);
-    assert_eq!(parse(&with("0.03441")).unwrap().jobs.len(), 8);
+    assert_eq!(parse(&with("0.03441")).unwrap().n_jobs(), 8);
 }
 
 /// Patterns that are excluded at a budget need not meet it, and where patterns cannot differ no budget serves them.
@@ -602,7 +638,7 @@ fn patterns_that_come_to_the_same_branches_are_refused() {
             hint: take a steeper slope or a larger budget, or leave one of the two out, there with `[[exclude]]` or everywhere
         "#]],
     );
-    assert_eq!(parse(&with("{ levels = 6 }")).unwrap().jobs.len(), 2 * 3 * 2);
+    assert_eq!(parse(&with("{ levels = 6 }")).unwrap().n_jobs(), 2 * 3 * 2);
     // Without the constant one the two others are still alike.
     let excluded = |pattern: &str| {
         format!("{}[[exclude]]\npattern = {pattern}\nbudget = {{ levels = 3 }}\n", with("[{ levels = 3 }, { levels = 6 }]"))
@@ -610,7 +646,7 @@ fn patterns_that_come_to_the_same_branches_are_refused() {
     let left = problems(&excluded("'constant'"));
     assert_eq!(left.len(), 1);
     assert!(left[0].message.starts_with("`{ increasing = 0.3 }` and `{ decreasing = 0.3 }` build the same branches, for `resnet8`"));
-    assert_eq!(parse(&excluded("[{ increasing = 0.3 }, { decreasing = 0.3 }]")).unwrap().jobs.len(), 2 * (1 + 3) * 2);
+    assert_eq!(parse(&excluded("[{ increasing = 0.3 }, { decreasing = 0.3 }]")).unwrap().n_jobs(), 2 * (1 + 3) * 2);
 }
 
 #[test]
@@ -837,26 +873,44 @@ fn the_first_hundred_problems_are_listed() {
 /// A hostile text of the greatest size is answered in the time of reading it a few times, not of squaring its length.
 #[test]
 fn long_hostile_texts_are_answered() {
-    for piece in ["[", "a=[", "\"", "a.", "[[exclude]]\n", "a = 1\n", "a = b\n", "x", "{", "[a]\n", "1,", "'\n", "\u{1b}", "[[a.b]]\n"] {
+    for piece in [
+        "[",
+        "a=[",
+        "\"",
+        "a.",
+        "[[exclude]]\n",
+        "[[after]]\n",
+        "a = 1\n",
+        "a = b\n",
+        "x",
+        "{",
+        "[a]\n",
+        "1,",
+        "'\n",
+        "\u{1b}",
+        "[[a.b]]\n",
+    ] {
         let text = piece.repeat(100_000 / piece.len());
         assert!(!render(&problems(&text), "sweep.toml", &text).is_empty());
     }
 }
 
 /// A valid sweep with some of its pieces removed, doubled, swapped for others' or overwritten.
-fn spoilt() -> impl Strategy<Value = String> {
+fn spoilt(text: String) -> impl Strategy<Value = String> {
+    let length = text.len();
+    let own = text.clone();
     let edit = (
-        0..VALID.len(),
+        0..length,
         0..40_usize,
         prop_oneof![
             Just(String::new()),
             "[\\[\\]{}=,.\"'#0-9a-z \n-]{1,6}",
             any::<String>(),
-            (0..VALID.len()).prop_map(|at| { VALID[at..].chars().take(25).collect::<String>() })
+            (0..length).prop_map(move |at| { own[at..].chars().take(25).collect::<String>() })
         ],
     );
-    prop::collection::vec(edit, 1..6).prop_map(|edits| {
-        edits.into_iter().fold(VALID.to_owned(), |text, (start, length, with)| {
+    prop::collection::vec(edit, 1..6).prop_map(move |edits| {
+        edits.into_iter().fold(text.clone(), |text, (start, length, with)| {
             let start = text.floor_char_boundary(start);
             let end = text.floor_char_boundary(start + length).max(start);
             format!("{}{with}{}", &text[..start], &text[end..])
@@ -864,15 +918,49 @@ fn spoilt() -> impl Strategy<Value = String> {
     })
 }
 
+/// Runs are all jobs in their order, and what they share is what each job has.
+fn check_runs(sweep: &Sweep) -> Result<(), TestCaseError> {
+    let mut end = 0;
+    for run in sweep.runs() {
+        prop_assert!(run.jobs.start == end && !run.jobs.is_empty());
+        end = run.jobs.end;
+        for index in run.jobs {
+            let (SweepJob { config, network }, seed) = (sweep.job(index), sweep.seed(index));
+            prop_assert_eq!(&JobConfig { seed, ..run.first.config.clone() }, &config);
+            prop_assert_eq!(run.json.canonical_json(seed), config.canonical_json());
+            prop_assert_eq!(run.json.key(seed), config.key());
+            prop_assert!(Arc::ptr_eq(&network, &run.first.network));
+        }
+    }
+    prop_assert_eq!(end, sweep.n_jobs());
+    Ok(())
+}
+
+/// Whether jobs can be taken away, one after another, that wait for none that is left.
+fn is_acyclic(pairs: &[(usize, usize)], n_jobs: usize) -> bool {
+    let mut left: HashSet<usize> = (0..n_jobs).collect();
+    loop {
+        let free: Vec<usize> =
+            left.iter().copied().filter(|job| !pairs.iter().any(|(waiting, awaited)| waiting == job && left.contains(awaited))).collect();
+        if free.is_empty() {
+            return left.is_empty();
+        }
+        left.retain(|job| !free.contains(job));
+    }
+}
+
 fn check_any(text: &str) -> Result<(), TestCaseError> {
     match parse(text) {
         Ok(sweep) => {
-            prop_assert!(!sweep.jobs.is_empty());
-            let keys: std::collections::HashSet<_> = sweep.jobs.iter().map(|job| job.config.key()).collect();
-            prop_assert_eq!(keys.len(), sweep.jobs.len());
-            for job in &sweep.jobs {
+            prop_assert!(sweep.n_jobs() > 0);
+            let keys: HashSet<_> = sweep.keys().iter().collect();
+            prop_assert_eq!((keys.len(), sweep.keys().len(), sweep.jobs().len()), (sweep.n_jobs(), sweep.n_jobs(), sweep.n_jobs()));
+            for (job, key) in sweep.jobs().zip(sweep.keys()) {
+                prop_assert_eq!(&job.config.key(), key);
                 prop_assert_eq!(&JobConfig::from_json(&job.config.canonical_json()).unwrap(), &job.config);
             }
+            check_runs(&sweep)?;
+            prop_assert!(is_acyclic(&sweep.dependencies().collect::<Vec<_>>(), sweep.n_jobs()));
         }
         Err(problems) => {
             prop_assert!(!problems.is_empty());
@@ -892,7 +980,7 @@ proptest! {
     }
 
     #[test]
-    fn a_spoilt_sweep_is_a_sweep_or_has_problems(text in spoilt()) {
+    fn a_spoilt_sweep_is_a_sweep_or_has_problems(text in prop_oneof![spoilt(VALID.to_owned()), spoilt(scheduled())]) {
         check_any(&text)?;
     }
 }

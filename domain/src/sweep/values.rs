@@ -1,5 +1,7 @@
 //! How each value of a sweep file is written, and which values make sense.
 
+use std::ops::RangeInclusive;
+
 use super::reader::{Fields, Reader, Value, did_you_mean, one_of, quote, suggest};
 use crate::backbone::{self, BackboneError};
 use crate::branch;
@@ -146,8 +148,16 @@ pub(super) fn batch_size(reader: &mut Reader, value: &Value) -> Option<u32> {
     reader.integer(value, "batch_size", 1..=MAX_BATCH_SIZE)
 }
 
-pub(super) fn seed(reader: &mut Reader, value: &Value) -> Option<u64> {
-    reader.integer(value, "seed", 0..=MAX_SEED)
+/// A seed, or a range of them such as `{ from = 0, to = 99 }`, both ends included.
+pub(super) fn seeds(reader: &mut Reader, value: &Value) -> Option<RangeInclusive<u64>> {
+    if value.get_ref().as_table().is_none() {
+        return reader.integer(value, "seed", 0..=MAX_SEED).map(|seed| seed..=seed);
+    }
+    let range = Fields::open(reader, value, "`seed`", &["from", "to"])?;
+    let from = range.required(reader, "from", "from = 0").and_then(|from| reader.integer(from, "from", 0..=MAX_SEED));
+    let least = from.map_or(0, u64::cast_signed);
+    let to = range.required(reader, "to", "to = 99").and_then(|to| reader.integer(to, "to", least..=MAX_SEED));
+    range.all_known.then_some(from?..=to?)
 }
 
 pub(super) fn augment(reader: &mut Reader, value: &Value) -> Option<Augment> {

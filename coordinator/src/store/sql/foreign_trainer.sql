@@ -2,9 +2,9 @@
 -- Caller: open_session. Index: sessions_open.
 SELECT trainer FROM (
     -- Any result will do: they are all of one kind.
-    SELECT trainer FROM (SELECT trainer FROM results LIMIT 1)
+    SELECT trainer FROM (SELECT trainer FROM results LIMIT 1) AS any_result
     UNION ALL
     SELECT trainer FROM sessions WHERE ended_us IS NULL
-)
+) AS present
 WHERE (trainer = 'simulated') <> ($1 = 'simulated')
 LIMIT 1;

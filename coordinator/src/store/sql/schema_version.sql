@@ -1,3 +1,3 @@
 -- The newest migration that was applied.
 -- Caller: open, versions. Index: primary key.
-SELECT max(version) FROM _sqlx_migrations WHERE success;
+SELECT max(version) AS version FROM _sqlx_migrations WHERE success;

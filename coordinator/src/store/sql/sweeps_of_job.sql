@@ -1,5 +1,7 @@
--- The sweeps that have a job.
--- Caller: complete. Index: sweep_jobs_job.
-SELECT sweep_id FROM sweep_jobs
-WHERE job_id = $1
-ORDER BY sweep_id;
+-- The sweeps that have job $1, with their states.
+-- Caller: explain. Index: sweep_jobs_job.
+SELECT sweeps.id AS sweep, sweeps.name AS name, sweeps.state AS state, sweeps.note AS note
+FROM sweep_jobs
+JOIN sweeps ON sweeps.id = sweep_jobs.sweep_id
+WHERE sweep_jobs.job_id = $1
+ORDER BY sweeps.id;

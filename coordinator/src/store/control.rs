@@ -1,0 +1,388 @@
+//! What people do to sweeps and jobs: pause, resume, cancel, retry, put first.
+
+use std::collections::BTreeSet;
+
+use offramp_domain::job::JobKey;
+use offramp_domain::lifecycle::{self, Event, Limits, State, Tally};
+use serde::Serialize;
+
+use super::batch::AttemptRef;
+use super::dependencies::{self, Unleased};
+use super::engine::{Row, Value, args};
+use super::error::DatabaseError;
+use super::report::{EndedAttempt, outcome_name};
+use super::{Store, Transaction, claim, json, sql};
+
+/// Who asks for something, and why; for the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// `user@host`.
+    pub who: String,
+    /// Why; empty where nobody said.
+    pub reason: String,
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Controlled {
+    /// Jobs that it changed.
+    pub n_jobs: u64,
+    /// Whether it changed anything, the sweep itself included.
+    pub changed: bool,
+    /// Attempts that are over.
+    pub ended: Vec<AttemptRef>,
+}
+
+/// Which of a sweep's ended jobs to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetryStates {
+    /// Those that failed.
+    pub failed: bool,
+    /// Those that are quarantined.
+    pub quarantined: bool,
+    /// Those that were cancelled.
+    pub cancelled: bool,
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The job is over.
+    #[error("job `{}` is {} already", key.id(), state.as_str())]
+    Over {
+        /// The job.
+        key: JobKey,
+        /// How it ended.
+        state: State,
+    },
+    /// The job has not ended.
+    #[error("job `{}` is {}: there is nothing to retry", key.id(), state.as_str())]
+    NotOver {
+        /// The job.
+        key: JobKey,
+        /// Where it stands.
+        state: State,
+    },
+    /// The job has its result.
+    #[error("job `{}` has its result, which is accepted once", .0.id())]
+    HasResult(JobKey),
+    /// A cancelled sweep does not come back by itself.
+    #[error("sweep {0} was cancelled")]
+    Cancelled(i64),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl ControlError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::HasResult(_) => Some("the same configuration is trained again by a sweep of another name with `reuse = false`"),
+            Self::Over { .. } => Some("`offramp job retry ID` queues a job again that ended without a result"),
+            Self::NotOver { .. } => Some("`offramp job explain ID` says why it is not running"),
+            Self::Cancelled(_) => Some("`offramp sweep retry SWEEP --cancelled` takes its jobs up again"),
+            Self::Database(error) => error.hint(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for ControlError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// A job as it stands.
+struct Standing {
+    job_id: i64,
+    attempt: AttemptRef,
+    state: State,
+}
+
+impl Standing {
+    fn read(row: &Row) -> Result<Self, sqlx::Error> {
+        let state: String = row.get("state")?;
+        let unknown = || sqlx::Error::Decode(format!("`{state}` is not a job's state").into());
+        Ok(Self { job_id: row.get("job_id")?, attempt: claim::attempt_ref(row)?, state: State::parse(&state).ok_or_else(unknown)? })
+    }
+}
+
+impl Store {
+    /// Hands out no more jobs for the sake of a sweep. Running ones go on.
+    ///
+    /// # Errors
+    /// When the sweep is cancelled, and those of the database.
+    pub async fn pause(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
+            return Self::unchanged(&mut tx, sweep).await;
+        }
+        let n_jobs = tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+    }
+
+    /// Hands out a paused sweep's jobs again. They queue up behind those that wait now, as if they had just come. The circuit breaker counts anew.
+    ///
+    /// # Errors
+    /// When the sweep is cancelled, and those of the database.
+    pub async fn resume(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        if !set_state(&mut tx, sweep, "paused", "active", by, now_us).await? {
+            return Self::unchanged(&mut tx, sweep).await;
+        }
+        let n_jobs = readmit(&mut tx, sweep).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+    }
+
+    /// Cancels every job of a sweep that is not over and that no other sweep wants.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn cancel_sweep(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
+        if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
+            return Ok(Controlled::default());
+        }
+        let rows = tx.all(sql::CANCELLABLE_JOBS, args![sweep]).await?;
+        let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+        let ended = cancel(&mut tx, &jobs, by, now_us).await?;
+        // Other sweeps' jobs that this one was the most urgent for.
+        tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
+    }
+
+    /// Cancels a job, whichever sweeps want it. Of a cancelled one nothing changes.
+    ///
+    /// # Errors
+    /// When the job is over for another reason, and those of the database.
+    pub async fn cancel_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+        match job.state {
+            State::Cancelled => return Ok(Controlled::default()),
+            state if state.is_final() => return Err(ControlError::Over { key: key.clone(), state }),
+            _ => {}
+        }
+        let ended = cancel(&mut tx, &[job], by, now_us).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs: 1, changed: true, ended })
+    }
+
+    /// Queues a sweep's jobs again that ended in one of these states, with what failed because it waited for them. A sweep that was paused or
+    /// cancelled is taken up again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn retry_sweep(&self, sweep: i64, states: RetryStates, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        let names: Vec<&str> =
+            [(states.failed, State::Failed), (states.quarantined, State::Quarantined), (states.cancelled, State::Cancelled)]
+                .into_iter()
+                .filter(|(wanted, _)| *wanted)
+                .map(|(_, state)| state.as_str())
+                .collect();
+        let rows = tx.all(sql::ENDED_JOBS_OF_SWEEP, args![sweep, json(&names)]).await?;
+        let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+        let reactivated = set_state(&mut tx, sweep, "paused", "active", by, now_us).await?
+            || states.cancelled && set_state(&mut tx, sweep, "cancelled", "active", by, now_us).await?;
+        let n_jobs = retry(&mut tx, jobs, by, now_us).await?;
+        if reactivated || n_jobs > 0 {
+            readmit(&mut tx, sweep).await?;
+        }
+        tx.commit().await?;
+        Ok(Controlled { n_jobs, changed: reactivated || n_jobs > 0, ended: Vec::new() })
+    }
+
+    /// Queues a job again that ended without a result, whatever ended it, with what failed because it waited for it. A job that waits already
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// When the job has its result or is being worked on, and those of the database.
+    pub async fn retry_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+        match job.state {
+            State::Succeeded => return Err(ControlError::HasResult(key.clone())),
+            State::Blocked | State::Leased => return Err(ControlError::NotOver { key: key.clone(), state: job.state }),
+            State::Queued => return Ok(Controlled::default()),
+            State::Failed | State::Diverged | State::Quarantined | State::Cancelled => {}
+        }
+        let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+    }
+
+    /// Sets a sweep's priority. Its jobs queue up behind those of that priority that wait now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prioritize_sweep(&self, sweep: i64, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
+            return Ok(Controlled::default());
+        }
+        let shift = shift(&mut tx, sweep, priority.into()).await?;
+        let n_jobs = tx.run(sql::SPONSOR, args![sweep, shift]).await?;
+        let message = said(&format!("priority {priority}"), by);
+        tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+    }
+
+    /// Sets what a job's own priority adds to its sweep's.
+    ///
+    /// # Errors
+    /// When the job is over, and those of the database.
+    pub async fn prioritize_job(&self, key: &JobKey, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+        let mut tx = self.begin().await?;
+        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+        if job.state.is_final() {
+            return Err(ControlError::Over { key: key.clone(), state: job.state });
+        }
+        if tx.run(sql::SET_JOB_PRIORITY, args![job.job_id, priority]).await? == 0 {
+            return Ok(Controlled::default());
+        }
+        let message = said(&format!("priority {priority}"), by);
+        let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);
+        tx.insert(sql::INSERT_EVENT, vec![event]).await?;
+        tx.commit().await?;
+        Ok(Controlled { n_jobs: 1, changed: true, ended: Vec::new() })
+    }
+
+    /// What a request for a state that the sweep is not in comes to: nothing, unless the sweep is cancelled.
+    async fn unchanged(tx: &mut Transaction, sweep: i64) -> Result<Controlled, ControlError> {
+        let row = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?;
+        if row.get::<String>("state")? == "cancelled" { Err(ControlError::Cancelled(sweep)) } else { Ok(Controlled::default()) }
+    }
+}
+
+/// Pauses the sweeps that have one of these jobs, which just failed, and too many others that did.
+pub(super) async fn trip_breakers(tx: &mut Transaction, failed: &[i64], now_us: i64) -> Result<(), sqlx::Error> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let sweeps = tx.all(sql::SWEEPS_OF_JOBS, args![json(failed)]).await?;
+    let sweeps: BTreeSet<i64> = sweeps.iter().map(|row| row.get("sweep_id")).collect::<Result<_, _>>()?;
+    for row in tx.all(sql::TRIPPED_BREAKERS, args![json(&sweeps.into_iter().collect::<Vec<_>>())]).await? {
+        let (sweep, n_failed, most): (i64, i64, i64) = (row.get("sweep_id")?, row.get("n_failed")?, row.get("max_failed_jobs")?);
+        let reason = format!("circuit breaker: {n_failed} jobs failed, at most {most} may");
+        let by = Requester { who: "coordinator".to_owned(), reason };
+        if set_state(tx, sweep, "active", "paused", &by, now_us).await? {
+            tracing::warn!(sweep, reason = by.reason, "sweep paused");
+            tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves a sweep from one state to another; whether it was in the first.
+async fn set_state(tx: &mut Transaction, sweep: i64, from: &str, to: &str, by: &Requester, now_us: i64) -> Result<bool, sqlx::Error> {
+    let note = if to == "active" { String::new() } else { said(&format!("{to} by {}", by.who), by) };
+    if tx.run(sql::SET_SWEEP_STATE, args![sweep, to, from, note]).await? == 0 {
+        return Ok(false);
+    }
+    let event = if to == "active" { "resumed" } else { to };
+    tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, event, to, &by.who, &by.reason, now_us)]).await?;
+    Ok(true)
+}
+
+/// Lets a sweep's jobs be handed out again, behind those that wait now; the breaker counts from here.
+async fn readmit(tx: &mut Transaction, sweep: i64) -> Result<u64, sqlx::Error> {
+    tx.run(sql::FORGIVE_FAILURES, args![sweep]).await?;
+    let priority = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?.get("priority")?;
+    let shift = shift(tx, sweep, priority).await?;
+    tx.run(sql::SPONSOR, args![sweep, shift]).await
+}
+
+/// By how much the turns of a sweep's waiting jobs have to grow so that the first is no earlier than where the queue of a priority stands.
+async fn shift(tx: &mut Transaction, sweep: i64, priority: i64) -> Result<i64, sqlx::Error> {
+    let least: Option<i64> = tx.one(sql::LEAST_TURN, args![sweep]).await?.get("turn")?;
+    let base = turn_base(tx, priority).await?;
+    Ok(least.map_or(0, |least| (base - least).max(0)))
+}
+
+/// Where the queue of a priority stands.
+pub(super) async fn turn_base(tx: &mut Transaction, priority: i64) -> Result<i64, sqlx::Error> {
+    Ok(tx.one(sql::TURN_BASE, args![priority]).await?.get::<Option<i64>>("turn")?.unwrap_or(0))
+}
+
+/// Cancels jobs that are not over, and fails what waits for them. Answers with the attempts that this ended.
+async fn cancel(tx: &mut Transaction, jobs: &[Standing], by: &Requester, now_us: i64) -> Result<Vec<AttemptRef>, sqlx::Error> {
+    let error = said(&format!("cancelled by {}", by.who), by);
+    let (leased, waiting): (Vec<&Standing>, Vec<&Standing>) = jobs.iter().partition(|job| job.state == State::Leased);
+    let unleased = |jobs: &[&Standing]| json(&jobs.iter().map(|job| Unleased { job_id: job.job_id, error: &error }).collect::<Vec<_>>());
+    tx.run(sql::END_UNLEASED, args![unleased(&waiting), State::Cancelled.as_str(), now_us]).await?;
+    tx.run(sql::CANCEL_LEASED, args![unleased(&leased), now_us]).await?;
+    let attempts: Vec<EndedAttempt<'_>> = leased
+        .iter()
+        .map(|job| EndedAttempt {
+            job_id: job.job_id,
+            attempt: job.attempt.attempt,
+            outcome: outcome_name(Event::Cancelled),
+            state: State::Cancelled.as_str(),
+            message: &error,
+        })
+        .collect();
+    tx.run(sql::END_ATTEMPTS, args![json(&attempts), now_us]).await?;
+    let events = jobs.iter().map(|job| job_event(job, "cancelled", next(job.state, Event::Cancelled), &by.who, &by.reason, now_us));
+    tx.insert(sql::INSERT_EVENT, events.collect()).await?;
+    dependencies::fail(tx, &jobs.iter().map(|job| job.job_id).collect::<Vec<_>>(), now_us).await?;
+    Ok(leased.into_iter().map(|job| job.attempt.clone()).collect())
+}
+
+/// A job to queue again, as `retry.sql` reads it.
+#[derive(Serialize)]
+struct Retried {
+    job_id: i64,
+    turn: i64,
+}
+
+/// Queues ended jobs again, and what failed for no other reason than that it waited for them.
+async fn retry(tx: &mut Transaction, jobs: Vec<Standing>, by: &Requester, now_us: i64) -> Result<u64, sqlx::Error> {
+    let mut all = jobs;
+    let mut known: BTreeSet<i64> = all.iter().map(|job| job.job_id).collect();
+    let mut level: Vec<i64> = known.iter().copied().collect();
+    while !level.is_empty() {
+        let rows = tx.all(sql::FAILED_DEPENDANTS, args![json(&level)]).await?;
+        let found: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+        let new: Vec<Standing> = found.into_iter().filter(|job| known.insert(job.job_id)).collect();
+        level = new.iter().map(|job| job.job_id).collect();
+        all.extend(new);
+    }
+    if all.is_empty() {
+        return Ok(0);
+    }
+    // Their priorities may differ; where the most usual queue stands is good enough for all of them.
+    let base = turn_base(tx, 0).await?;
+    let retried: Vec<Retried> = (base..).zip(&all).map(|(turn, job)| Retried { job_id: job.job_id, turn }).collect();
+    tx.run(sql::RETRY, args![json(&retried)]).await?;
+    let events = all.iter().map(|job| job_event(job, "retried", next(job.state, Event::Retried), &by.who, &by.reason, now_us));
+    tx.insert(sql::INSERT_EVENT, events.collect()).await?;
+    let ids: Vec<i64> = all.iter().map(|job| job.job_id).collect();
+    dependencies::block(tx, &ids, now_us).await?;
+    Ok(all.len() as u64)
+}
+
+fn next(state: State, event: Event) -> State {
+    // Neither tally nor limits matter to what people do.
+    let limits = Limits { max_failures: 1, quarantine_after: 1 };
+    lifecycle::step(state, event, Tally::default(), limits).expect("the caller looked at the state").state
+}
+
+fn job_event(job: &Standing, event: &str, state: State, who: &str, message: &str, now_us: i64) -> Vec<Value> {
+    args![now_us, job.job_id, None::<i64>, job.attempt.attempt, event, state.as_str(), who, message].to_vec()
+}
+
+fn sweep_event(sweep: i64, event: &str, state: &str, who: &str, message: &str, now_us: i64) -> Vec<Value> {
+    args![now_us, None::<i64>, sweep, 0_i64, event, state, who, message].to_vec()
+}
+
+/// What happened, with the reason where there is one.
+fn said(what: &str, by: &Requester) -> String {
+    if by.reason.is_empty() { what.to_owned() } else { format!("{what}: {}", by.reason) }
+}

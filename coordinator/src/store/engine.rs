@@ -1,0 +1,344 @@
+//! Two engines behind one face: typed pools, statements that say the same on both, values, rows.
+//!
+//! Integers are 64 bits wide, and there are doubles and texts besides: what both engines store alike. Bulk rows travel as one JSON text
+//! (integers and texts) or as many parameters (doubles, which must arrive to the last bit).
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr};
+
+type Decoded<T> = Result<T, sqlx::Error>;
+
+/// A statement, as each engine says it; most say it alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement {
+    /// The file's name, for tests.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests name statements"))]
+    pub(super) name: &'static str,
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Integer(Option<i64>),
+    Real(Option<f64>),
+    Text(Option<String>),
+}
+
+macro_rules! values {
+    ($($from:ty => $variant:ident($convert:expr);)*) => {
+        $(
+            impl From<$from> for Value {
+                fn from(value: $from) -> Self {
+                    Self::$variant(Some($convert(value)))
+                }
+            }
+
+            impl From<Option<$from>> for Value {
+                fn from(value: Option<$from>) -> Self {
+                    Self::$variant(value.map($convert))
+                }
+            }
+        )*
+    };
+}
+
+values! {
+    i64 => Integer(|value| value);
+    u32 => Integer(i64::from);
+    i32 => Integer(i64::from);
+    bool => Integer(i64::from);
+    f64 => Real(|value| value);
+    &str => Text(str::to_owned);
+    &String => Text(String::clone);
+    String => Text(|value| value);
+}
+
+/// Parameters of a statement: `args![id, now_us]`.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { [$($crate::store::engine::Value::from($value)),*] };
+}
+pub(super) use args;
+
+/// A row of either engine.
+#[derive(Debug)]
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What a column holds.
+pub(super) trait Column: Sized {
+    fn read(row: &Row, name: &str) -> Decoded<Self>;
+}
+
+macro_rules! columns {
+    ($($type:ty),*) => {
+        $(impl Column for $type {
+            fn read(row: &Row, name: &str) -> Decoded<Self> {
+                match row {
+                    Row::Sqlite(row) => row.try_get(name),
+                    Row::Postgres(row) => row.try_get(name),
+                }
+            }
+        })*
+    };
+}
+
+columns!(i64, f64, String, Option<i64>, Option<f64>, Option<String>);
+
+macro_rules! narrow_columns {
+    ($($type:ty),*) => {
+        $(impl Column for $type {
+            fn read(row: &Row, name: &str) -> Decoded<Self> {
+                let wide = i64::read(row, name)?;
+                Self::try_from(wide).map_err(|error| sqlx::Error::ColumnDecode { index: name.to_owned(), source: Box::new(error) })
+            }
+        })*
+    };
+}
+
+narrow_columns!(u32, i32, u64, usize);
+
+impl Column for bool {
+    fn read(row: &Row, name: &str) -> Decoded<Self> {
+        Ok(i64::read(row, name)? != 0)
+    }
+}
+
+impl Row {
+    pub(super) fn get<T: Column>(&self, name: &str) -> Decoded<T> {
+        T::read(self, name)
+    }
+}
+
+/// Connections to a database.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A transaction. Dropped without a commit, it leaves nothing behind.
+#[derive(Debug)]
+pub(super) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// Whatever statements can be run on.
+pub(super) enum Executor<'a> {
+    Sqlite(&'a mut sqlx::SqliteConnection),
+    Postgres(&'a mut sqlx::PgConnection),
+}
+
+fn bind_sqlite(statement: &'static str, values: impl IntoIterator<Item = Value>) -> Query<'static, Sqlite, SqliteArguments> {
+    values.into_iter().fold(sqlx::query(statement), |query, value| match value {
+        Value::Integer(value) => query.bind(value),
+        Value::Real(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+    })
+}
+
+fn bind_postgres(statement: &'static str, values: impl IntoIterator<Item = Value>) -> Query<'static, Postgres, PgArguments> {
+    values.into_iter().fold(sqlx::query(statement), |query, value| match value {
+        Value::Integer(value) => query.bind(value),
+        Value::Real(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+    })
+}
+
+impl Executor<'_> {
+    /// All rows.
+    pub(super) async fn all(self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Vec<Row>> {
+        match self {
+            Self::Sqlite(on) => Ok(bind_sqlite(statement.sqlite, values).fetch_all(on).await?.into_iter().map(Row::Sqlite).collect()),
+            Self::Postgres(on) => {
+                Ok(bind_postgres(statement.postgres, values).fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// The first row, where there is one.
+    pub(super) async fn optional(self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Option<Row>> {
+        match self {
+            Self::Sqlite(on) => Ok(bind_sqlite(statement.sqlite, values).fetch_optional(on).await?.map(Row::Sqlite)),
+            Self::Postgres(on) => Ok(bind_postgres(statement.postgres, values).fetch_optional(on).await?.map(Row::Postgres)),
+        }
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    pub(super) async fn run(self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<u64> {
+        match self {
+            Self::Sqlite(on) => Ok(bind_sqlite(statement.sqlite, values).execute(on).await?.rows_affected()),
+            Self::Postgres(on) => Ok(bind_postgres(statement.postgres, values).execute(on).await?.rows_affected()),
+        }
+    }
+}
+
+impl Transaction {
+    fn executor(&mut self) -> Executor<'_> {
+        match self {
+            Self::Sqlite(tx) => Executor::Sqlite(tx),
+            Self::Postgres(tx) => Executor::Postgres(tx),
+        }
+    }
+
+    /// All rows.
+    pub(super) async fn all(&mut self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Vec<Row>> {
+        self.executor().all(statement, values).await
+    }
+
+    /// The first row, where there is one.
+    pub(super) async fn optional(&mut self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Option<Row>> {
+        self.executor().optional(statement, values).await
+    }
+
+    /// The first row.
+    pub(super) async fn one(&mut self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Row> {
+        self.optional(statement, values).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    pub(super) async fn run(&mut self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<u64> {
+        self.executor().run(statement, values).await
+    }
+
+    /// Inserts rows with a statement that ends in one tuple of `VALUES`, as many at a time as go into one statement.
+    ///
+    /// Doubles arrive as they are, which they would not by way of a text on every engine. The numbers of rows a statement are powers of two,
+    /// so that few statements are prepared.
+    pub(super) async fn insert(&mut self, statement: Statement, rows: Vec<Vec<Value>>) -> Decoded<()> {
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let n_rows = (1 << rest.len().ilog2()).min(ROWS_MOST);
+            let (now, later) = rest.split_at(n_rows);
+            rest = later;
+            let values = now.iter().flatten().cloned();
+            match self {
+                Self::Sqlite(tx) => {
+                    let text = AssertSqlSafe(repeat_tuple(statement.sqlite, now[0].len(), n_rows)).into_sql_str();
+                    let query = values.fold(sqlx::query(text), |query, value| match value {
+                        Value::Integer(value) => query.bind(value),
+                        Value::Real(value) => query.bind(value),
+                        Value::Text(value) => query.bind(value),
+                    });
+                    query.execute(&mut **tx).await?;
+                }
+                Self::Postgres(tx) => {
+                    let text = AssertSqlSafe(repeat_tuple(statement.postgres, now[0].len(), n_rows)).into_sql_str();
+                    let query = values.fold(sqlx::query(text), |query, value| match value {
+                        Value::Integer(value) => query.bind(value),
+                        Value::Real(value) => query.bind(value),
+                        Value::Text(value) => query.bind(value),
+                    });
+                    query.execute(&mut **tx).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn commit(self) -> Decoded<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+}
+
+/// Rows of one statement: 64 of ten columns are far from the 32,766 parameters of SQLite, and spare nearly all round trips.
+const ROWS_MOST: usize = 64;
+
+/// The statement with its one tuple of parameters, `($1, ..., $n_columns)`, repeated for `n_rows` rows.
+fn repeat_tuple(statement: &str, n_columns: usize, n_rows: usize) -> String {
+    let tuple = |row: usize| {
+        let parameters: Vec<String> = (1..=n_columns).map(|column| format!("${}", row * n_columns + column)).collect();
+        format!("({})", parameters.join(", "))
+    };
+    let first = tuple(0);
+    let (head, tail) = statement.split_once(&first).expect("an insertion has one tuple of parameters, numbered from $1");
+    let tuples: Vec<String> = (0..n_rows).map(tuple).collect();
+    format!("{head}{}{tail}", tuples.join(", "))
+}
+
+/// A connection that reads: outside a transaction, each statement sees what is committed then.
+enum Lent {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Lent {
+    fn executor(&mut self) -> Executor<'_> {
+        match self {
+            Self::Sqlite(connection) => Executor::Sqlite(connection),
+            Self::Postgres(connection) => Executor::Postgres(connection),
+        }
+    }
+}
+
+impl Pool {
+    async fn lend(&self) -> Decoded<Lent> {
+        Ok(match self {
+            Self::Sqlite(pool) => Lent::Sqlite(pool.acquire().await?),
+            Self::Postgres(pool) => Lent::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// All rows.
+    pub(super) async fn all(&self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Vec<Row>> {
+        self.lend().await?.executor().all(statement, values).await
+    }
+
+    /// The first row, where there is one.
+    pub(super) async fn optional(&self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Option<Row>> {
+        self.lend().await?.executor().optional(statement, values).await
+    }
+
+    /// The first row.
+    pub(super) async fn one(&self, statement: Statement, values: impl IntoIterator<Item = Value>) -> Decoded<Row> {
+        self.optional(statement, values).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Begins a transaction that reads one state of the database throughout.
+    pub(super) async fn begin_reading(&self) -> Decoded<Transaction> {
+        Ok(match self {
+            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+        })
+    }
+
+    /// Begins a transaction that writes. SQLite's takes the write lock at once: one that only later turns into a write can be refused without
+    /// waiting.
+    pub(super) async fn begin_writing(&self) -> Decoded<Transaction> {
+        Ok(match self {
+            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Closes the connections; waits for what is running on them.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tuples_are_numbered_on() {
+        let statement = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2)\nON CONFLICT DO NOTHING;";
+        assert_eq!(repeat_tuple(statement, 2, 1), statement);
+        let expected = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT DO NOTHING;";
+        assert_eq!(repeat_tuple(statement, 2, 3), expected);
+    }
+}

@@ -1,0 +1,488 @@
+//! Takes reports of how attempts ended: the fence, the rows and the frontier.
+
+use std::collections::{HashMap, HashSet};
+
+use offramp_domain::evaluation;
+use offramp_domain::job::JobKey;
+use offramp_domain::lifecycle::{self, Event, Limits, State, Tally};
+use offramp_domain::outcome::{FailureKind, Outcome};
+use serde::Serialize;
+
+use super::batch::AttemptRef;
+use super::engine::{Row, Value, args};
+use super::frontier::{self, Candidate};
+use super::sessions::SessionId;
+use super::{Transaction, dependencies, json, sql};
+
+/// Longest stored failure message, characters: a stack trace, not a log.
+const MESSAGE_MAX_CHARS: usize = 8_000;
+
+/// How an attempt ended, as its worker tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptReport {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// How it ended.
+    pub end: AttemptEnd,
+}
+
+/// See [`AttemptReport`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttemptEnd {
+    /// With a result.
+    Completed(Box<Outcome>),
+    /// With a failure.
+    Failed {
+        /// Of which kind.
+        kind: FailureKind,
+        /// What happened.
+        message: String,
+    },
+    /// Given back without fault of the job.
+    GivenBack,
+}
+
+impl AttemptEnd {
+    fn event(&self) -> Event {
+        match self {
+            Self::Completed(_) => Event::Completed,
+            Self::Failed { kind, .. } => Event::Failed(*kind),
+            Self::GivenBack => Event::Preempted,
+        }
+    }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::Failed { message, .. } => message,
+            Self::Completed(_) => "",
+            Self::GivenBack => "given back",
+        }
+    }
+}
+
+/// The answer to a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Accepted now, or before with this very attempt.
+    Accepted,
+    /// The lease was lost; nothing was changed.
+    Stale,
+    /// The job was cancelled before.
+    Cancelled,
+    /// The result is none that this job can have; nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a result was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is not of this job's network.
+    #[error("a result of {found} exits for job `{job}`, whose network has {expected}")]
+    ExitCount {
+        /// The job's id.
+        job: String,
+        /// Exits in the result.
+        found: usize,
+        /// Exits of the network.
+        expected: usize,
+    },
+    /// It is not of the trainer that the worker introduced: what keeps simulated and real results apart would be worth nothing.
+    #[error("a result of trainer `{}` from a worker of trainer `{}`", found.escape_debug(), expected.escape_debug())]
+    Trainer {
+        /// The result's trainer.
+        found: String,
+        /// The session's.
+        expected: String,
+    },
+    /// A point's expected cost is not what its exit shares cost in this job's network.
+    #[error(
+        "`operating_point.{field}` is {found} in point {point} of a result for job `{job}`, whose exits cost {expected} with these shares"
+    )]
+    Cost {
+        /// The job's id.
+        job: String,
+        /// The point's place in the result, from 0.
+        point: usize,
+        /// `macs_cascade` or `macs_selected`.
+        field: &'static str,
+        /// The cost in the result.
+        found: String,
+        /// The cost that follows.
+        expected: String,
+    },
+}
+
+/// What a batch's reports came to.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) answers: Vec<Answer>,
+    pub(super) ended: Vec<AttemptRef>,
+    /// Whether jobs may have become claimable.
+    pub(super) queued: bool,
+}
+
+/// A lease that ends, as the transaction that ends it sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) job_id: i64,
+    pub(super) attempt: AttemptRef,
+    pub(super) n_failures: u32,
+    /// Other workers on which the job crashed its trainer since failures were last forgotten.
+    pub(super) n_crashed_elsewhere: u32,
+}
+
+/// How a lease ends.
+#[derive(Debug, Clone)]
+pub(super) struct End<'a> {
+    pub(super) held: Held,
+    pub(super) event: Event,
+    pub(super) message: &'a str,
+}
+
+/// An attempt that was reported, with where it stands and what its result is measured against.
+struct Reported {
+    held: Held,
+    /// Whether the session that reports holds the lease.
+    is_held: bool,
+    /// How the attempt stands in the books.
+    outcome: String,
+    worker: String,
+    trainer: String,
+    dataset: String,
+    backbone_macs: u64,
+    n_classes: usize,
+}
+
+impl Reported {
+    fn read(row: &Row, session: SessionId, attempt: &AttemptRef) -> Result<Self, sqlx::Error> {
+        let holder: Option<i64> = row.get("session_id")?;
+        let is_held = row.get::<String>("state")? == State::Leased.as_str()
+            && row.get::<u32>("attempt")? == attempt.attempt
+            && holder == Some(session.id)
+            && row.get::<i64>("attempt_session_id")? == session.id
+            && row.get::<i64>("attempt_session_opened_us")? == session.opened_us;
+        Ok(Self {
+            held: Held {
+                job_id: row.get("job_id")?,
+                attempt: attempt.clone(),
+                n_failures: row.get("n_failures")?,
+                n_crashed_elsewhere: row.get("n_crashed_elsewhere")?,
+            },
+            is_held,
+            outcome: row.get("outcome")?,
+            worker: row.get("worker")?,
+            trainer: row.get("trainer")?,
+            dataset: row.get("dataset")?,
+            backbone_macs: row.get("backbone_macs")?,
+            n_classes: row.get("n_classes")?,
+        })
+    }
+}
+
+/// What an answer from one exit costs.
+struct ExitCost {
+    macs_cascade: f64,
+    macs_selected: f64,
+}
+
+/// Largest deviation of a point's cost from what its exit shares cost, as a share of the latter: room for rounding and for nothing else.
+const COST_TOLERANCE: f64 = 1e-6;
+
+/// An attempt to look up, as `reported.sql` reads it.
+#[derive(Serialize)]
+struct Wanted<'a> {
+    place: usize,
+    key: &'a str,
+    attempt: u32,
+}
+
+/// Takes reports: each is accepted or changes nothing.
+pub(super) async fn take(
+    tx: &mut Transaction,
+    reports: &[(SessionId, &AttemptReport)],
+    limits: Limits,
+    now_us: i64,
+) -> Result<Taken, sqlx::Error> {
+    let mut found = look_up(tx, reports).await?;
+    let costs = costs(tx, reports, &found).await?;
+    let mut taken = Taken::default();
+    let mut ends: Vec<End<'_>> = Vec::new();
+    let mut results: Vec<(&Reported, &Outcome)> = Vec::new();
+    let mut late = Vec::new();
+    // What this batch itself has settled, for reports that come twice in it.
+    let mut settled: HashMap<(i64, u32), &'static str> = HashMap::new();
+    let found_reports: Vec<Option<Reported>> = (0..reports.len()).map(|place| found.remove(&place)).collect();
+    for ((_, report), found) in reports.iter().zip(&found_reports) {
+        let Some(found) = found else {
+            taken.answers.push(Answer::Stale);
+            continue;
+        };
+        let event = report.end.event();
+        let id = (found.held.job_id, report.attempt.attempt);
+        let recorded = settled.get(&id).copied().unwrap_or(&found.outcome);
+        if !found.is_held || settled.contains_key(&id) {
+            taken.answers.push(if recorded == "cancelled" {
+                late.push((found, outcome_name(event)));
+                Answer::Cancelled
+            } else if recorded == outcome_name(event) {
+                Answer::Accepted
+            } else {
+                Answer::Stale
+            });
+            continue;
+        }
+        if let AttemptEnd::Completed(outcome) = &report.end {
+            let costs = costs.get(&found.held.job_id).map_or(&[][..], Vec::as_slice);
+            if let Err(refusal) = check(found, costs, outcome) {
+                taken.answers.push(Answer::Refused(refusal));
+                continue;
+            }
+            results.push((found, outcome));
+        }
+        settled.insert(id, outcome_name(event));
+        ends.push(End { held: found.held.clone(), event, message: report.end.message() });
+        taken.answers.push(Answer::Accepted);
+    }
+    for (found, outcome) in late {
+        let message = format!("a report came after the cancellation ({outcome}); nothing was changed");
+        tx.run(sql::INSERT_LATE_REPORT, args![now_us, found.held.job_id, found.held.attempt.attempt, &found.worker, message]).await?;
+    }
+    insert_results(tx, &results).await?;
+    taken.queued = settle(tx, &ends, limits, now_us).await?;
+    taken.ended = ends.into_iter().map(|end| end.held.attempt).collect();
+    Ok(taken)
+}
+
+async fn look_up(tx: &mut Transaction, reports: &[(SessionId, &AttemptReport)]) -> Result<HashMap<usize, Reported>, sqlx::Error> {
+    let wanted: Vec<Wanted<'_>> = reports
+        .iter()
+        .enumerate()
+        .map(|(place, (_, report))| Wanted { place, key: report.attempt.key.as_str(), attempt: report.attempt.attempt })
+        .collect();
+    let mut found = HashMap::new();
+    for row in tx.all(sql::REPORTED, args![json(&wanted)]).await? {
+        let place: usize = row.get("place")?;
+        let (session, report) = reports[place];
+        found.insert(place, Reported::read(&row, session, &report.attempt)?);
+    }
+    Ok(found)
+}
+
+/// Which of these attempts ended because their job was cancelled.
+pub(super) async fn cancelled(tx: &mut Transaction, attempts: &[&AttemptRef]) -> Result<HashSet<AttemptRef>, sqlx::Error> {
+    if attempts.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let wanted: Vec<Wanted<'_>> =
+        attempts.iter().enumerate().map(|(place, attempt)| Wanted { place, key: attempt.key.as_str(), attempt: attempt.attempt }).collect();
+    let mut cancelled = HashSet::new();
+    for row in tx.all(sql::REPORTED, args![json(&wanted)]).await? {
+        if row.get::<String>("outcome")? == "cancelled" {
+            cancelled.insert(attempts[row.get::<usize>("place")?].clone());
+        }
+    }
+    Ok(cancelled)
+}
+
+/// The costs of the exits of every job that a result came for, by job.
+async fn costs(
+    tx: &mut Transaction,
+    reports: &[(SessionId, &AttemptReport)],
+    found: &HashMap<usize, Reported>,
+) -> Result<HashMap<i64, Vec<ExitCost>>, sqlx::Error> {
+    let completed = reports.iter().enumerate().filter(|(_, (_, report))| matches!(report.end, AttemptEnd::Completed(_)));
+    let ids: HashSet<i64> =
+        completed.filter_map(|(place, _)| found.get(&place)).filter(|found| found.is_held).map(|found| found.held.job_id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut costs: HashMap<i64, Vec<ExitCost>> = HashMap::new();
+    for row in tx.all(sql::COSTS_OF_JOBS, args![json(&ids.into_iter().collect::<Vec<_>>())]).await? {
+        let macs = |column: &str| row.get::<i64>(column).map(|macs| macs as f64);
+        let cost = ExitCost { macs_cascade: macs("macs_cascade")?, macs_selected: macs("macs_selected")? };
+        costs.entry(row.get("job_id")?).or_default().push(cost);
+    }
+    Ok(costs)
+}
+
+/// Refuses a result that this job's network cannot have.
+fn check(found: &Reported, costs: &[ExitCost], outcome: &Outcome) -> Result<(), Refusal> {
+    let job = || found.held.attempt.key.id().to_owned();
+    if outcome.trainer != found.trainer {
+        return Err(Refusal::Trainer { found: outcome.trainer.clone(), expected: found.trainer.clone() });
+    }
+    if outcome.exits.len() != costs.len() {
+        return Err(Refusal::ExitCount { job: job(), found: outcome.exits.len(), expected: costs.len() });
+    }
+    for (index, point) in outcome.operating_points.iter().enumerate() {
+        let expected =
+            |macs: fn(&ExitCost) -> f64| -> f64 { costs.iter().zip(&point.exit_shares).map(|(cost, share)| macs(cost) * share).sum() };
+        for (field, found, expected) in [
+            ("macs_cascade", point.macs_cascade, expected(|cost| cost.macs_cascade)),
+            ("macs_selected", point.macs_selected, expected(|cost| cost.macs_selected)),
+        ] {
+            // Asked this way round, NaN is refused as well.
+            let fits = (found - expected).abs() <= COST_TOLERANCE * expected;
+            if !fits {
+                let (found, expected) = (found.to_string(), expected.to_string());
+                return Err(Refusal::Cost { job: job(), point: index, field, found, expected });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stores accepted results, and advances the frontier of every sweep that has their jobs.
+async fn insert_results(tx: &mut Transaction, results: &[(&Reported, &Outcome)]) -> Result<(), sqlx::Error> {
+    if results.is_empty() {
+        return Ok(());
+    }
+    let (mut rows, mut exits, mut points, mut candidates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (found, outcome) in results {
+        let job_id = found.held.job_id;
+        rows.push(result_row(found, outcome));
+        exits.extend((0_i64..).zip(&outcome.exits).map(|(index, exit)| {
+            args![job_id, index, exit.accuracy, exit.loss, exit.calibration_accuracy, exit.calibration_loss].to_vec()
+        }));
+        for (index, point) in (0_i64..).zip(&outcome.operating_points) {
+            let exit_shares = serde_json::to_string(&point.exit_shares).expect("numbers are JSON");
+            points.push(
+                args![
+                    job_id,
+                    index,
+                    &point.policy,
+                    point.setting,
+                    point.macs_cascade,
+                    point.macs_selected,
+                    point.accuracy,
+                    point.calibration_accuracy,
+                    point.calibration_macs_cascade,
+                    exit_shares,
+                ]
+                .to_vec(),
+            );
+            candidates.push((found.dataset.as_str(), Candidate::new(job_id, index, point)));
+        }
+    }
+    tx.insert(sql::INSERT_RESULT, rows).await?;
+    tx.insert(sql::INSERT_EXIT_RESULT, exits).await?;
+    tx.insert(sql::INSERT_OPERATING_POINT, points).await?;
+    frontier::advance(tx, &candidates).await
+}
+
+fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
+    let accuracies = outcome.exits.iter().map(|exit| exit.accuracy);
+    args![
+        found.held.job_id,
+        found.held.attempt.attempt,
+        &outcome.trainer,
+        outcome.n_train,
+        outcome.n_calibration,
+        outcome.n_test,
+        outcome.train_seconds,
+        accuracies.clone().next_back(),
+        accuracies.reduce(f64::max),
+        evaluation::area(&outcome.operating_points, found.backbone_macs, found.n_classes),
+    ]
+    .to_vec()
+}
+
+/// A lease that ends, as `settle.sql` reads it.
+#[derive(Serialize)]
+struct Settled<'a> {
+    job_id: i64,
+    attempt: u32,
+    state: &'static str,
+    n_failures: u32,
+    not_before_us: i64,
+    finished_us: Option<i64>,
+    error: Option<&'a str>,
+}
+
+/// An attempt that ends, as `end_attempts.sql` reads it.
+#[derive(Serialize)]
+pub(super) struct EndedAttempt<'a> {
+    pub(super) job_id: i64,
+    pub(super) attempt: u32,
+    pub(super) outcome: &'static str,
+    pub(super) state: &'static str,
+    pub(super) message: &'a str,
+}
+
+/// Ends leases as the lifecycle has it, with all that follows for other jobs and for sweeps; whether jobs may have become claimable.
+///
+/// The caller has made sure in this transaction that the leases are held.
+pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limits, now_us: i64) -> Result<bool, sqlx::Error> {
+    if ends.is_empty() {
+        return Ok(false);
+    }
+    let (mut settled, mut attempts) = (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
+    let (mut succeeded, mut failed, mut queued) = (Vec::new(), Vec::new(), false);
+    for End { held, event, message } in ends {
+        let tally = Tally {
+            n_failures: held.n_failures,
+            n_crashed_workers: held.n_crashed_elsewhere + u32::from(*event == Event::Failed(FailureKind::Crashed)),
+        };
+        let next = lifecycle::step(State::Leased, *event, tally, limits).expect("these events end a lease");
+        let n_failures = held.n_failures + u32::from(next.counts_as_failure);
+        let back_off_us = lifecycle::back_off_ms(n_failures, seed(&held.attempt.key)).cast_signed() * 1_000;
+        let message = truncated(message);
+        settled.push(Settled {
+            job_id: held.job_id,
+            attempt: held.attempt.attempt,
+            state: next.state.as_str(),
+            n_failures,
+            not_before_us: if next.backs_off { now_us + back_off_us } else { 0 },
+            finished_us: next.state.is_final().then_some(now_us),
+            error: match event {
+                Event::Completed => Some(""),
+                Event::Failed(_) => Some(message),
+                _ => None,
+            },
+        });
+        attempts.push(EndedAttempt {
+            job_id: held.job_id,
+            attempt: held.attempt.attempt,
+            outcome: outcome_name(*event),
+            state: next.state.as_str(),
+            message,
+        });
+        match next.state {
+            State::Succeeded => succeeded.push(held.job_id),
+            State::Queued => queued = true,
+            state if state.is_final() => failed.push(held.job_id),
+            _ => {}
+        }
+    }
+    let n_settled = tx.run(sql::SETTLE, args![json(&settled)]).await?;
+    if n_settled != ends.len() as u64 {
+        return Err(sqlx::Error::Protocol(format!("{n_settled} of {} leases could be ended that this transaction saw held", ends.len())));
+    }
+    tx.run(sql::END_ATTEMPTS, args![json(&attempts), now_us]).await?;
+    queued |= dependencies::release(tx, &succeeded, now_us).await?;
+    dependencies::fail(tx, &failed, now_us).await?;
+    Ok(queued)
+}
+
+/// What the attempts table says after an event of the newest attempt at a job.
+pub(super) const fn outcome_name(event: Event) -> &'static str {
+    match event {
+        Event::Completed => "succeeded",
+        Event::Failed(kind) => kind.as_str(),
+        Event::Lost => "lost",
+        Event::Preempted => "preempted",
+        Event::Cancelled => "cancelled",
+        // These begin an attempt, or happen between two.
+        Event::Claimed | Event::Unblocked | Event::DependencyFailed | Event::Retried => "running",
+    }
+}
+
+/// A message as far as it is stored.
+pub(super) fn truncated(message: &str) -> &str {
+    message.char_indices().nth(MESSAGE_MAX_CHARS).map_or(message, |(end, _)| &message[..end])
+}
+
+/// The first half of a job's key: as good as random, and the same on every coordinator.
+fn seed(key: &JobKey) -> u64 {
+    u64::from_str_radix(&key.as_str()[..16], 16).expect("a job key is hexadecimal digits")
+}

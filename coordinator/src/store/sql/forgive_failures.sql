@@ -1,0 +1,9 @@
+-- Lets the circuit breaker of sweep $1 count from here on.
+-- Caller: control. Index: primary keys.
+UPDATE sweeps SET n_forgiven = (
+    SELECT count(*)
+    FROM sweep_jobs
+    JOIN job_states ON job_states.job_id = sweep_jobs.job_id
+    WHERE sweep_jobs.sweep_id = sweeps.id AND job_states.state IN ('failed', 'quarantined')
+)
+WHERE id = $1;

@@ -1,0 +1,36 @@
+-- Leases claimable jobs of the placements in the JSON array $1 to the sessions in the JSON array $2, one each, until $3: the highest priority
+-- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL.
+-- Caller: batch. Index: job_states_claim, unique (sweep_id, job_id).
+WITH candidates AS (
+    SELECT queue.job_id, queue.priority, queue.turn
+    FROM jsonb_array_elements_text($1::jsonb) AS allowed (value)
+    CROSS JOIN LATERAL (
+        SELECT job_states.job_id, job_states.priority, job_states.turn
+        FROM job_states
+        WHERE job_states.placement_id = allowed.value::bigint AND job_states.state = 'queued' AND job_states.not_before_us = 0
+            AND job_states.sponsor_id IS NOT NULL AND job_states.priority <= $4
+            AND ($6::bigint IS NULL OR EXISTS (
+                SELECT 1 FROM sweep_jobs WHERE sweep_jobs.sweep_id = $6 AND sweep_jobs.job_id = job_states.job_id
+            ))
+        ORDER BY job_states.priority DESC, job_states.turn, job_states.job_id
+        LIMIT $5
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS queue
+),
+placed AS (
+    SELECT candidates.job_id, row_number() OVER (ORDER BY candidates.priority DESC, candidates.turn, candidates.job_id) AS place
+    FROM candidates
+),
+picked AS (
+    SELECT placed.job_id, slots.value::bigint AS session_id
+    FROM placed
+    JOIN jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS slots (value, place) ON slots.place = placed.place
+)
+UPDATE job_states
+SET state = 'leased', attempt = job_states.attempt + 1, session_id = picked.session_id, lease_until_us = $3
+FROM picked
+JOIN jobs ON jobs.id = picked.job_id
+WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
+RETURNING
+    job_states.job_id AS job_id, job_states.attempt AS attempt, job_states.session_id AS session_id, job_states.priority AS priority,
+    job_states.turn AS turn,     jobs.key AS key, jobs.config AS config;

@@ -1,0 +1,29 @@
+-- Stores the jobs of the JSON array $1 that are not there yet, in its order.
+-- Caller: submit. Index: unique jobs.key.
+INSERT INTO jobs (
+    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, seed, branch_rule,
+    backbone_macs, budget_macs, branch_macs, params, n_classes, created_us
+)
+SELECT
+    wanted.key,
+    wanted.config,
+    wanted.cell,
+    wanted.backbone,
+    wanted.dataset,
+    wanted.pattern,
+    wanted.exits,
+    wanted.budget,
+    wanted.recipe,
+    wanted.seed,
+    wanted.branch_rule,
+    wanted.backbone_macs,
+    wanted.budget_macs,
+    wanted.branch_macs,
+    wanted.params,
+    wanted.n_classes,
+    $2
+FROM jsonb_to_recordset($1::jsonb) AS wanted (
+    position bigint, key text, config text, cell text, backbone text, dataset text, pattern text, exits text, budget text, recipe text, seed bigint, branch_rule text, backbone_macs bigint, budget_macs bigint, branch_macs bigint, params bigint, n_classes bigint
+)
+ORDER BY wanted.position
+ON CONFLICT (key) DO NOTHING;

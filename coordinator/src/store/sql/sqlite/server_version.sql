@@ -1,0 +1,3 @@
+-- The database engine's version.
+-- Caller: versions. Index: none.
+SELECT 'SQLite ' || sqlite_version() AS version;
