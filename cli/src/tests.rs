@@ -20,21 +20,19 @@ use crate::source::Source;
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Four jobs: two patterns, two seeds.
-const SWEEP: &str = "
-name = \"small\"
+/// Four jobs.
+const SWEEP: &str = r#"
+name = "small"
 [axes]
-backbone = \"resnet8\"
-dataset = \"digits\"
-pattern = [\"none\", { increasing = 0.6 }]
-budget = [\"2 levels\"]
-exits = [{ at = \"stage-ends\" }]
-seed = [0, 1]
+backbone = "resnet8"
+dataset = "digits"
+pattern = "none"
+seed = [0, 1, 2, 3]
 [recipe]
 epochs = 1
 batch_size = 32
 optimizer = { sgd = { lr = 0.1 } }
-";
+"#;
 
 struct Coordinator {
     folder: TempDir,

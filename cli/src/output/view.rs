@@ -203,6 +203,7 @@ pub(crate) const ATTEMPTS: View = View {
         shown("attempt", "attempt", Integer),
         shown("worker", "worker", Prose),
         shown("outcome", "outcome", Text),
+        wide("state", "then", Text),
         shown("leased_us", "leased", Time),
         shown("ended_us", "ended", Time),
         present("message", "message", Prose),
