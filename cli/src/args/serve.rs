@@ -28,6 +28,9 @@ pub(crate) struct CoordinatorArguments {
     /// Database to serve from, sqlite:PATH or postgres://... [default: offramp.db in the user's data folder]
     #[arg(long, value_name = "URL", value_parser = DatabaseParser, env = "OFFRAMP_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<Database>,
+    /// Faults on request, for tests of the whole system.
+    #[arg(long, value_name = "SPEC", env = "OFFRAMP_FAILPOINTS", hide = true)]
+    pub(crate) failpoints: Option<offramp_coordinator::Failpoints>,
     /// Allow an address that other machines reach, without authentication or encryption
     #[arg(long)]
     pub(crate) insecure: bool,
