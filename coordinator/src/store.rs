@@ -102,6 +102,13 @@ impl Store {
     async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.writer.begin_writing().await
     }
+
+    /// Begins a transaction that changes sweeps; no other one does at the same time.
+    async fn begin_alone(&self) -> Result<Transaction, sqlx::Error> {
+        let mut tx = self.begin().await?;
+        tx.run_on_postgres(sql::postgres::TAKE_TURNS, []).await?;
+        Ok(tx)
+    }
 }
 
 /// A bulk parameter: one JSON text instead of thousands of statements. Integers and texts alone travel this way.

@@ -114,7 +114,7 @@ impl Store {
     /// # Errors
     /// When the sweep is cancelled, and those of the database.
     pub async fn pause(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
             return Self::unchanged(&mut tx, sweep).await;
         }
@@ -128,7 +128,7 @@ impl Store {
     /// # Errors
     /// When the sweep is cancelled, and those of the database.
     pub async fn resume(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         if !set_state(&mut tx, sweep, "paused", "active", by, now_us).await? {
             return Self::unchanged(&mut tx, sweep).await;
         }
@@ -142,7 +142,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn cancel_sweep(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
         if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
             return Ok(Controlled::default());
@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// When the job is over for another reason, and those of the database.
     pub async fn cancel_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
         match job.state {
             State::Cancelled => return Ok(Controlled::default()),
@@ -179,7 +179,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn retry_sweep(&self, sweep: i64, states: RetryStates, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let names: Vec<&str> =
             [(states.failed, State::Failed), (states.quarantined, State::Quarantined), (states.cancelled, State::Cancelled)]
                 .into_iter()
@@ -204,7 +204,7 @@ impl Store {
     /// # Errors
     /// When the job has its result or is being worked on, and those of the database.
     pub async fn retry_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
         match job.state {
             State::Succeeded => return Err(ControlError::HasResult(key.clone())),
@@ -222,7 +222,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn prioritize_sweep(&self, sweep: i64, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
             return Ok(Controlled::default());
         }
@@ -239,7 +239,7 @@ impl Store {
     /// # Errors
     /// When the job is over, and those of the database.
     pub async fn prioritize_job(&self, key: &JobKey, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
         if job.state.is_final() {
             return Err(ControlError::Over { key: key.clone(), state: job.state });
@@ -259,6 +259,14 @@ impl Store {
         let row = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?;
         if row.get::<String>("state")? == "cancelled" { Err(ControlError::Cancelled(sweep)) } else { Ok(Controlled::default()) }
     }
+}
+
+/// Queues the jobs of a new sweep again that somebody had cancelled: somebody wants them now.
+pub(super) async fn want_again(tx: &mut Transaction, sweep: i64, by: &Requester, now_us: i64) -> Result<(), sqlx::Error> {
+    let rows = tx.all(sql::ENDED_JOBS_OF_SWEEP, args![sweep, json(&[State::Cancelled.as_str()])]).await?;
+    let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+    retry(tx, jobs, by, now_us).await?;
+    Ok(())
 }
 
 /// Pauses the sweeps that have one of these jobs, which just failed, and too many others that did.

@@ -243,6 +243,14 @@ impl Transaction {
         Ok(())
     }
 
+    /// Runs a statement that only PostgreSQL needs: SQLite has one writer anyway.
+    pub(super) async fn run_on_postgres(&mut self, statement: &'static str, values: impl IntoIterator<Item = Value>) -> Decoded<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(tx) => bind_postgres(statement, values).execute(&mut **tx).await.map(|_| ()),
+        }
+    }
+
     pub(super) async fn commit(self) -> Decoded<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,

@@ -51,8 +51,12 @@ pub(super) mod postgres {
 
     pub(in crate::store) const CLOCK: &str = include_str!("sql/postgres/clock.sql");
 
+    pub(in crate::store) const TAKE_TURNS: &str = include_str!("sql/postgres/take_turns.sql");
+    pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
+
     #[cfg(test)]
-    pub(in crate::store) const ALL: &[(&str, &str)] = &[("whose_schema", WHOSE_SCHEMA), ("clock", CLOCK)];
+    pub(in crate::store) const ALL: &[(&str, &str)] =
+        &[("whose_schema", WHOSE_SCHEMA), ("clock", CLOCK), ("take_turns", TAKE_TURNS), ("lock_known_jobs", LOCK_KNOWN_JOBS)];
 }
 
 statements! {

@@ -8,7 +8,7 @@ use offramp_domain::placement::Requirements;
 use offramp_domain::sweep::{Run, Sweep, SweepJob};
 use serde::Serialize;
 
-use super::control::{Requester, turn_base};
+use super::control::{self, Requester, turn_base};
 use super::engine::args;
 use super::error::DatabaseError;
 use super::{Reader, Store, Transaction, dependencies, frontier, json, placements, sql};
@@ -87,9 +87,11 @@ impl Store {
     /// When its dependencies and those of earlier sweeps go round in a circle, and those of the database.
     pub async fn submit(&self, sweep: &Sweep, text: &str, by: &Requester, now_us: i64) -> Result<Submitted, SubmitError> {
         let sweep_key = sweep.key();
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         let mut before = Preview::default();
         for keys in sweep.keys().chunks(CHUNK) {
+            let known: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
+            tx.run_on_postgres(sql::postgres::LOCK_KNOWN_JOBS, args![json(&known)]).await?;
             count_known(&mut tx, keys, &mut before).await?;
         }
         if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
@@ -111,6 +113,7 @@ impl Store {
             insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
         }
         if before.n_known_jobs > 0 {
+            control::want_again(&mut tx, sweep_id, by, now_us).await?;
             // Jobs that another sweep has, too, may be more urgent to this one.
             tx.run(sql::SPONSOR, args![sweep_id, 0_i64]).await?;
         }

@@ -116,6 +116,23 @@ async fn the_next_job_runs_while_a_result_is_unanswered_and_the_one_after_waits(
 }
 
 #[tokio::test]
+async fn a_lease_that_comes_with_a_report_counts_among_those_that_a_slot_may_hold() {
+    let coordinator = Coordinator::start();
+    // It fails before anything is reserved, so its report asks for the next.
+    coordinator.submit_lease(v1::Lease { job_key: "0123456789abcdef0123456789abcdef".into(), attempt: 1, config_json: "{}".into() });
+    let jobs = submit(&coordinator, 4);
+    let worker = start(config(&coordinator, "epoch-ms=200"));
+    coordinator.until("the next has come with the report", |state| state.leased.contains_key(&jobs[0])).await;
+    coordinator.state.send_modify(|state| state.hold_reports = true);
+    coordinator.until("two results are due", |state| state.held_reports.len() == 2).await;
+    coordinator.renewed_again(&jobs[0]).await;
+    assert_eq!(coordinator.state.borrow().most_leased, 2);
+    coordinator.state.send_modify(|state| state.hold_reports = false);
+    coordinator.until("all are completed", |state: &State| state.completed.len() == 4).await;
+    assert_eq!(worker.drain().await, Summary { n_completed: 4, n_failed: 1, ..Summary::default() });
+}
+
+#[tokio::test]
 async fn a_draining_worker_delivers_what_is_unanswered() {
     let coordinator = Coordinator::start();
     let (worker, jobs) = hold_reports(&coordinator, 3).await;
