@@ -38,7 +38,8 @@ Examples:
   offramp sweep submit sweeps/digits.toml --dry-run
   offramp sweep submit sweeps/digits.toml --coordinator http://node0:7717
 
-The same file again is the same sweep: nothing is submitted twice. A dry run works without a coordinator.")]
+The same file again is the same sweep: nothing is submitted twice. A dry run works without a
+coordinator.")]
 pub(crate) struct SubmitArguments {
     /// The sweep file
     #[arg(value_name = "SWEEP.toml")]
