@@ -45,7 +45,8 @@ pub(crate) const MOST_SLOTS: i64 = 128;
 Start here: offramp up sweeps/digits.toml
 
 Exit codes: 0 ok; 1 error; 2 wrong arguments or sweep file; 3 coordinator unreachable; 4 no such
-sweep, job or worker; 5 ended with failed jobs; 6 not authorised; 124 wait timed out; 130 interrupted.
+sweep, job or worker; 5 ended with failed jobs; 6 not authorised; 124 wait timed out;
+130 interrupted.
 Data goes to stdout, everything else (errors too, in every output format) to stderr.")]
 pub(crate) struct Arguments {
     /// What every command takes.
@@ -166,6 +167,10 @@ impl TrainerKind {
 
 /// Arguments of `offramp doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp doctor
+  offramp doctor --database postgres://offramp@db0/offramp --data-dir /data")]
 pub(crate) struct DoctorArguments {
     /// Database to look at, sqlite:PATH or postgres://... [default: offramp.db in the user's data folder]
     #[arg(long, value_name = "URL", value_parser = DatabaseParser, env = "OFFRAMP_DATABASE", hide_env_values = true)]
@@ -218,6 +223,19 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{} {} has no help", command.get_name(), argument.get_id());
             }
             command.get_subcommands().for_each(check);
+        }
+        check(&Arguments::command());
+    }
+
+    #[test]
+    fn every_command_has_examples_that_are_not_broken_in_a_terminal() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_leaf = command.get_subcommands().next().is_none();
+            assert!(!is_leaf || help.starts_with("Examples:\n  offramp "), "{} has no examples", command.get_name());
+            let too_long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 100).collect();
+            assert!(too_long.is_empty(), "{}: {too_long:?}", command.get_name());
+            command.get_subcommands().filter(|command| !command.is_hide_set()).for_each(check);
         }
         check(&Arguments::command());
     }

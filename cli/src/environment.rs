@@ -60,8 +60,9 @@ pub(crate) fn machine() -> String {
 /// Who runs this process, for histories: `user@host`.
 pub(crate) fn user_at_host() -> String {
     let named = variable("USER").or_else(|| variable("LOGNAME")).map(|name| printable(&name.to_string_lossy()));
-    // Containers often run as a user without a name.
-    let user = named.filter(|name| !name.is_empty()).or_else(|| user_id().map(|id| format!("uid-{id}")));
+    // Services run without these variables, containers often as a user without a name.
+    let by_id = || user_id().map(|id| user_name(&std::fs::read_to_string("/etc/passwd").unwrap_or_default(), id));
+    let user = named.filter(|name| !name.is_empty()).or_else(by_id);
     let machine = machine();
     let host = if machine.is_empty() { "localhost" } else { &machine };
     format!("{}@{host}", user.as_deref().unwrap_or("unknown"))
@@ -69,6 +70,16 @@ pub(crate) fn user_at_host() -> String {
 
 fn user_id() -> Option<u32> {
     std::fs::metadata("/proc/self").ok().map(|facts| facts.uid())
+}
+
+/// The name of a user in the text of `/etc/passwd`; where it has none, the number.
+fn user_name(passwd: &str, id: u32) -> String {
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(id)).then(|| printable(name))
+    });
+    found.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid-{id}"))
 }
 
 /// A name without what could drive a terminal, and not overlong.
@@ -91,6 +102,9 @@ mod tests {
         let (user, host) = who.split_once('@').unwrap();
         assert!(!user.is_empty() && !host.is_empty(), "{who}");
         assert!(user_id().is_some());
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(user_name(passwd, 1000), "ada");
+        assert_eq!(user_name(passwd, 7), "uid-7");
         assert_eq!(printable(" a\u{1b}[2Jb\n"), "a[2Jb");
         assert_eq!(printable(&"x".repeat(100)).len(), 48);
     }

@@ -206,12 +206,11 @@ async fn updates_go_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn nobody_to_drain_is_an_empty_answer_or_says_so() {
+async fn nobody_to_drain_has_an_exit_code_of_its_own() {
     let coordinator = Coordinator::start().await;
     let request = v1::DrainWorkersRequest { worker: "nosuch".into(), give_back: false, by: "ada@lab".into() };
-    match coordinator.client().drain(request).await {
-        Ok(workers) => assert_eq!(workers, []),
-        Err(failure) => assert_eq!(failure.exit(), Exit::NothingMatched),
-    }
+    let refused = coordinator.client().drain(request).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::NothingMatched);
+    assert!(refused.render().contains("`nosuch`"), "{}", refused.render());
     coordinator.stop().await;
 }

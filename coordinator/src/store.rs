@@ -47,6 +47,7 @@ pub use self::submit::{Preview, SubmitError, Submitted};
 
 use self::engine::{Pool, Transaction};
 use crate::config::Database;
+use crate::failpoint::Failpoints;
 
 /// The database as a coordinator sees it. Clones share the connections and the lock.
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ pub struct Store {
     limits: Limits,
     /// What claims go by: shared by clones, lost without harm.
     claims: Arc<claim::Course>,
+    failpoints: Failpoints,
     _lock: Option<Arc<open::Lock>>,
 }
 
@@ -72,8 +74,15 @@ impl Store {
             reader: Reader::new(opened.readers),
             limits,
             claims: Arc::default(),
+            failpoints: Failpoints::default(),
             _lock: opened.lock.map(Arc::new),
         })
+    }
+
+    /// The same store, with faults on request.
+    #[must_use]
+    pub fn with_failpoints(self, failpoints: Failpoints) -> Self {
+        Self { failpoints, ..self }
     }
 
     /// The reading half.
@@ -101,6 +110,13 @@ impl Store {
 
     async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.writer.begin_writing().await
+    }
+
+    /// Commits what `what` wrote.
+    async fn commit(&self, tx: Transaction, what: &str) -> Result<(), sqlx::Error> {
+        self.failpoints.pass(&format!("{what}.before-commit")).await?;
+        tx.commit().await?;
+        self.failpoints.pass(&format!("{what}.after-commit")).await
     }
 
     /// Begins a transaction that changes sweeps; no other one does at the same time.

@@ -37,10 +37,10 @@ pub(crate) struct ListWorkersArguments {
 #[command(after_help = "\
 Examples:
   offramp workers drain gpu-07 --coordinator http://node0:7717
-  offramp workers drain gpu-07 --give-back     (somebody else trains its running jobs, from the start)
+  offramp workers drain gpu-07 --give-back     (its running jobs begin anew elsewhere)
 
-The worker hears of it with its next heartbeat, and exits with 0 when its last job is over. Draining it again
-changes nothing; with --give-back it hurries one that drains already.")]
+The worker hears of it with its next heartbeat, and exits with 0 when its last job is over. Draining
+it again changes nothing; with --give-back it hurries one that drains already.")]
 pub(crate) struct DrainArguments {
     /// The worker's name, as `offramp workers list` shows it
     #[arg(value_name = "NAME")]

@@ -122,8 +122,8 @@ pub(crate) struct ExplainJobArguments {
 Examples:
   offramp job retry 0123456789ab --reason \"disk was full\"
 
-A failed, diverged, quarantined or cancelled job is queued again with all its tries before it. One that is
-queued already stays so.")]
+A failed, diverged, quarantined or cancelled job is queued again with all its tries before it. One
+that is queued already stays so.")]
 pub(crate) struct RetryJobArguments {
     /// The job's id, or a prefix that no other job has
     #[arg(value_name = "ID")]

@@ -45,6 +45,10 @@ impl CostChoice {
 
 /// Arguments of `offramp results`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp results
+  offramp results digits --output csv > exits.csv")]
 pub(crate) struct ResultsArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]

@@ -19,8 +19,8 @@ Examples:
   offramp coordinator --database postgres://offramp@db0/offramp     (several may share it)
   offramp coordinator --listen 10.0.0.5:7717 --insecure     (anybody who reaches it may use it)
 
-Prints its address and its database on stdout once it serves. SIGTERM or Ctrl-C ends it; leases survive
-a restart.")]
+Prints its address and its database on stdout once it serves. SIGTERM or Ctrl-C ends it; leases
+survive a restart.")]
 pub(crate) struct CoordinatorArguments {
     /// Address to serve on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, env = "OFFRAMP_LISTEN", hide_env_values = true)]
@@ -28,6 +28,9 @@ pub(crate) struct CoordinatorArguments {
     /// Database to serve from, sqlite:PATH or postgres://... [default: offramp.db in the user's data folder]
     #[arg(long, value_name = "URL", value_parser = DatabaseParser, env = "OFFRAMP_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<Database>,
+    /// Faults on request, for tests of the whole system.
+    #[arg(long, value_name = "SPEC", env = "OFFRAMP_FAILPOINTS", hide = true)]
+    pub(crate) failpoints: Option<offramp_coordinator::Failpoints>,
     /// Allow an address that other machines reach, without authentication or encryption
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -54,8 +57,8 @@ Examples:
   offramp worker --coordinator http://node0:7717 --device cuda:0 --label a100 --memory-mib 40000
   offramp worker --coordinator 127.0.0.1:7717 --trainer simulated --simulate epoch-ms=5,crash=0.1
 
-It is given jobs whose requirements it meets: the kind of its device, memory, labels, and datasets under --data-dir.
-`offramp workers drain NAME` has it finish its jobs and end.
+It is given jobs whose requirements it meets: the kind of its device, memory, labels, and datasets
+under --data-dir. `offramp workers drain NAME` has it finish its jobs and end.
 SIGTERM or Ctrl-C gives the running jobs back and ends; a second signal ends at once.")]
 pub(crate) struct WorkerArguments {
     /// The coordinator to lease jobs from

@@ -38,7 +38,8 @@ Examples:
   offramp sweep submit sweeps/digits.toml --dry-run
   offramp sweep submit sweeps/digits.toml --coordinator http://node0:7717
 
-The same file again is the same sweep: nothing is submitted twice. A dry run works without a coordinator.")]
+The same file again is the same sweep: nothing is submitted twice. A dry run works without a
+coordinator.")]
 pub(crate) struct SubmitArguments {
     /// The sweep file
     #[arg(value_name = "SWEEP.toml")]
@@ -59,9 +60,9 @@ Examples:
   offramp sweep wait last --timeout 12h
   offramp sweep wait digits --coordinator http://node0:7717
 
-Exits with 0 when every job has a result, 5 when some ended without one or so many failed that the sweep was
-paused, 124 when the time is up, 3 when the coordinator cannot be reached. While a person has the sweep paused,
-it goes on waiting.")]
+Exits with 0 when every job has a result, 5 when some ended without one or so many failed that the
+sweep was paused, 124 when the time is up, 3 when the coordinator cannot be reached. While a person
+has the sweep paused, it goes on waiting.")]
 pub(crate) struct WaitArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
@@ -98,8 +99,8 @@ Examples:
   offramp sweep show last --watch --coordinator http://node0:7717
   offramp sweep show last --watch --output json | jq .sweep.n_succeeded
 
-In CSV this is the sweep's row alone; JSON has the running jobs and the patterns, too. --watch redraws a
-terminal; a pipe gets a line (JSON: a value, CSV: a row) a change. It ends with the sweep.")]
+In CSV this is the sweep's row alone; JSON has the running jobs and the patterns, too. --watch
+redraws a terminal; a pipe gets a line (JSON: a value, CSV: a row) a change. It ends with the sweep.")]
 pub(crate) struct ShowSweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
@@ -120,8 +121,8 @@ Examples:
   offramp sweep resume digits --coordinator http://node0:7717
   offramp sweep cancel 7 --reason \"wrong budget\"
 
-Doing it twice changes nothing. Jobs of a cancelled sweep that run are stopped with their workers' next
-heartbeat; `offramp sweep retry SWEEP --cancelled` takes them up again.")]
+Doing it twice changes nothing. Jobs of a cancelled sweep that run are stopped with their workers'
+next heartbeat; `offramp sweep retry SWEEP --cancelled` takes them up again.")]
 pub(crate) struct ControlSweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP")]
@@ -141,8 +142,8 @@ Examples:
   offramp sweep priority digits 10
   offramp sweep priority digits -5
 
-Jobs of a higher priority are handed out first; sweeps of the same priority take turns. 0 is what sweeps have
-unless their file says otherwise.")]
+Jobs of a higher priority are handed out first; sweeps of the same priority take turns. 0 is what
+sweeps have unless their file says otherwise.")]
 pub(crate) struct PrioritizeSweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP")]
@@ -166,8 +167,8 @@ Examples:
   offramp sweep retry digits --failed --quarantined --reason \"driver updated\"
   offramp sweep retry --job 0123456789ab
 
-They are queued again with all their tries before them, and with them the jobs that failed because they waited
-for these. A sweep that was paused or, with --cancelled, cancelled goes on.")]
+They are queued again with all their tries before them, and with them the jobs that failed because
+they waited for these. A sweep that was paused or, with --cancelled, cancelled goes on.")]
 pub(crate) struct RetrySweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", required_unless_present = "job", conflicts_with = "job")]

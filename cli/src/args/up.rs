@@ -14,14 +14,14 @@ Examples:
   offramp up sweeps/digits.toml
   offramp up sweeps/digits.toml --database sqlite:results.db --slots 4
   offramp up sweeps/digits.toml --output csv > frontier.csv
-  offramp up sweeps/digits.toml --trainer simulated --simulate epoch-ms=5 --database sqlite:simulated.db
+  offramp up sweeps/digits.toml --trainer simulated --simulate epoch-ms=5 --database sqlite:try.db
 
   offramp up sweeps/digits.toml --database postgres://offramp@db0/offramp
 
-Ctrl-C gives the running jobs back and ends; the same command goes on where it stopped. Jobs that already
-have a result in the database are not trained again; those that failed are tried again. Where more jobs fail
-than the sweep file's max_failed_jobs allows, it stops with exit code 5. A database holds either simulated
-results or real ones.")]
+Ctrl-C gives the running jobs back and ends; the same command goes on where it stopped. Jobs that
+already have a result in the database are not trained again; those that failed are tried again.
+Where more jobs fail than the sweep file's max_failed_jobs allows, it stops with exit code 5. A
+database holds either simulated results or real ones.")]
 pub(crate) struct UpArguments {
     /// The sweep file
     #[arg(value_name = "SWEEP.toml")]

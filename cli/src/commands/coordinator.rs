@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offramp_coordinator::{Config, Database, Running, StartError};
+use offramp_coordinator::{Config, Database, Failpoints, Running, StartError};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ pub(crate) async fn run(arguments: &CoordinatorArguments, format: Format) -> Res
         heartbeat: Duration::from_secs(arguments.heartbeat_seconds.into()),
         max_failures: arguments.max_failures,
         quarantine_after: arguments.quarantine_after,
+        failpoints: arguments.failpoints.clone().unwrap_or_default(),
         insecure: arguments.insecure,
         ..config(arguments.listen, database.clone())
     };
@@ -45,6 +46,7 @@ pub(crate) fn config(listen: SocketAddr, database: Database) -> Config {
         heartbeat: Config::HEARTBEAT,
         max_failures: Config::MAX_FAILURES,
         quarantine_after: Config::QUARANTINE_AFTER,
+        failpoints: Failpoints::default(),
         insecure: false,
     }
 }

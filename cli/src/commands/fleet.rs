@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, view};
 use crate::source::Source;
-use crate::text::{count, escape_control, shell_word};
+use crate::text::count;
 
 /// Lists workers.
 pub(crate) async fn list(arguments: &ListWorkersArguments, format: Format) -> Result<Exit, Failure> {
@@ -23,13 +23,7 @@ pub(crate) async fn list(arguments: &ListWorkersArguments, format: Format) -> Re
 pub(crate) async fn drain(arguments: &DrainArguments, format: Format) -> Result<Exit, Failure> {
     let request =
         v1::DrainWorkersRequest { worker: arguments.worker.clone(), give_back: arguments.give_back, by: environment::user_at_host() };
-    let coordinator = &arguments.address.coordinator;
-    let workers = Client::new(coordinator, PATIENCE)?.drain(request).await?;
-    if workers.is_empty() {
-        let name = escape_control(&arguments.worker);
-        return Err(Failure::with_exit(Exit::NothingMatched, anyhow::anyhow!("no open worker is called `{name}`"))
-            .hint(format!("`offramp workers list --coordinator {}` shows their names", shell_word(coordinator))));
-    }
+    let workers = Client::new(&arguments.address.coordinator, PATIENCE)?.drain(request).await?;
     output::write_rows(format, &Rows::new(&view::WORKERS, &workers))?;
     output::say(&drained(&workers, arguments.give_back));
     Ok(Exit::Ok)

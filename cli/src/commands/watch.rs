@@ -50,7 +50,7 @@ async fn watch(client: &Client, sweep: &str, format: Format, screen: Option<&Scr
         let is_over = Stand::of(row) == Stand::Over;
         match screen {
             Some(_) if is_over => return Ok(Some(sweep::render(&status, &patterns, Format::Table, output::table_width()))),
-            Some(screen) => screen.show(sweep::render(&status, &patterns, Format::Table, output::table_width())),
+            Some(screen) => screen.show(&sweep::render(&status, &patterns, Format::Table, output::table_width())),
             None => {
                 if let Some(line) = changes.line(&status, &patterns, environment::now_us()) {
                     output::write(&line)?;

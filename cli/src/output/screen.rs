@@ -24,8 +24,8 @@ impl Screen {
     }
 
     /// Shows `text` in the place of what was shown before; as many of its lines as there is room for.
-    pub(crate) fn show(&self, text: String) {
-        self.0.set_message(text);
+    pub(crate) fn show(&self, text: &str) {
+        self.0.set_message(text.trim_end_matches('\n').to_owned());
     }
 
     /// Takes the text away.

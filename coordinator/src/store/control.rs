@@ -119,7 +119,7 @@ impl Store {
             return Self::unchanged(&mut tx, sweep).await;
         }
         let n_jobs = tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
     }
 
@@ -133,7 +133,7 @@ impl Store {
             return Self::unchanged(&mut tx, sweep).await;
         }
         let n_jobs = readmit(&mut tx, sweep).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
     }
 
@@ -152,7 +152,7 @@ impl Store {
         let ended = cancel(&mut tx, &jobs, by, now_us).await?;
         // Other sweeps' jobs that this one was the most urgent for.
         tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
     }
 
@@ -169,7 +169,7 @@ impl Store {
             _ => {}
         }
         let ended = cancel(&mut tx, &[job], by, now_us).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs: 1, changed: true, ended })
     }
 
@@ -194,7 +194,7 @@ impl Store {
         if reactivated || n_jobs > 0 {
             readmit(&mut tx, sweep).await?;
         }
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs, changed: reactivated || n_jobs > 0, ended: Vec::new() })
     }
 
@@ -213,7 +213,7 @@ impl Store {
             State::Failed | State::Diverged | State::Quarantined | State::Cancelled => {}
         }
         let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
     }
 
@@ -230,7 +230,7 @@ impl Store {
         let n_jobs = tx.run(sql::SPONSOR, args![sweep, shift]).await?;
         let message = said(&format!("priority {priority}"), by);
         tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
     }
 
@@ -250,7 +250,7 @@ impl Store {
         let message = said(&format!("priority {priority}"), by);
         let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);
         tx.insert(sql::INSERT_EVENT, vec![event]).await?;
-        tx.commit().await?;
+        self.commit(tx, "control").await?;
         Ok(Controlled { n_jobs: 1, changed: true, ended: Vec::new() })
     }
 
