@@ -92,7 +92,8 @@ def main():
         return client.call("WorkerService", "Report", session=session.session, reports=[{"attempt": attempt, **end}]).results[0]
 
     # A result that the job cannot have is refused, and the lease goes on.
-    too_many = report(attempt, outcome=dict(outcome, exits=[exit_result] * (n_exits + 1)))
+    one_more = dict(point, setting=n_exits, exit_shares=[*point["exit_shares"], 0.0])
+    too_many = report(attempt, outcome=dict(outcome, exits=[exit_result] * (n_exits + 1), operating_points=[one_more]))
     assert too_many.answer == refused_answer and "exits" in too_many.reason, too_many
     nan = dict(outcome, exits=[dict(exit_result, accuracy=float("nan"))] * n_exits)
     not_a_share = {"attempt": attempt, "outcome": nan}
