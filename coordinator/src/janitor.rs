@@ -111,82 +111,77 @@ pub(crate) fn announce(lost: &[AttemptRef], live: &Live) {
 
 #[cfg(test)]
 mod tests {
-    use offramp_domain::sweep;
-    use tempfile::TempDir;
+    use offramp_domain::outcome::FailureKind;
 
     use super::*;
-    use crate::store::tests::{SECOND_US, START_US, new_session, sweep_text};
-    use crate::store::{Beat, SessionId};
+    use crate::store::SessionId;
+    use crate::store::tests::{Fixture, LEASE_US, SECOND_US, START_US, on_both_engines, sweep_text};
 
-    const LEASE_US: i64 = 15 * SECOND_US;
+    on_both_engines! {
+        a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking,
+        after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again,
+        a_worker_that_does_not_come_back_after_a_pause_loses_its_lease,
+        a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker,
+        writes_that_failed_count_as_a_pause,
+        waiting_workers_are_told_of_jobs_whose_back_off_is_over,
+    }
 
     /// A janitor that has just ticked, and a lease taken at that moment.
-    async fn with_a_lease() -> (Janitor, SessionId, AttemptRef, TempDir) {
-        let folder = TempDir::new().unwrap();
-        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
-        let text = sweep_text("a", r#"["none"]"#, "0");
-        store.submit(&sweep::parse(&text).unwrap(), &text, START_US).await.unwrap();
-        let session = store.open_session(&new_session("w", false), START_US).await.unwrap();
-        let attempt = store.claim(session, 1, None, START_US, LEASE_US).await.unwrap().remove(0).attempt;
-        let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
-        (janitor, session, attempt, folder)
+    async fn with_a_lease(store: &Fixture) -> (Janitor, SessionId, AttemptRef) {
+        store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+        let session = store.session("w").await;
+        let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
+        let janitor = Janitor { store: store.store.clone(), live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
+        (janitor, session, attempt)
     }
 
-    async fn state(janitor: &Janitor) -> String {
-        janitor.store.reader().jobs(crate::store::JobsFilter { sweep: None, state: None, limit: 1, offset: 0 }).await.unwrap()[0]
-            .state
-            .clone()
+    async fn state(store: &Store) -> String {
+        store.jobs().await[0].state.clone()
     }
 
-    #[tokio::test]
-    async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking() {
-        let (mut janitor, _, _, _folder) = with_a_lease().await;
+    async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
-            assert_eq!(state(&janitor).await, "leased", "after {second} s");
+            assert_eq!(state(&store).await, "leased", "after {second} s");
         }
         janitor.tick(START_US + LEASE_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "queued");
+        assert_eq!(state(&store).await, "queued");
     }
 
-    #[tokio::test]
-    async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again() {
-        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+    async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
         let back_us = START_US + 100 * SECOND_US;
         janitor.tick(back_us).await.unwrap();
         for second in 1..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
         }
-        let beat = [Beat { attempt, progress: None }];
-        let stale = janitor.store.heartbeat(session, &beat, back_us + 14 * SECOND_US, LEASE_US).await.unwrap();
-        assert_eq!(stale, [], "its work goes on");
+        let reply = janitor.store.beat(session, &[&attempt], back_us + 14 * SECOND_US).await.unwrap();
+        assert_eq!(reply.stale, [], "its work goes on");
     }
 
-    #[tokio::test]
-    async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease() {
-        let (mut janitor, _, _, _folder) = with_a_lease().await;
+    async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         let back_us = START_US + 100 * SECOND_US;
         for second in 0..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
         }
-        assert_eq!(state(&janitor).await, "leased");
+        assert_eq!(state(&store).await, "leased");
         janitor.tick(back_us + LEASE_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "queued");
+        assert_eq!(state(&store).await, "queued");
     }
 
     /// On a full disk a tick that has nothing to write succeeds, where a heartbeat does not.
-    #[tokio::test]
-    async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker() {
-        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+    async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
             janitor.live.heartbeat_failed();
         }
         janitor.tick(START_US + LEASE_US).await.unwrap();
         janitor.tick(START_US + LEASE_US + SECOND_US).await.unwrap();
-        let beat = [Beat { attempt, progress: None }];
-        let stale = janitor.store.heartbeat(session, &beat, START_US + LEASE_US + SECOND_US, LEASE_US).await.unwrap();
-        assert_eq!(stale, [], "its work goes on");
+        let reply = janitor.store.beat(session, &[&attempt], START_US + LEASE_US + SECOND_US).await.unwrap();
+        assert_eq!(reply.stale, [], "its work goes on");
     }
 
     #[test]
@@ -195,19 +190,30 @@ mod tests {
         assert_eq!(grace_us(Duration::from_secs(2)), 10 * SECOND_US);
     }
 
-    #[tokio::test]
-    async fn writes_that_failed_count_as_a_pause() {
-        let (mut janitor, _, _, folder) = with_a_lease().await;
+    async fn writes_that_failed_count_as_a_pause(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         // A closed database takes as little as a full disk.
         janitor.store.close().await;
         for second in 1..20 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap_err();
         }
-        let Janitor { store, last_us, .. } = janitor;
-        drop(store);
-        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
-        let mut janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
+        let last_us = janitor.last_us;
+        drop(janitor);
+        let store = store.reopened().await;
+        let mut janitor = Janitor { store: store.store.clone(), live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
         janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "leased");
+        assert_eq!(state(&store).await, "leased");
+    }
+
+    async fn waiting_workers_are_told_of_jobs_whose_back_off_is_over(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
+        store.fail(session, &attempt, FailureKind::Failed, "once", START_US).await;
+        let queue = janitor.live.watch_queue();
+        // The first back-off is half a second at least, and a second at most.
+        janitor.tick(START_US + SECOND_US / 2 - 1).await.unwrap();
+        assert!(!queue.has_changed().unwrap());
+        janitor.tick(START_US + SECOND_US).await.unwrap();
+        assert!(queue.has_changed().unwrap());
+        assert!(store.claim_one(session, START_US + SECOND_US).await.is_some());
     }
 }

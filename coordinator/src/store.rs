@@ -46,8 +46,12 @@ pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 
 use self::engine::{Pool, Transaction};
+use self::error::Passing;
 use crate::config::Database;
 use crate::failpoint::Failpoints;
+
+/// How often a transaction is tried that somebody waits for: enough for a deadlock, and for a server that was restarted.
+const TRIES: usize = 3;
 
 /// The database as a coordinator sees it. Clones share the connections and the lock.
 #[derive(Debug, Clone)]
@@ -117,6 +121,20 @@ impl Store {
         self.failpoints.pass(&format!("{what}.before-commit")).await?;
         tx.commit().await?;
         self.failpoints.pass(&format!("{what}.after-commit")).await
+    }
+
+    /// Runs a transaction, and again where it lost against another one or its connection. One whose end was not heard of although it came about
+    /// finds nothing left to do the second time, or does again what does no harm twice.
+    async fn persist<T, E: Passing, F: Future<Output = Result<T, E>>>(&self, transaction: impl Fn() -> F) -> Result<T, E> {
+        // SQLite has waited for the lock already, and has no other reason.
+        let tries = if matches!(self.writer, Pool::Postgres(_)) { TRIES } else { 1 };
+        for _ in 1..tries {
+            match transaction().await {
+                Err(error) if error.is_passing() => {}
+                done => return done,
+            }
+        }
+        transaction().await
     }
 
     /// Begins a transaction that changes sweeps; no other one does at the same time.

@@ -52,10 +52,27 @@ values! {
     u32 => Integer(i64::from);
     i32 => Integer(i64::from);
     bool => Integer(i64::from);
-    f64 => Real(|value| value);
-    &str => Text(str::to_owned);
-    &String => Text(String::clone);
-    String => Text(|value| value);
+    &str => Text(storable);
+    &String => Text(|value: &String| storable(value));
+    String => Text(|value: String| storable(&value));
+}
+
+impl From<f64> for Value {
+    /// What is not finite has no place in a database: a column that must have a value refuses it, alike on both engines.
+    fn from(value: f64) -> Self {
+        Self::Real(value.is_finite().then_some(value))
+    }
+}
+
+impl From<Option<f64>> for Value {
+    fn from(value: Option<f64>) -> Self {
+        value.map_or(Self::Real(None), Self::from)
+    }
+}
+
+/// A text without the one character that PostgreSQL cannot store: a trainer may print it, and must not take the batch down with it.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Parameters of a statement: `args![id, now_us]`.
