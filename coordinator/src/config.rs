@@ -8,6 +8,8 @@ use std::time::Duration;
 use offramp_domain::lifecycle::Limits;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::failpoint::Failpoints;
+
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
@@ -120,6 +122,8 @@ pub struct Config {
     pub max_failures: u32,
     /// On how many workers a job may crash the trainer before it is kept from the others.
     pub quarantine_after: u32,
+    /// Faults on request, for tests of the whole system.
+    pub failpoints: Failpoints,
     /// Serve addresses that are not loopback, although nothing is authenticated or encrypted.
     pub insecure: bool,
 }
@@ -224,6 +228,7 @@ mod tests {
             heartbeat: Config::HEARTBEAT,
             max_failures: Config::MAX_FAILURES,
             quarantine_after: Config::QUARANTINE_AFTER,
+            failpoints: Failpoints::default(),
             insecure: false,
         }
     }

@@ -120,7 +120,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         warn!("{warning}");
     }
     let listener = bind(config.listen).await?;
-    let store = Store::open(&config.database, config.limits()).await?;
+    let store = Store::open(&config.database, config.limits()).await?.with_failpoints(config.failpoints.clone());
     let clock = Clock::start();
     let clock = match store.clock_us().await? {
         Some(now_us) => clock.set_to(now_us),
