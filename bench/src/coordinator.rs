@@ -30,6 +30,7 @@ pub(crate) fn serve(database: &str) -> anyhow::Result<()> {
         heartbeat: Config::HEARTBEAT,
         max_failures: Config::MAX_FAILURES,
         quarantine_after: Config::QUARANTINE_AFTER,
+        failpoints: Default::default(),
         insecure: false,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

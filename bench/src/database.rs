@@ -135,13 +135,14 @@ impl Database {
         })
     }
 
-    /// Lets the planner know what the tables hold, as the server does by itself within a minute; empties SQLite's log.
+    /// Lets the planner know what a submission has put into the tables, as the server does by itself within a minute, and nothing of tables that
+    /// are still empty; empties the log.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let mut connection = self.connect().await?;
         match self {
             Self::Sqlite(_) => connection.run("PRAGMA wal_checkpoint(PASSIVE)").await?,
             Self::Postgres { .. } => {
-                connection.run("VACUUM (ANALYZE)").await?;
+                connection.run("VACUUM (ANALYZE) sweeps, jobs, exits, job_states, sweep_jobs").await?;
                 connection.run("CHECKPOINT").await?;
             }
         }
@@ -150,13 +151,16 @@ impl Database {
 }
 
 /// As durable as the coordinator's connections, and with plans that are made once and look rows up by their keys: what is best for the loops.
-const PLAINLY: [(&str, &str); 6] = [
+const PLAINLY: [(&str, &str); 9] = [
     ("synchronous_commit", "on"),
     ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("join_collapse_limit", "1"),
+    ("from_collapse_limit", "1"),
+    ("random_page_cost", "1"),
 ];
 
 /// A connection.

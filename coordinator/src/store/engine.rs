@@ -250,10 +250,12 @@ impl Transaction {
             let values = rows.iter().flatten().cloned().chain(filling);
             match self {
                 Self::Sqlite(tx) => {
-                    bind_sqlite(repeated(statement.sqlite, n_columns, n_tuples), values).execute(&mut **tx).await?;
+                    bind_sqlite(repeated(statement.sqlite, n_columns, n_tuples, Parameters::InOrder), values).execute(&mut **tx).await?;
                 }
                 Self::Postgres(tx) => {
-                    bind_postgres(repeated(statement.postgres, n_columns, n_tuples), values).execute(&mut **tx).await?;
+                    bind_postgres(repeated(statement.postgres, n_columns, n_tuples, Parameters::Numbered), values)
+                        .execute(&mut **tx)
+                        .await?;
                 }
             }
         }
@@ -279,26 +281,38 @@ impl Transaction {
 /// Rows of one statement: 64 of ten columns are far from the 32,766 parameters of SQLite, and spare nearly all round trips.
 const ROWS_MOST: usize = 64;
 
+/// How the parameters of many tuples are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Parameters {
+    /// `$1`, `$2` and so on.
+    Numbered,
+    /// `?` each: SQLite looks a parameter's name up among all of them, so that hundreds with names take their time.
+    InOrder,
+}
+
 /// [`repeat_tuple`], made once: of each insertion there are as many as there are powers of two up to [`ROWS_MOST`].
-fn repeated(statement: &'static str, n_columns: usize, n_tuples: usize) -> &'static str {
-    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize), &'static str>>> = LazyLock::new(Mutex::default);
+fn repeated(statement: &'static str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> &'static str {
+    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize, Parameters), &'static str>>> = LazyLock::new(Mutex::default);
     // A panic leaves the map whole.
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    texts.entry((statement, n_tuples)).or_insert_with(|| repeat_tuple(statement, n_columns, n_tuples).leak())
+    texts.entry((statement, n_tuples, parameters)).or_insert_with(|| repeat_tuple(statement, n_columns, n_tuples, parameters).leak())
 }
 
 /// The statement with its one tuple of parameters, `($1, ..., $n_columns)`, repeated `n_tuples` times, of which those count that begin with a value.
-fn repeat_tuple(statement: &str, n_columns: usize, n_tuples: usize) -> String {
+fn repeat_tuple(statement: &str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> String {
     if n_tuples == 1 {
         return statement.to_owned();
     }
-    let tuple = |row: usize| {
-        let parameters: Vec<String> = (1..=n_columns).map(|column| format!("${}", row * n_columns + column)).collect();
-        format!("({})", parameters.join(", "))
+    let tuple = |row: usize, parameters: Parameters| {
+        let parameter = |column: usize| match parameters {
+            Parameters::Numbered => format!("${}", row * n_columns + column),
+            Parameters::InOrder => "?".to_owned(),
+        };
+        format!("({})", (1..=n_columns).map(parameter).collect::<Vec<_>>().join(", "))
     };
-    let first = format!("VALUES {}", tuple(0));
+    let first = format!("VALUES {}", tuple(0, Parameters::Numbered));
     let (head, tail) = statement.split_once(&first).expect("an insertion has one tuple of parameters, numbered from $1");
-    let tuples: Vec<String> = (0..n_tuples).map(tuple).collect();
+    let tuples: Vec<String> = (0..n_tuples).map(|row| tuple(row, parameters)).collect();
     format!("{head}SELECT * FROM (VALUES {}) AS filled WHERE column1 IS NOT NULL{tail}", tuples.join(", "))
 }
 
@@ -373,9 +387,13 @@ mod tests {
     #[test]
     fn tuples_are_numbered_on() {
         let statement = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2)\nON CONFLICT DO NOTHING;";
-        assert_eq!(repeat_tuple(statement, 2, 1), statement);
-        let expected = "-- Of two.\nINSERT INTO t (a, b)\nSELECT * FROM (VALUES ($1, $2), ($3, $4)) AS filled WHERE column1 IS NOT NULL\n\
-                        ON CONFLICT DO NOTHING;";
-        assert_eq!(repeat_tuple(statement, 2, 2), expected);
+        assert_eq!(repeat_tuple(statement, 2, 1, Parameters::InOrder), statement);
+        let expected = |tuples: &str| {
+            format!(
+                "-- Of two.\nINSERT INTO t (a, b)\nSELECT * FROM (VALUES {tuples}) AS filled WHERE column1 IS NOT NULL\nON CONFLICT DO NOTHING;"
+            )
+        };
+        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::Numbered), expected("($1, $2), ($3, $4)"));
+        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::InOrder), expected("(?, ?), (?, ?)"));
     }
 }

@@ -262,13 +262,16 @@ fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
 
 /// What a coordinator writes it finds by its keys, however many rows there are. The server cannot know: at the time at which statements are
 /// planned, tables are often empty that soon hold hundreds of thousands of rows, and to read one that is empty as a whole is cheapest. So these
-/// connections plan each statement once, and always as nested look-ups.
+/// connections plan each statement once, as look-ups in the order in which it names its tables.
 fn writing_options(url: &PostgresUrl) -> PgConnectOptions {
     postgres_options(url).options([
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
+        ("join_collapse_limit", "1"),
+        ("from_collapse_limit", "1"),
+        ("random_page_cost", "1"),
     ])
 }
 
