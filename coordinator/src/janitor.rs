@@ -111,36 +111,29 @@ pub(crate) fn announce(lost: &[AttemptRef], live: &Live) {
 
 #[cfg(test)]
 mod tests {
-    use offramp_domain::sweep;
-    use tempfile::TempDir;
-
     use super::*;
-    use crate::store::tests::{SECOND_US, START_US, new_session, sweep_text};
-    use crate::store::{Beat, SessionId};
+    use crate::store::SessionId;
+    use crate::store::tests::{Fixture, SECOND_US, START_US, TestDatabase, sweep_text};
 
     const LEASE_US: i64 = 15 * SECOND_US;
 
     /// A janitor that has just ticked, and a lease taken at that moment.
-    async fn with_a_lease() -> (Janitor, SessionId, AttemptRef, TempDir) {
-        let folder = TempDir::new().unwrap();
-        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
-        let text = sweep_text("a", r#"["none"]"#, "0");
-        store.submit(&sweep::parse(&text).unwrap(), &text, START_US).await.unwrap();
-        let session = store.open_session(&new_session("w", false), START_US).await.unwrap();
-        let attempt = store.claim(session, 1, None, START_US, LEASE_US).await.unwrap().remove(0).attempt;
+    async fn with_a_lease() -> (Janitor, SessionId, AttemptRef, TestDatabase) {
+        let Fixture { store, home } = Fixture::sqlite().await;
+        store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
+        let session = store.session("w").await;
+        let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
         let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
-        (janitor, session, attempt, folder)
+        (janitor, session, attempt, home)
     }
 
     async fn state(janitor: &Janitor) -> String {
-        janitor.store.reader().jobs(crate::store::JobsFilter { sweep: None, state: None, limit: 1, offset: 0 }).await.unwrap()[0]
-            .state
-            .clone()
+        janitor.store.jobs().await.remove(0).state
     }
 
     #[tokio::test]
     async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking() {
-        let (mut janitor, _, _, _folder) = with_a_lease().await;
+        let (mut janitor, _, _, _home) = with_a_lease().await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
             assert_eq!(state(&janitor).await, "leased", "after {second} s");
@@ -151,20 +144,19 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again() {
-        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+        let (mut janitor, session, attempt, _home) = with_a_lease().await;
         let back_us = START_US + 100 * SECOND_US;
         janitor.tick(back_us).await.unwrap();
         for second in 1..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
         }
-        let beat = [Beat { attempt, progress: None }];
-        let stale = janitor.store.heartbeat(session, &beat, back_us + 14 * SECOND_US, LEASE_US).await.unwrap();
-        assert_eq!(stale, [], "its work goes on");
+        let told = janitor.store.beat(session, &[&attempt], back_us + 14 * SECOND_US).await.unwrap();
+        assert_eq!(told.stale, [], "its work goes on");
     }
 
     #[tokio::test]
     async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease() {
-        let (mut janitor, _, _, _folder) = with_a_lease().await;
+        let (mut janitor, _, _, _home) = with_a_lease().await;
         let back_us = START_US + 100 * SECOND_US;
         for second in 0..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
@@ -177,16 +169,15 @@ mod tests {
     /// On a full disk a tick that has nothing to write succeeds, where a heartbeat does not.
     #[tokio::test]
     async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker() {
-        let (mut janitor, session, attempt, _folder) = with_a_lease().await;
+        let (mut janitor, session, attempt, _home) = with_a_lease().await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
             janitor.live.heartbeat_failed();
         }
         janitor.tick(START_US + LEASE_US).await.unwrap();
         janitor.tick(START_US + LEASE_US + SECOND_US).await.unwrap();
-        let beat = [Beat { attempt, progress: None }];
-        let stale = janitor.store.heartbeat(session, &beat, START_US + LEASE_US + SECOND_US, LEASE_US).await.unwrap();
-        assert_eq!(stale, [], "its work goes on");
+        let told = janitor.store.beat(session, &[&attempt], START_US + LEASE_US + SECOND_US).await.unwrap();
+        assert_eq!(told.stale, [], "its work goes on");
     }
 
     #[test]
@@ -197,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn writes_that_failed_count_as_a_pause() {
-        let (mut janitor, _, _, folder) = with_a_lease().await;
+        let (mut janitor, _, _, home) = with_a_lease().await;
         // A closed database takes as little as a full disk.
         janitor.store.close().await;
         for second in 1..20 {
@@ -205,7 +196,7 @@ mod tests {
         }
         let Janitor { store, last_us, .. } = janitor;
         drop(store);
-        let store = Store::open(&folder.path().join("offramp.db"), 3).await.unwrap();
+        let Fixture { store, home: _home } = Fixture::new(home).await;
         let mut janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
         janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
         assert_eq!(state(&janitor).await, "leased");
