@@ -1,6 +1,7 @@
 //! gRPC handlers: decode, call, encode. One file a service, and one table from errors to status codes.
 
 mod control;
+mod fields;
 mod fleet;
 mod results;
 mod status;

@@ -33,7 +33,7 @@ mod sessions;
 mod submission;
 
 use std::hash::{BuildHasher, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use offramp_domain::network::ExitCost;
 use offramp_domain::outcome::{ExitResult, FailureKind, OperatingPoint, Outcome};
