@@ -254,7 +254,14 @@ async fn a_failing_database_fails_all_alike_and_once() {
     let (held_up, dispatch) = (dispatched.claims(sessions[0], Duration::ZERO), dispatched.dispatch.clone());
     until("the first is being carried out", async || dispatched.n_transactions() == 1).await;
     dispatched.held.failures.lock().unwrap().push_back(|| DatabaseError::ReadOnly(sqlx::Error::RowNotFound));
-    let beats: Vec<_> = sessions.map(|session| tokio::spawn({ let dispatch = dispatch.clone(); async move { dispatch.ask(beat(session)).await } })).into();
+    let beats: Vec<_> = sessions
+        .map(|session| {
+            tokio::spawn({
+                let dispatch = dispatch.clone();
+                async move { dispatch.ask(beat(session)).await }
+            })
+        })
+        .into();
     until("the others wait", async || dispatched.dispatch.tickets.capacity() == QUEUE_MOST - 3).await;
     dispatched.open_gate();
     answered(held_up).await;

@@ -176,13 +176,7 @@ impl Served {
 type End = v1::attempt_report::End;
 
 fn submission(text: &str) -> v1::SubmitSweepRequest {
-    v1::SubmitSweepRequest {
-        text: text.into(),
-        file_name: "sweep.toml".into(),
-        dry_run: false,
-        retry_failed: false,
-        by: "me@here".into(),
-    }
+    v1::SubmitSweepRequest { text: text.into(), file_name: "sweep.toml".into(), dry_run: false, retry_failed: false, by: "me@here".into() }
 }
 
 fn open_request(worker: &str) -> v1::OpenSessionRequest {
