@@ -1,6 +1,8 @@
 //! The coordinator over real connections on loopback, on both engines, its clock in the test's hand.
 
 mod control;
+mod generated;
+mod protocol;
 
 mod leases;
 mod refusals;
