@@ -41,12 +41,7 @@ const RETRIES: u32 = 2;
 /// What carries requests out, all or none of them.
 pub(crate) trait Ledger: Send + Sync + 'static {
     /// See [`Store::apply`].
-    fn apply(
-        &self,
-        requests: &[Request],
-        now_us: i64,
-        lease_us: i64,
-    ) -> impl Future<Output = Result<Applied, DatabaseError>> + Send;
+    fn apply(&self, requests: &[Request], now_us: i64, lease_us: i64) -> impl Future<Output = Result<Applied, DatabaseError>> + Send;
 }
 
 impl Ledger for Store {

@@ -254,7 +254,14 @@ async fn a_failing_database_fails_all_alike_and_once() {
     let (held_up, dispatch) = (dispatched.claims(sessions[0], Duration::ZERO), dispatched.dispatch.clone());
     until("the first is being carried out", async || dispatched.n_transactions() == 1).await;
     dispatched.held.failures.lock().unwrap().push_back(|| DatabaseError::ReadOnly(sqlx::Error::RowNotFound));
-    let beats: Vec<_> = sessions.map(|session| tokio::spawn({ let dispatch = dispatch.clone(); async move { dispatch.ask(beat(session)).await } })).into();
+    let beats: Vec<_> = sessions
+        .map(|session| {
+            tokio::spawn({
+                let dispatch = dispatch.clone();
+                async move { dispatch.ask(beat(session)).await }
+            })
+        })
+        .into();
     until("the others wait", async || dispatched.dispatch.tickets.capacity() == QUEUE_MOST - 3).await;
     dispatched.open_gate();
     answered(held_up).await;
@@ -295,79 +302,53 @@ async fn a_job_that_comes_between_the_look_and_the_parking_is_not_missed() {
     assert_eq!((told, dispatched.n_transactions()), (1, 2), "it was woken, and did not have to look by itself");
 }
 
-/// A claim that waits already, with everything that can queue a job for it. A look by itself would do as well, later; the wake-up is told by the
+/// A claim waits; whatever happens next queues the job for it. It would find the job by itself too, a look later: that it was woken shows in the
 /// queue's counter.
 #[tokio::test]
 async fn whatever_queues_jobs_wakes_the_claims_that_wait() {
     let dispatched = dispatched().await;
+    let (store, live) = (&dispatched.held.store, &dispatched.live);
     let (holder, waiting) = (dispatched.session("holder").await, dispatched.session("waiting").await);
-    let wakes = dispatched.live.watch_queue();
-    let woken = async |what: &str, by: &mut dyn AsyncQueues| {
-        let mut wakes = wakes.clone();
-        let before = dispatched.n_transactions();
-        let claim = dispatched.claims(waiting, LONG_WAIT);
-        until("the claim is parked", async || dispatched.n_transactions() > before).await;
-        wakes.mark_unchanged();
-        by.queue(&dispatched).await;
-        let job = answered(claim).await.claimed.pop().unwrap_or_else(|| panic!("{what} gives nothing"));
-        assert!(wakes.has_changed().unwrap(), "not woken by {what}");
-        job
-    };
+    let now_us = || dispatched.now_us.load(Ordering::SeqCst);
+    let pass = |us: i64| dispatched.now_us.fetch_add(us, Ordering::SeqCst) + us;
+    macro_rules! woken_by {
+        ($what:literal, $queueing:expr) => {{
+            let before = dispatched.n_transactions();
+            let claim = dispatched.claims(waiting, LONG_WAIT);
+            until("the claim is parked", async || dispatched.n_transactions() > before).await;
+            let mut wakes = live.watch_queue();
+            wakes.mark_unchanged();
+            $queueing;
+            assert!(wakes.has_changed().unwrap(), "not woken by {}", $what);
+            answered(claim).await.claimed.pop().expect($what)
+        }};
+    }
     let sweep = dispatched.submit_in_silence("a", 1).await;
     let job = dispatched.claim(holder).await;
-    let controlled = |controlled: crate::store::Controlled| {
-        assert!(controlled.changed);
-        dispatched.live.jobs_queued();
-    };
-
-    let given_back = woken("a job given back", &mut Queues(async |d: &Dispatched| {
-        d.report(holder, &job, AttemptEnd::GivenBack).await;
-    })).await;
-    let again = woken("a session that ended", &mut Queues(async |d: &Dispatched| {
-        // The waiting session holds the job now: it hands it on by way of the holder.
-        d.report(waiting, &given_back, AttemptEnd::GivenBack).await;
-    })).await;
-    let lost = woken("a lease that ran out", &mut Queues(async |d: &Dispatched| {
-        let now_us = d.now_us.fetch_add(LEASE.as_micros() as i64, Ordering::SeqCst) + LEASE.as_micros() as i64;
-        let expired = d.held.store.expire(now_us).await.unwrap();
-        assert_eq!(expired.lost, std::slice::from_ref(&again.attempt));
-        janitor::announce(&expired.lost, &d.live);
-    })).await;
-    let retried = woken("a failure whose back-off ends", &mut Queues(async |d: &Dispatched| {
-        let failed = AttemptEnd::Failed { kind: offramp_domain::outcome::FailureKind::Failed, message: String::new() };
-        d.report(waiting, &lost, failed).await;
-        let now_us = d.now_us.fetch_add(600 * SECOND_US, Ordering::SeqCst) + 600 * SECOND_US;
-        let expired = d.held.store.expire(now_us).await.unwrap();
-        assert!(expired.promoted);
-        d.live.jobs_queued();
-    })).await;
-    let cancelled = woken("a retry", &mut Queues(async |d: &Dispatched| {
-        let now_us = d.now_us.load(Ordering::SeqCst);
-        d.held.store.cancel_job(&retried.attempt.key, &by("me"), now_us).await.unwrap();
-        controlled(d.held.store.retry_job(&retried.attempt.key, &by("me"), now_us).await.unwrap());
-    })).await;
-    woken("a sweep that is resumed", &mut Queues(async |d: &Dispatched| {
-        let now_us = d.now_us.load(Ordering::SeqCst);
-        d.held.store.pause(sweep, &by("me"), now_us).await.unwrap();
-        d.report(waiting, &cancelled, AttemptEnd::GivenBack).await;
-        controlled(d.held.store.resume(sweep, &by("me"), now_us).await.unwrap());
-    })).await;
-    woken("a submission", &mut Queues(async |d: &Dispatched| {
-        d.submit("b", 1).await;
-    })).await;
-}
-
-/// Something that queues a job.
-trait AsyncQueues {
-    fn queue<'a>(&'a mut self, dispatched: &'a Dispatched) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
-}
-
-struct Queues<F>(F);
-
-impl<F: AsyncFnMut(&Dispatched)> AsyncQueues for Queues<F> {
-    fn queue<'a>(&'a mut self, dispatched: &'a Dispatched) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin((self.0)(dispatched))
-    }
+    let job = woken_by!("a job given back", dispatched.report(holder, &job, AttemptEnd::GivenBack).await);
+    let job = woken_by!("a lease that ran out", {
+        let expired = store.expire(pass(LEASE.as_micros() as i64)).await.unwrap();
+        assert_eq!(expired.lost, std::slice::from_ref(&job.attempt));
+        janitor::announce(&expired.lost, live);
+    });
+    let failed = AttemptEnd::Failed { kind: offramp_domain::outcome::FailureKind::Failed, message: String::new() };
+    let job = woken_by!("a failure, whose back-off ends", {
+        dispatched.report(waiting, &job, failed).await;
+        assert!(store.expire(pass(300 * SECOND_US)).await.unwrap().promoted);
+        live.jobs_queued();
+    });
+    let job = woken_by!("a retry", {
+        store.cancel_job(&job.attempt.key, &by("me"), now_us()).await.unwrap();
+        assert!(store.retry_job(&job.attempt.key, &by("me"), now_us()).await.unwrap().changed);
+        live.jobs_queued();
+    });
+    woken_by!("a sweep that is resumed", {
+        store.pause(sweep, &by("me"), now_us()).await.unwrap();
+        dispatched.report(waiting, &job, AttemptEnd::GivenBack).await;
+        assert!(store.resume(sweep, &by("me"), now_us()).await.unwrap().changed);
+        live.jobs_queued();
+    });
+    woken_by!("a submission", dispatched.submit("b", 1).await);
 }
 
 #[tokio::test]

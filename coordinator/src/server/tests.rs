@@ -1,6 +1,8 @@
 //! The coordinator over real connections on loopback, on both engines, its clock in the test's hand.
 
 mod control;
+mod generated;
+mod protocol;
 
 mod leases;
 mod refusals;
@@ -178,13 +180,7 @@ impl Served {
 type End = v1::attempt_report::End;
 
 fn submission(text: &str) -> v1::SubmitSweepRequest {
-    v1::SubmitSweepRequest {
-        text: text.into(),
-        file_name: "sweep.toml".into(),
-        dry_run: false,
-        retry_failed: false,
-        by: "me@here".into(),
-    }
+    v1::SubmitSweepRequest { text: text.into(), file_name: "sweep.toml".into(), dry_run: false, retry_failed: false, by: "me@here".into() }
 }
 
 fn open_request(worker: &str) -> v1::OpenSessionRequest {

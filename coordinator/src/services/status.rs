@@ -113,7 +113,7 @@ impl From<OpenSessionError> for Status {
 }
 
 /// What a request hears that the end of the coordinator cuts short.
-pub(super) fn ending() -> Status {
+pub(crate) fn ending() -> Status {
     let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(Code::Unavailable, "the coordinator is shutting down", details)
 }

@@ -5,16 +5,15 @@ use offramp_domain::problem::{self, Problem};
 use offramp_domain::sweep;
 use offramp_proto::v1;
 use offramp_proto::v1::sweep_service_server::SweepService;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::Context;
 use super::control::{self, requester};
 use super::fields::{at_most_chars, quoted, selector};
-use super::status::{self as statuses, at_fault, malformed};
+use super::status::{at_fault, malformed};
 use crate::store::{JobsFilter, RetryStates};
 use crate::watches;
 
@@ -103,7 +102,7 @@ impl SweepService for Sweeps {
         let (sender, receiver) = mpsc::channel(1);
         let Context { store, live, watches, shutdown, .. } = &self.0;
         let seen = watches.follow(sweep.sweep, store, live, shutdown);
-        tokio::spawn(pass_on(seen, sender, shutdown.clone()));
+        tokio::spawn(watches::pass_on(seen, sender, shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -178,34 +177,6 @@ impl SweepService for Sweeps {
         let job = request.into_inner().job;
         selector("job", &job)?;
         Ok(Response::new(self.0.store.reader().job(&job).await?))
-    }
-}
-
-/// Passes a followed sweep's status on, until it is over or nobody listens.
-async fn pass_on(
-    mut seen: watch::Receiver<Option<Result<v1::SweepStatus, Status>>>,
-    sender: mpsc::Sender<Result<v1::SweepStatus, Status>>,
-    shutdown: CancellationToken,
-) {
-    loop {
-        let status = seen.borrow_and_update().clone();
-        if let Some(status) = status {
-            let over = status.as_ref().map_or(true, watches::is_over);
-            // Whoever hung up does not need to be told.
-            if sender.send(status).await.is_err() || over {
-                return;
-            }
-        }
-        tokio::select! {
-            changed = seen.changed() => if changed.is_err() {
-                return;
-            },
-            () = sender.closed() => return,
-            () = shutdown.cancelled() => {
-                let _ = sender.send(Err(statuses::ending())).await;
-                return;
-            }
-        }
     }
 }
 

@@ -37,9 +37,9 @@ async fn a_paused_sweep_hands_out_nothing_until_it_is_resumed(home: TestDatabase
     assert_eq!(resumed.unwrap().into_inner().sweep.unwrap().state, "running");
     assert_eq!(leases.len(), 1);
     next_where(&mut watched, |status| status.running.len() == 1).await;
-    let events: Vec<String> = served.job(&leases[0]).await.events.into_iter().map(|event| event.event).collect();
-    for event in ["paused", "resumed", "claimed"] {
-        assert!(events.iter().any(|found| found == event), "{event} in {events:?}");
+    for event in ["paused", "resumed"] {
+        let recorded = format!("v_events WHERE event = '{event}' AND who = 'me@here' AND message = 'lunch'");
+        assert_eq!(served.running.store.count(&recorded).await, 1, "{event}");
     }
     served.end().await;
 }
@@ -149,7 +149,6 @@ async fn a_job_is_retried_and_put_first(home: TestDatabase) {
     assert_eq!((prioritized.changed, prioritized.job.unwrap().priority), (true, 50));
     let explained = served.sweeps().explain_job(v1::ExplainJobRequest { job }).await.unwrap().into_inner();
     assert_eq!((explained.n_ahead, explained.workers.len()), (0, 1), "{explained:?}");
-    assert!(!explained.reasons.is_empty());
     assert_eq!(claim_one().await.job_key, diverged.job_key);
     let sweep = v1::PrioritizeSweepRequest { sweep: "a".into(), priority: -7, by: String::new(), reason: String::new() };
     let prioritized = served.sweeps().prioritize_sweep(sweep).await.unwrap().into_inner();

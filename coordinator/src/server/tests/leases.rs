@@ -135,10 +135,13 @@ async fn a_worker_is_given_what_it_can_run(home: TestDatabase) {
     served.submit(&needy).await;
     let plain = served.open_session().await;
     assert_eq!(served.claim(&plain, 0).await, []);
-    let capabilities =
-        v1::Capabilities { device: "cuda".into(), memory_mib: 80_000, datasets: vec!["digits".into()], any_dataset: false, labels: vec![
-            "a100".into(),
-        ] };
+    let capabilities = v1::Capabilities {
+        device: "cuda".into(),
+        memory_mib: 80_000,
+        datasets: vec!["digits".into()],
+        any_dataset: false,
+        labels: vec!["a100".into()],
+    };
     let able = v1::OpenSessionRequest { capabilities: Some(capabilities), ..open_request("able") };
     let able = served.workers().open_session(able).await.unwrap().into_inner().session;
     assert_eq!(served.claim(&able, 0).await.len(), 1);

@@ -3,6 +3,10 @@
 use super::*;
 use crate::store::tests::sweep_text;
 
+served_on_both_engines! {
+    a_failure_message_is_stored_as_far_as_anyone_reads,
+}
+
 /// The status is of this code, and its message contains this.
 fn assert_refused(status: Result<(), Status>, code: Code, message: &str) {
     let status = status.expect_err(message);
@@ -106,9 +110,8 @@ async fn reports_that_cannot_be() {
     assert_eq!(served.complete(&session, &lease, 0.9).await, v1::ReportAnswer::Accepted, "after all that");
 }
 
-#[tokio::test]
-async fn a_failure_message_is_stored_as_far_as_anyone_reads() {
-    let served = served_on_a_file().await;
+async fn a_failure_message_is_stored_as_far_as_anyone_reads(home: TestDatabase) {
+    let served = served(home).await;
     served.submit(&sweep_text("a", r#"["none"]"#, "0")).await;
     let session = served.open_session().await;
     let lease = served.claim(&session, 0).await.remove(0);
