@@ -26,14 +26,17 @@ pub(crate) use on_both_engines;
 mod frontier;
 mod leases;
 //mod model;
-//mod opening;
+mod opening;
+mod opening_postgres;
+mod plans;
 mod results;
 mod sessions;
-//mod statements;
+mod statements;
 mod submission;
+mod upgrading;
 
 use std::hash::{BuildHasher, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use offramp_domain::network::ExitCost;
 use offramp_domain::outcome::{ExitResult, FailureKind, OperatingPoint, Outcome};
@@ -118,6 +121,7 @@ impl TestDatabase {
         Some(Self { database, _home: Home::Server(Dropped { maintenance, name }) })
     }
 
+    /// Where the file is.
     fn path(&self) -> &Path {
         match &self.database {
             Database::Sqlite(path) => path,
