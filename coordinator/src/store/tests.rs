@@ -23,13 +23,20 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
+mod batches;
+mod control;
+mod dependencies;
+mod explanations;
 mod frontier;
 mod leases;
-//mod model;
+mod model;
 mod opening;
 mod opening_postgres;
+mod order;
+mod placement;
 mod plans;
 mod results;
+mod reuse;
 mod sessions;
 mod statements;
 mod submission;
