@@ -11,7 +11,7 @@ use super::dependencies::{self, Unleased};
 use super::engine::{Row, Value, args, storable};
 use super::error::{DatabaseError, Passing};
 use super::report::{EndedAttempt, outcome_name};
-use super::{Store, Transaction, claim, json, sql};
+use super::{Alone, Store, Transaction, claim, json, sql};
 
 /// Who asks for something, and why; for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Standing {
 impl Store {
     /// Begins a transaction that changes a sweep. It has the sweep's jobs before it has the sweep, as transactions that take reports do: otherwise
     /// each would wait for the other.
-    async fn begin_with(&self, sweep: i64) -> Result<Transaction, sqlx::Error> {
+    async fn begin_with(&self, sweep: i64) -> Result<Alone, sqlx::Error> {
         let mut tx = self.begin_alone().await?;
         tx.run_on_postgres(sql::postgres::LOCK_UNFINISHED_JOBS, args![sweep]).await?;
         Ok(tx)

@@ -23,14 +23,24 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
+mod batches;
+mod control;
+mod dependencies;
+mod explanations;
 mod frontier;
 mod leases;
-//mod model;
-//mod opening;
+mod model;
+mod opening;
+mod opening_postgres;
+mod order;
+mod placement;
+mod plans;
 mod results;
+mod reuse;
 mod sessions;
-//mod statements;
+mod statements;
 mod submission;
+mod upgrading;
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -118,6 +128,7 @@ impl TestDatabase {
         Some(Self { database, _home: Home::Server(Dropped { maintenance, name }) })
     }
 
+    /// Where the file is.
     fn path(&self) -> &Path {
         match &self.database {
             Database::Sqlite(path) => path,
