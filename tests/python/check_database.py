@@ -272,7 +272,10 @@ def costs(db, _options):
     query = "select job, policy, setting, macs_cascade, macs_selected, accuracy, exit_shares from v_operating_points"
     for job, policy, setting, cascade, selected, accuracy, shares in db.rows(query):
         shares = json.loads(shares) if isinstance(shares, str) else shares
-        rows = exits[job]
+        rows = exits.get(job, [])
+        if len(rows) != len(shares):
+            yield f"{job}: {policy} {setting} has shares of {len(shares)} exits, there are {len(rows)}"
+            continue
         if abs(sum(shares) - 1) > 1e-9:
             yield f"{job}: shares of {policy} {setting} sum to {sum(shares)}"
         for name, value, column in (("cascade", cascade, 4), ("selected", selected, 5)):
@@ -296,7 +299,9 @@ def areas(db, _options):
         points.setdefault(job, []).append(point)
     query = "select job, dataset, backbone_macs, final_accuracy, best_accuracy, area from v_jobs where state = 'succeeded'"
     for job, dataset, backbone_macs, final, best, area in db.rows(query):
-        if final != next(accuracy for is_final, accuracy in exits[job] if is_final):
+        if job not in exits or job not in points:
+            continue  # Told of already.
+        if final != next((accuracy for is_final, accuracy in exits[job] if is_final), None):
             yield f"{job}: final accuracy {final} is not the final exit's"
         if best != max(accuracy for _, accuracy in exits[job]):
             yield f"{job}: best accuracy {best} is not the best exit's"

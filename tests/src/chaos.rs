@@ -63,7 +63,7 @@ pub struct Settings {
 impl Settings {
     /// What the full run of the tests does.
     pub fn short(store: Store) -> Self {
-        Self { seed: 3, n_jobs: 240, store, n_workers: 3, time: Duration::from_secs(30) }
+        Self { seed: 3, n_jobs: 160, store, n_workers: 3, time: Duration::from_secs(20) }
     }
 
     /// The name of the engine.
@@ -168,8 +168,8 @@ impl<'a> Run<'a> {
         let mut schedule = Schedule::new(self.settings.seed, self.running.fleet());
         let (gap, mut next) = schedule.next().expect("a schedule has no end");
         let mut next_at = gap;
-        // Twice the time that it should take in spite of the faults: a fleet that needs longer is left in peace, and must then get through.
-        let peace_at = self.settings.time * 2;
+        // Longer than it should take in spite of the faults: a fleet that needs more is left in peace, and must then get through.
+        let peace_at = self.settings.time * 3 / 2;
         let calm = CALM.max(self.settings.time);
         let mut in_peace = false;
         loop {

@@ -109,7 +109,7 @@ fn a_killed_trainer_costs_one_attempt(home: &Home) {
     assert_eq!(repeated.len(), 1, "{repeated:?}");
     let shown = home.json(&["job", "show", &repeated[0].0]);
     let first = &shown["attempts"][0];
-    assert_eq!(first["outcome"], "failed");
+    assert_eq!(first["outcome"], "crashed");
     assert!(first["message"].as_str().is_some_and(|message| message.contains("signal 9")), "{first}");
 }
 

@@ -22,6 +22,9 @@ const ODDS: Odds = Odds { delay: 0.3, throttle: 0.1, pause: 0.15, drop: 0.05, cu
 /// The share of the fleet's time that jobs are planned to take; the rest is lost to the faults.
 const USEFUL_SHARE: f64 = 0.5;
 
+/// What a coordinator ends with at a failpoint.
+const FAILPOINT_EXIT: i32 = 86;
+
 /// After PostgreSQL is there again, how long a coordinator may still fail to start.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -30,8 +33,16 @@ struct Coordinator {
     member: Member,
     to_database: Option<Proxy>,
     address: Option<SocketAddr>,
+    /// Decides where its lives end by themselves.
+    chance: Chance,
     /// For the command line: without faults of its own.
     front: Proxy,
+}
+
+impl Coordinator {
+    fn serves(&self) -> bool {
+        self.address.is_some() && self.member.is_up()
+    }
 }
 
 /// A worker and its proxy to a coordinator.
@@ -52,7 +63,6 @@ pub(super) struct Running {
     /// Since when PostgreSQL has been there.
     postgres_since: Duration,
     database: String,
-    n_started: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +108,10 @@ impl Running {
                 &MAX_FAILURES.to_string(),
             ]
             .map(str::to_owned);
-            let member = Member::new(format!("coordinator-{index}"), binary, folder, arguments.to_vec());
-            Coordinator { member, to_database, address: None, front: proxy(nowhere, None) }
+            let mut member = Member::new(format!("coordinator-{index}"), binary, folder, arguments.to_vec());
+            let mut chance = Chance::new(settings.seed).fork(&member.name);
+            member.next_arguments = failpoint(&mut chance);
+            Coordinator { member, to_database, address: None, chance, front: proxy(nowhere, None) }
         });
         let coordinators: Vec<_> = coordinators.collect();
         let simulate = simulation(settings);
@@ -115,7 +127,7 @@ impl Running {
             Worker { member, proxy, coordinator: index % settings.n_coordinators(), partitioned_until: None }
         });
         let workers = workers.collect();
-        Self { coordinators, workers, postgres, postgres_due: None, postgres_since: Duration::ZERO, database, n_started: 0 }
+        Self { coordinators, workers, postgres, postgres_due: None, postgres_since: Duration::ZERO, database }
     }
 
     /// Who there is.
@@ -157,13 +169,14 @@ impl Running {
             match coordinator.member.tend(now) {
                 Some(Change::Started) => {
                     coordinator.address = None;
-                    self.n_started += 1;
+                    coordinator.member.next_arguments = failpoint(&mut coordinator.chance);
                 }
+                Some(Change::Fell(Some(FAILPOINT_EXIT), _)) => *report.events.entry("coordinator at failpoint").or_default() += 1,
                 // It had not served yet, and could not: it says so and ends.
-                Some(Change::Fell(_)) if coordinator.address.is_none() && database_is_new => {
+                Some(Change::Fell(..)) if coordinator.address.is_none() && database_is_new => {
                     *report.events.entry("start refused without database").or_default() += 1;
                 }
-                Some(Change::Fell(message) | Change::LeftBadly(message)) => report.faults.push(message),
+                Some(Change::Fell(_, message) | Change::LeftBadly(message)) => report.faults.push(message),
                 None => {}
             }
             if coordinator.address.is_none() && coordinator.member.is_up() {
@@ -175,9 +188,8 @@ impl Running {
         }
         for worker in &mut self.workers {
             match worker.member.tend(now) {
-                Some(Change::Fell(message) | Change::LeftBadly(message)) => report.faults.push(message),
-                Some(Change::Started) => self.n_started += 1,
-                None => {}
+                Some(Change::Fell(_, message) | Change::LeftBadly(message)) => report.faults.push(message),
+                Some(Change::Started) | None => {}
             }
             if worker.partitioned_until.is_some_and(|until| now >= until) {
                 worker.proxy.heal();
@@ -234,8 +246,7 @@ impl Running {
             }
             Event::KillCoordinator(index, back_after) => self.coordinators[index].member.kill(now, back_after),
             Event::RestartCoordinator(index, back_after) => {
-                // One that does not serve yet has not learnt to leave in good order.
-                self.coordinators[index].address.is_some() && self.coordinators[index].member.leave(now, Some(back_after))
+                self.coordinators[index].serves() && self.coordinators[index].member.leave(now, Some(back_after))
             }
             Event::HoldCoordinator(index, time) => self.coordinators[index].member.hold(now, time),
             Event::CutDatabase(index) => self.coordinators[index].to_database.as_ref().inspect(|proxy| proxy.cut()).is_some(),
@@ -264,21 +275,20 @@ impl Running {
         self.postgres_due = self.postgres_due.map(|(_, revival)| (Duration::ZERO, revival));
         for worker in &mut self.workers {
             worker.partitioned_until = Some(Duration::ZERO);
-            worker.member.retire();
         }
         for coordinator in &mut self.coordinators {
             // A worker gives its jobs back to somebody.
             coordinator.member.revive();
         }
-        self.tend_until(begin, report, |running| running.coordinators.iter().all(|coordinator| coordinator.address.is_some()));
-        for worker in &mut self.workers {
-            worker.member.leave(begin.elapsed(), None);
-        }
-        self.tend_until(begin, report, |running| running.workers.iter().all(|worker| worker.member.is_gone()));
-        for coordinator in &mut self.coordinators {
-            coordinator.member.leave(begin.elapsed(), None);
-        }
-        self.tend_until(begin, report, |running| running.coordinators.iter().all(|coordinator| coordinator.member.is_gone()));
+        self.tend_until(begin, report, |running, _| running.coordinators.iter().all(Coordinator::serves));
+        self.tend_until(begin, report, |running, now| {
+            running.workers.iter_mut().for_each(|worker| worker.member.send_home(now));
+            running.workers.iter().all(|worker| worker.member.is_gone())
+        });
+        self.tend_until(begin, report, |running, now| {
+            running.coordinators.iter_mut().for_each(|coordinator| coordinator.member.send_home(now));
+            running.coordinators.iter().all(|coordinator| coordinator.member.is_gone())
+        });
         self.find_left_behind(report);
         let members =
             self.workers.iter().map(|worker| &worker.member).chain(self.coordinators.iter().map(|coordinator| &coordinator.member));
@@ -290,9 +300,9 @@ impl Running {
         }
     }
 
-    fn tend_until(&mut self, begin: Instant, report: &mut Report, is_done: impl Fn(&Self) -> bool) {
+    fn tend_until(&mut self, begin: Instant, report: &mut Report, mut is_done: impl FnMut(&mut Self, Duration) -> bool) {
         let since = begin.elapsed();
-        while !is_done(self) {
+        while !is_done(self, begin.elapsed()) {
             self.tend(begin.elapsed(), report);
             if begin.elapsed() > since + PATIENCE * 2 {
                 report.faults.push(format!("the fleet did not come to rest within {:?}", PATIENCE * 2));
@@ -327,6 +337,23 @@ fn sqlite_url(file: Option<&Path>, folder: &Path) -> String {
     let file: PathBuf = std::path::absolute(&file).unwrap_or(file);
     assert!(!file.exists(), "`{}` is there already: a run begins with an empty database", file.display());
     format!("sqlite:{}", file.display())
+}
+
+/// What the next life of a coordinator is asked to stumble over: half of them end, fail or wait right before or right after a commit.
+fn failpoint(chance: &mut Chance) -> Vec<String> {
+    let place = chance.weighted(&[
+        (4, "apply.before-commit"),
+        (6, "apply.after-commit"),
+        (2, "session.before-commit"),
+        (2, "session.after-commit"),
+        (1, "submit.in-the-middle"),
+        (1, "submit.before-commit"),
+        (1, "submit.after-commit"),
+    ]);
+    // A life of seconds sees a few hundred batches of what workers ask for, a few sessions and hardly a submission.
+    let hit = if place.starts_with("apply") { chance.within(1..150) } else { chance.within(1..4) };
+    let action = chance.weighted(&[(4, "exit"), (2, "error"), (1, "delay:400")]);
+    if chance.happens(0.5) { vec!["--failpoints".to_owned(), format!("{place}={action}@{hit}")] } else { Vec::new() }
 }
 
 /// Where a coordinator says that it listens.

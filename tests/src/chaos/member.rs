@@ -13,6 +13,9 @@ use crate::processes::{children, send, tied};
 /// How long a member may take to leave when it is asked to.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A process that has just been started does not listen for SIGTERM yet, and dies of it.
+const LEARNS_TO_LEAVE: Duration = Duration::from_secs(1);
+
 /// A worker or a coordinator, over all its lives.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -20,8 +23,11 @@ pub(super) struct Member {
     binary: PathBuf,
     home: PathBuf,
     arguments: Vec<String>,
+    /// Of the next life alone.
+    pub(super) next_arguments: Vec<String>,
     child: Option<Child>,
     state: State,
+    started: Duration,
     /// Processes of its own that it may have left behind.
     pub(super) left_behind: Vec<u32>,
 }
@@ -49,8 +55,8 @@ enum State {
 pub(super) enum Change {
     /// It was started.
     Started,
-    /// It ended, and nobody had asked it to.
-    Fell(String),
+    /// It ended, and nobody had asked it to: its exit code and what it said last.
+    Fell(Option<i32>, String),
     /// It was asked to leave, and did not do so well.
     LeftBadly(String),
 }
@@ -63,8 +69,10 @@ impl Member {
             binary: binary.to_owned(),
             home: home.to_owned(),
             arguments,
+            next_arguments: Vec::new(),
             child: None,
             state: State::Down { until: Some(Duration::ZERO) },
+            started: Duration::ZERO,
             left_behind: Vec::new(),
         }
     }
@@ -120,9 +128,9 @@ impl Member {
         true
     }
 
-    /// SIGTERM; false where it is not up. Without `back_after` it stays away.
+    /// SIGTERM; false where it is not up, or has just come. Without `back_after` it stays away.
     pub(super) fn leave(&mut self, now: Duration, back_after: Option<Duration>) -> bool {
-        if !self.is_up() {
+        if !self.is_up() || now < self.started + LEARNS_TO_LEAVE {
             return false;
         }
         self.signal("TERM");
@@ -130,16 +138,15 @@ impl Member {
         true
     }
 
-    /// Lets it stay away once it is down, and go on if it is held.
-    pub(super) fn retire(&mut self) {
+    /// Makes it leave, as soon as it can be asked to, and stay away.
+    pub(super) fn send_home(&mut self, now: Duration) {
         match self.state {
-            State::Held { .. } => {
-                self.signal_all("CONT");
-                self.state = State::Up;
+            State::Up => {
+                self.leave(now, None);
             }
             State::Leaving { since, .. } => self.state = State::Leaving { since, back_after: None },
+            State::Held { .. } => self.state = State::Held { until: now },
             State::Down { .. } => self.state = State::Down { until: None },
-            State::Up => {}
         }
     }
 
@@ -162,6 +169,7 @@ impl Member {
         match (self.state, ended) {
             (State::Down { until: Some(until) }, _) if now >= until => {
                 self.start();
+                self.started = now;
                 Some(Change::Started)
             }
             (State::Held { until }, None) if now >= until => {
@@ -182,7 +190,7 @@ impl Member {
             (State::Up | State::Held { .. }, Some(status)) => {
                 self.child = None;
                 self.state = State::Down { until: Some(now + Duration::from_millis(500)) };
-                Some(Change::Fell(self.epitaph(status)))
+                Some(Change::Fell(status.code(), self.epitaph(status)))
             }
             _ => None,
         }
@@ -190,11 +198,13 @@ impl Member {
 
     fn start(&mut self) {
         let mut log = File::options().create(true).append(true).open(self.log_file()).expect("the run's folder can be written to");
-        writeln!(log, "--- {} {}", self.name, self.arguments.join(" ")).expect("the run's folder can be written to");
+        let arguments = self.arguments.iter().chain(&self.next_arguments);
+        writeln!(log, "--- {} {}", self.name, arguments.clone().map(String::as_str).collect::<Vec<_>>().join(" "))
+            .expect("the run's folder can be written to");
         let stdout = File::create(self.stdout_file()).expect("the run's folder can be written to");
         let mut command = tied(&self.binary, "KILL");
         unconfigured(&mut command);
-        command.args(&self.arguments).env("HOME", &self.home).env("XDG_DATA_HOME", &self.home).env("OFFRAMP_LOG", "info");
+        command.args(arguments).env("HOME", &self.home).env("XDG_DATA_HOME", &self.home).env("OFFRAMP_LOG", "info");
         // Of a group of its own: a Ctrl-C at the terminal is for the run, which ends it.
         command.current_dir(&self.home).stdin(Stdio::null()).stdout(stdout).stderr(log).process_group(0);
         self.child = Some(command.spawn().expect("the binary can be started"));

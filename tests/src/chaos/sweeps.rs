@@ -38,7 +38,8 @@ enum Step {
 /// Writes the files: two sweeps, two thirds of all jobs each, so that a third is wanted by both. The second is submitted in the middle.
 pub(super) fn write(settings: &Settings, folder: &Path) -> Vec<Sweep> {
     let n_seeds = settings.n_jobs.div_ceil(4) * 2;
-    let parts = [(0, n_seeds * 2 / 3, Duration::ZERO), (n_seeds / 3, n_seeds, settings.time / 6)];
+    // Both ends included.
+    let parts = [(0, n_seeds * 2 / 3, Duration::ZERO), (n_seeds / 3, n_seeds - 1, settings.time / 6)];
     let sweep = |(index, (from, to, due)): (usize, (u64, u64, Duration))| {
         let name = format!("chaos-{index}");
         let file = folder.join(format!("{name}.toml"));
