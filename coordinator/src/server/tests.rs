@@ -21,8 +21,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
 
 use super::*;
-use crate::failpoint::Failpoints;
 use crate::config::Database;
+use crate::failpoint::Failpoints;
 use crate::store::tests::{START_US, TestDatabase, outcome};
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.

@@ -137,7 +137,7 @@ impl Store {
             if before.n_finished_jobs > 0 {
                 frontier::found(&mut tx, sweep_id).await?;
             }
-            self.commit(tx, "submit").await?;
+            self.commit_alone(tx, "submit").await?;
             Ok(Submitted { sweep: sweep_id, created: true, before })
         })
         .await
