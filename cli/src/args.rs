@@ -3,22 +3,37 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use offramp_coordinator::Database;
 
 use crate::exit::Exit;
 use crate::output::Format;
 
+mod database;
+mod fleet;
+mod job;
 mod results;
 mod serve;
 mod sweep;
 mod up;
 
-pub(crate) use results::{FrontierArguments, JobCommand, ListJobsArguments, ResultsArguments, ShowJobArguments};
-pub(crate) use serve::{CoordinatorArguments, TrainerArguments, WorkerArguments};
-pub(crate) use sweep::{ListSweepsArguments, ShowSweepArguments, SubmitArguments, SweepCommand, WaitArguments};
+pub(crate) use database::{DatabaseParser, parse_database, without_password};
+pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
+pub(crate) use job::{
+    ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
+};
+pub(crate) use results::{FrontierArguments, ResultsArguments};
+pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
+pub(crate) use sweep::{
+    ControlSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments, SubmitArguments,
+    SweepCommand, WaitArguments,
+};
 pub(crate) use up::UpArguments;
 
 /// Where `offramp coordinator` listens, and where others look for it, unless told otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7717";
+
+/// The same as a URL.
+pub(crate) const DEFAULT_COORDINATOR: &str = "http://127.0.0.1:7717";
 
 /// Most slots of one worker; coordinators bound the calls that wait on one connection.
 pub(crate) const MOST_SLOTS: i64 = 128;
@@ -30,7 +45,8 @@ pub(crate) const MOST_SLOTS: i64 = 128;
 Start here: offramp up sweeps/digits.toml
 
 Exit codes: 0 ok; 1 error; 2 wrong arguments or sweep file; 3 coordinator unreachable; 4 no such
-sweep or job; 5 finished with failed jobs; 6 not authorised; 124 wait timed out; 130 interrupted.
+sweep, job or worker; 5 ended with failed jobs; 6 not authorised; 124 wait timed out;
+130 interrupted.
 Data goes to stdout, everything else (errors too, in every output format) to stderr.")]
 pub(crate) struct Arguments {
     /// What every command takes.
@@ -62,12 +78,15 @@ pub(crate) enum Command {
     Coordinator(CoordinatorArguments),
     /// Lease jobs from a coordinator and train them
     Worker(WorkerArguments),
-    /// Submit sweeps, wait for them, look at them
+    /// Submit sweeps, wait for them, look at them, steer them
     #[command(subcommand)]
     Sweep(SweepCommand),
-    /// Look at jobs
+    /// Look at jobs, find out why one is not running, steer them
     #[command(subcommand)]
     Job(JobCommand),
+    /// Look at workers, and send them home
+    #[command(subcommand)]
+    Workers(WorkersCommand),
     /// Show the accuracy-cost frontier of a sweep, cheapest point first
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
@@ -83,14 +102,31 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SourceArguments {
     /// The database to read.
-    #[arg(long, value_name = "sqlite:PATH", value_parser = parse_database, conflicts_with = "coordinator")]
-    #[arg(help = "Read this database directly; no coordinator is needed, and a running one is not disturbed \
-        [default: $OFFRAMP_DATABASE, or offramp.db in the user's data folder]")]
-    pub(crate) database: Option<PathBuf>,
+    #[arg(long, value_name = "URL", value_parser = DatabaseParser, conflicts_with = "coordinator")]
+    #[arg(help = "Read this database directly, sqlite:PATH or postgres://...; no coordinator is needed, and a running one is not \
+        disturbed [default: $OFFRAMP_DATABASE, or offramp.db in the user's data folder]")]
+    pub(crate) database: Option<Database>,
     /// The coordinator to ask.
     #[arg(long, value_name = "URL", value_parser = parse_coordinator)]
     #[arg(help = "Ask this coordinator instead of reading a database [default: $OFFRAMP_COORDINATOR]")]
     pub(crate) coordinator: Option<String>,
+}
+
+/// The coordinator that a command asks to change something.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CoordinatorAddress {
+    /// The coordinator to ask
+    #[arg(long, value_name = "URL", value_parser = parse_coordinator, default_value = DEFAULT_COORDINATOR)]
+    #[arg(env = "OFFRAMP_COORDINATOR", hide_env_values = true)]
+    pub(crate) coordinator: String,
+}
+
+/// Why something is changed.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Reason {
+    /// Why, for the history that `offramp job show` and the database tell
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
 }
 
 /// What trains the jobs, and on what.
@@ -131,10 +167,14 @@ impl TrainerKind {
 
 /// Arguments of `offramp doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp doctor
+  offramp doctor --database postgres://offramp@db0/offramp --data-dir /data")]
 pub(crate) struct DoctorArguments {
-    /// Database to look at [default: offramp.db in the user's data folder]
-    #[arg(long, value_name = "sqlite:PATH", value_parser = parse_database, env = "OFFRAMP_DATABASE", hide_env_values = true)]
-    pub(crate) database: Option<PathBuf>,
+    /// Database to look at, sqlite:PATH or postgres://... [default: offramp.db in the user's data folder]
+    #[arg(long, value_name = "URL", value_parser = DatabaseParser, env = "OFFRAMP_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<Database>,
     /// Folder with datasets to look at [default: data in the user's data folder]
     #[arg(long, value_name = "DIR", env = "OFFRAMP_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
@@ -149,23 +189,6 @@ pub(crate) fn parse() -> Result<Arguments, Exit> {
         // A closed pipe is not worth a message.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage } else { Exit::Ok }
-    })
-}
-
-/// Reads `sqlite:PATH`.
-pub(crate) fn parse_database(text: &str) -> Result<PathBuf, String> {
-    if let Some(path) = text.strip_prefix("sqlite:") {
-        // `sqlite:///abs` and `sqlite://rel` are how other programs write the same.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return match path {
-            "" => Err("no path after `sqlite:`".to_owned()),
-            ":memory:" => Err("a database in memory ends with the process; give a path".to_owned()),
-            path => Ok(PathBuf::from(path)),
-        };
-    }
-    Err(match text.split_once(':') {
-        Some(("postgres" | "postgresql", _)) => "this build knows SQLite alone; write sqlite:PATH".to_owned(),
-        _ => format!("write sqlite:{text}"),
     })
 }
 
@@ -205,15 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn databases_are_sqlite_paths() {
-        let path = |text: &str| Ok(PathBuf::from(text));
-        assert_eq!(parse_database("sqlite:a.db"), path("a.db"));
-        assert_eq!(parse_database("sqlite:/tmp/a.db"), path("/tmp/a.db"));
-        assert_eq!(parse_database("sqlite:///tmp/a.db"), path("/tmp/a.db"));
-        assert_eq!(parse_database("sqlite:"), Err("no path after `sqlite:`".into()));
-        assert_eq!(parse_database("a.db"), Err("write sqlite:a.db".into()));
-        assert!(parse_database("postgres://h/d").unwrap_err().contains("SQLite alone"));
-        assert!(parse_database("sqlite::memory:").is_err());
+    fn every_command_has_examples_that_are_not_broken_in_a_terminal() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_leaf = command.get_subcommands().next().is_none();
+            assert!(!is_leaf || help.starts_with("Examples:\n  offramp "), "{} has no examples", command.get_name());
+            let too_long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 100).collect();
+            assert!(too_long.is_empty(), "{}: {too_long:?}", command.get_name());
+            command.get_subcommands().filter(|command| !command.is_hide_set()).for_each(check);
+        }
+        check(&Arguments::command());
     }
 
     #[test]
@@ -235,5 +259,53 @@ mod tests {
         assert_eq!(refused(&both), clap::error::ErrorKind::ArgumentConflict);
         assert_eq!(refused(&["offramp", "up"]), clap::error::ErrorKind::MissingRequiredArgument);
         assert_eq!(refused(&["offramp", "up", "a.toml", "--slots", "0"]), clap::error::ErrorKind::ValueValidation);
+        let without_changes = ["offramp", "sweep", "show", "--watch", "--database", "sqlite:a.db"];
+        assert_eq!(refused(&without_changes), clap::error::ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn the_default_coordinator_is_where_one_listens() {
+        assert_eq!(parse_coordinator(DEFAULT_ADDRESS), Ok(DEFAULT_COORDINATOR.to_owned()));
+    }
+
+    fn parsed(words: &[&str]) -> Result<Command, clap::error::ErrorKind> {
+        Arguments::try_parse_from(words).map(|arguments| arguments.command).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn retrying_means_failed_jobs_unless_told_otherwise() {
+        let chosen = |words: &[&str]| match parsed(&[&["offramp", "sweep", "retry"], words].concat()) {
+            Ok(Command::Sweep(SweepCommand::Retry(arguments))) => Ok(arguments.states()),
+            Ok(other) => panic!("{other:?}"),
+            Err(kind) => Err(kind),
+        };
+        assert_eq!(chosen(&["last"]), Ok((true, false, false)));
+        assert_eq!(chosen(&["last", "--quarantined"]), Ok((false, true, false)));
+        assert_eq!(chosen(&["last", "--failed", "--cancelled"]), Ok((true, false, true)));
+        assert!(chosen(&["--job", "0123"]).is_ok());
+        assert_eq!(chosen(&[]), Err(clap::error::ErrorKind::MissingRequiredArgument));
+        assert_eq!(chosen(&["last", "--job", "0123"]), Err(clap::error::ErrorKind::ArgumentConflict));
+        assert_eq!(chosen(&["--job", "0123", "--failed"]), Err(clap::error::ErrorKind::ArgumentConflict));
+    }
+
+    #[test]
+    fn priorities_may_be_negative_and_are_bounded() {
+        let priority = |n: &str| match parsed(&["offramp", "sweep", "priority", "last", n]) {
+            Ok(Command::Sweep(SweepCommand::Priority(arguments))) => Ok(arguments.priority),
+            Ok(other) => panic!("{other:?}"),
+            Err(kind) => Err(kind),
+        };
+        assert_eq!(priority("-100"), Ok(-100));
+        assert_eq!(priority("100"), Ok(100));
+        assert_eq!(priority("101"), Err(clap::error::ErrorKind::ValueValidation));
+        assert_eq!(priority("-101"), Err(clap::error::ErrorKind::ValueValidation));
+    }
+
+    #[test]
+    fn what_would_stop_work_names_its_sweep() {
+        for verb in ["pause", "resume", "cancel", "retry"] {
+            let refused = parsed(&["offramp", "sweep", verb]).map(drop);
+            assert_eq!(refused, Err(clap::error::ErrorKind::MissingRequiredArgument), "{verb}");
+        }
     }
 }

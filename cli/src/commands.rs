@@ -4,13 +4,17 @@ use std::path::Path;
 
 use offramp_domain::sweep::Sweep;
 
-use crate::args::{Arguments, Command, JobCommand, SweepCommand};
+use crate::args::{Arguments, Command, JobCommand, SweepCommand, WorkersCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows};
+use control::Verb;
 
+mod capabilities;
+mod control;
 mod coordinator;
 mod doctor;
+mod fleet;
 mod job;
 mod results;
 mod submit;
@@ -19,6 +23,7 @@ mod trainer;
 mod training;
 mod up;
 mod wait;
+mod watch;
 mod worker;
 
 /// Does what the command line asks for.
@@ -46,8 +51,19 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Sweep(SweepCommand::Wait(arguments)) => wait::run(arguments, format).await,
         Command::Sweep(SweepCommand::List(arguments)) => sweep::list(arguments, format).await,
         Command::Sweep(SweepCommand::Show(arguments)) => sweep::show(arguments, format).await,
+        Command::Sweep(SweepCommand::Pause(arguments)) => control::sweep(arguments, Verb::Pause, format).await,
+        Command::Sweep(SweepCommand::Resume(arguments)) => control::sweep(arguments, Verb::Resume, format).await,
+        Command::Sweep(SweepCommand::Cancel(arguments)) => control::sweep(arguments, Verb::Cancel, format).await,
+        Command::Sweep(SweepCommand::Priority(arguments)) => control::prioritize_sweep(arguments, format).await,
+        Command::Sweep(SweepCommand::Retry(arguments)) => control::retry(arguments, format).await,
         Command::Job(JobCommand::List(arguments)) => job::list(arguments, format).await,
         Command::Job(JobCommand::Show(arguments)) => job::show(arguments, format).await,
+        Command::Job(JobCommand::Explain(arguments)) => job::explain(arguments, format).await,
+        Command::Job(JobCommand::Retry(arguments)) => control::retry_job(arguments, format).await,
+        Command::Job(JobCommand::Cancel(arguments)) => control::cancel_job(arguments, format).await,
+        Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
+        Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
+        Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,

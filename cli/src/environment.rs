@@ -1,8 +1,9 @@
 //! What the program takes from its environment besides its arguments.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads an environment variable; unset and empty are the same.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -45,6 +46,47 @@ impl Stopwatch {
     }
 }
 
+/// Now, unix microseconds.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar")]
+pub(crate) fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+/// This machine's name; empty where it says none.
+pub(crate) fn machine() -> String {
+    printable(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default())
+}
+
+/// Who runs this process, for histories: `user@host`.
+pub(crate) fn user_at_host() -> String {
+    let named = variable("USER").or_else(|| variable("LOGNAME")).map(|name| printable(&name.to_string_lossy()));
+    // Services run without these variables, containers often as a user without a name.
+    let by_id = || user_id().map(|id| user_name(&std::fs::read_to_string("/etc/passwd").unwrap_or_default(), id));
+    let user = named.filter(|name| !name.is_empty()).or_else(by_id);
+    let machine = machine();
+    let host = if machine.is_empty() { "localhost" } else { &machine };
+    format!("{}@{host}", user.as_deref().unwrap_or("unknown"))
+}
+
+fn user_id() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|facts| facts.uid())
+}
+
+/// The name of a user in the text of `/etc/passwd`; where it has none, the number.
+fn user_name(passwd: &str, id: u32) -> String {
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(id)).then(|| printable(name))
+    });
+    found.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid-{id}"))
+}
+
+/// A name without what could drive a terminal, and not overlong.
+fn printable(name: &str) -> String {
+    name.trim().chars().filter(|character| !character.is_control()).take(48).collect()
+}
+
 /// This process's command line, quoted so that a shell takes it back.
 pub(crate) fn command_line() -> String {
     std::env::args_os().map(|word| crate::text::shell_word(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
@@ -53,6 +95,25 @@ pub(crate) fn command_line() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_asks_has_a_user_and_a_host() {
+        let who = user_at_host();
+        let (user, host) = who.split_once('@').unwrap();
+        assert!(!user.is_empty() && !host.is_empty(), "{who}");
+        assert!(user_id().is_some());
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(user_name(passwd, 1000), "ada");
+        assert_eq!(user_name(passwd, 7), "uid-7");
+        assert_eq!(printable(" a\u{1b}[2Jb\n"), "a[2Jb");
+        assert_eq!(printable(&"x".repeat(100)).len(), 48);
+    }
+
+    #[test]
+    fn the_calendar_is_in_microseconds() {
+        // 2024-01-01 and 2100-01-01.
+        assert!((1_704_067_200_000_000..4_102_444_800_000_000).contains(&now_us()));
+    }
 
     #[test]
     fn data_goes_where_the_xdg_specification_says() {

@@ -14,9 +14,9 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No coordinator answers.
     Unreachable = 3,
-    /// There is no such sweep or job. (An empty list is a fine answer.)
+    /// There is no such sweep, job or worker. (An empty list is a fine answer.)
     NothingMatched = 4,
-    /// The sweep is finished, and some of its jobs have no result.
+    /// The sweep is over and some of its jobs have no result, or so many failed that it was paused.
     FailedJobs = 5,
     /// The coordinator refuses this caller.
     NotAuthorised = 6,

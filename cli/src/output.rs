@@ -2,6 +2,7 @@
 //!
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
 //! - [`table`], [`json`], [`csv`]: the three formats, all from the same columns.
+//! - [`screen`]: a table that changes in place.
 
 use std::io::{IsTerminal, Write};
 
@@ -12,6 +13,7 @@ use crate::failure::Failure;
 
 pub(crate) mod csv;
 pub(crate) mod json;
+pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod view;
 
@@ -93,7 +95,12 @@ pub(crate) fn report(failure: &Failure) -> Exit {
 
 /// Whether stderr shows progress bars rather than lines.
 pub(crate) fn is_interactive() -> bool {
-    std::io::stderr().is_terminal() && crate::environment::variable("TERM").is_none_or(|term| term != "dumb")
+    std::io::stderr().is_terminal() && can_draw()
+}
+
+/// Whether a terminal moves its cursor about.
+fn can_draw() -> bool {
+    crate::environment::variable("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether colour is welcome on stderr.

@@ -133,7 +133,7 @@ pub(crate) fn n_final(sweep: &SweepRow) -> i64 {
 
 /// Jobs that ended without a result.
 pub(crate) fn n_without_result(sweep: &SweepRow) -> i64 {
-    sweep.n_failed + sweep.n_diverged
+    sweep.n_failed + sweep.n_diverged + sweep.n_quarantined + sweep.n_cancelled
 }
 
 /// Work done so far in jobs, a running one by its share of epochs.
@@ -150,13 +150,17 @@ fn remaining(elapsed: Duration, done: f64, to_do: f64) -> Option<Duration> {
 }
 
 fn counts(sweep: &SweepRow, eta: Option<Duration>) -> String {
+    let (running, failed) = (sweep.n_leased, n_without_result(sweep));
+    if sweep.state == "paused" {
+        return format!("{running} running, {failed} failed, paused");
+    }
     let eta = match eta.map(|eta| eta.as_secs_f64().ceil()) {
         None => "-".to_owned(),
         // A guess is not worth tenths.
         Some(seconds) if seconds < 60.0 => format!("{seconds:.0} s"),
         Some(seconds) => text::seconds(seconds),
     };
-    format!("{} running, {} failed, ETA {eta}", sweep.n_leased, n_without_result(sweep))
+    format!("{running} running, {failed} failed, ETA {eta}")
 }
 
 fn job_text(backbone: &str, pattern: &str, seed: u64) -> String {
@@ -259,6 +263,12 @@ mod tests {
             .assert_eq(&summary_line(&status, sweep, Some(Duration::from_secs(94))));
         expect!["0: 000000000000 resnet8 decreasing 0.6 seed 1  epoch 5/20  92.43 %  1234 images/s"]
             .assert_eq(&slot_line(&status.running[0]));
+    }
+
+    #[test]
+    fn a_paused_sweep_has_no_time_to_go() {
+        let sweep = SweepRow { state: "paused".into(), n_leased: 1, n_failed: 2, n_quarantined: 1, n_cancelled: 1, ..SweepRow::default() };
+        expect!["1 running, 4 failed, paused"].assert_eq(&counts(&sweep, Some(Duration::from_secs(94))));
     }
 
     #[test]

@@ -1,13 +1,12 @@
-//! Where reading commands read: a database file or a coordinator. Both answer with the same rows.
+//! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
-use std::path::{Path, PathBuf};
-
+use offramp_coordinator::Database;
 use offramp_coordinator::store::{CostMetric, JobsFilter, LookupError, OpenError, Reader};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
-use crate::args::{SourceArguments, parse_coordinator, parse_database};
-use crate::client::Client;
+use crate::args::{DEFAULT_COORDINATOR, SourceArguments, parse_coordinator, parse_database, without_password};
+use crate::client::{Client, PATIENCE};
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -18,7 +17,7 @@ pub(crate) const DATABASE_FILE: &str = "offramp.db";
 /// Something that answers reading commands.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A database file.
+    /// A database.
     Database(Reader),
     /// A coordinator.
     Coordinator(Box<Client>),
@@ -31,13 +30,13 @@ impl Source {
     /// When it cannot be opened or reached.
     pub(crate) async fn open(arguments: &SourceArguments) -> Result<Self, Failure> {
         match Choice::make(arguments)? {
-            Choice::Coordinator(url) => Ok(Self::Coordinator(Box::new(Client::connect(&url).await?))),
-            Choice::Database(path) => Ok(Self::Database(open_database(&path).await?)),
+            Choice::Coordinator(url) => Ok(Self::Coordinator(Box::new(Client::new(&url, PATIENCE)?))),
+            Choice::Database(database) => Ok(Self::Database(open_database(&database).await?)),
         }
     }
 
     /// Sweeps, newest first.
-    pub(crate) async fn sweeps(&mut self, limit: u32) -> Result<Vec<v1::SweepRow>, Failure> {
+    pub(crate) async fn sweeps(&self, limit: u32) -> Result<Vec<v1::SweepRow>, Failure> {
         match self {
             Self::Coordinator(client) => client.sweeps(limit).await,
             Self::Database(reader) => reader.sweeps(limit).await.map_err(|error| lookup_failure(error.into())),
@@ -45,7 +44,7 @@ impl Source {
     }
 
     /// One sweep and what is running of it.
-    pub(crate) async fn sweep(&mut self, sweep: &str) -> Result<v1::SweepStatus, Failure> {
+    pub(crate) async fn sweep(&self, sweep: &str) -> Result<v1::SweepStatus, Failure> {
         match self {
             Self::Coordinator(client) => client.sweep(sweep).await,
             Self::Database(reader) => {
@@ -58,7 +57,7 @@ impl Source {
     }
 
     /// Jobs, in the sweep's order.
-    pub(crate) async fn jobs(&mut self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
+    pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         match self {
             Self::Coordinator(client) => client.jobs(request).await,
             Self::Database(reader) => {
@@ -73,15 +72,31 @@ impl Source {
     }
 
     /// All that is known of one job.
-    pub(crate) async fn job(&mut self, job: &str) -> Result<v1::JobDetail, Failure> {
+    pub(crate) async fn job(&self, job: &str) -> Result<v1::JobDetail, Failure> {
         match self {
             Self::Coordinator(client) => client.job(job).await,
             Self::Database(reader) => reader.job(job).await.map_err(lookup_failure),
         }
     }
 
+    /// Why a job is not running.
+    pub(crate) async fn explain(&self, job: &str) -> Result<v1::JobExplanation, Failure> {
+        match self {
+            Self::Coordinator(client) => client.explain(job).await,
+            Self::Database(reader) => reader.explain(job, environment::now_us()).await.map_err(lookup_failure),
+        }
+    }
+
+    /// Workers, newest first; those that have ended, too, where `ended` says so.
+    pub(crate) async fn workers(&self, ended: bool, limit: u32) -> Result<Vec<v1::WorkerRow>, Failure> {
+        match self {
+            Self::Coordinator(client) => client.workers(ended, limit).await,
+            Self::Database(reader) => reader.workers(ended, limit).await.map_err(|error| lookup_failure(error.into())),
+        }
+    }
+
     /// The frontier of a sweep.
-    pub(crate) async fn frontier(&mut self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
+    pub(crate) async fn frontier(&self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
         match self {
             Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
             Self::Database(reader) => {
@@ -93,7 +108,7 @@ impl Source {
     }
 
     /// The exits of a sweep's finished jobs.
-    pub(crate) async fn results(&mut self, sweep: &str) -> Result<v1::ListResultsResponse, Failure> {
+    pub(crate) async fn results(&self, sweep: &str) -> Result<v1::ListResultsResponse, Failure> {
         match self {
             Self::Coordinator(client) => client.results(sweep).await,
             Self::Database(reader) => {
@@ -105,7 +120,7 @@ impl Source {
     }
 
     /// The cells of a sweep over their seeds.
-    pub(crate) async fn patterns(&mut self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
+    pub(crate) async fn patterns(&self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
         match self {
             Self::Coordinator(client) => client.patterns(sweep).await,
             Self::Database(reader) => {
@@ -117,12 +132,12 @@ impl Source {
     }
 }
 
-/// The database's path: the one asked for, or the default.
+/// The database: the one asked for, or the default.
 ///
 /// # Errors
 /// Where nothing says where the user's data is.
-pub(crate) fn database_path(asked_for: Option<&PathBuf>) -> Result<PathBuf, Failure> {
-    let default = || environment::user_data_dir().map(|folder| folder.join(DATABASE_FILE));
+pub(crate) fn database(asked_for: Option<&Database>) -> Result<Database, Failure> {
+    let default = || environment::user_data_dir().map(|folder| Database::Sqlite(folder.join(DATABASE_FILE)));
     asked_for.cloned().or_else(default).ok_or_else(|| {
         Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set"))
             .hint("name a database with --database sqlite:PATH")
@@ -133,8 +148,18 @@ pub(crate) fn database_path(asked_for: Option<&PathBuf>) -> Result<PathBuf, Fail
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
-pub(crate) async fn open_database(path: &Path) -> Result<Reader, Failure> {
-    Reader::open(path).await.map_err(open_failure)
+pub(crate) async fn open_database(database: &Database) -> Result<Reader, Failure> {
+    Reader::open(database).await.map_err(open_failure)
+}
+
+/// The coordinator to watch a sweep at: a database alone tells of no changes.
+///
+/// # Errors
+/// Where the environment's value is no URL.
+pub(crate) fn watched_coordinator(arguments: &SourceArguments) -> Result<String, Failure> {
+    let named =
+        arguments.coordinator.clone().map_or_else(|| environment_value("OFFRAMP_COORDINATOR", parse_coordinator), |url| Ok(Some(url)));
+    Ok(named?.unwrap_or_else(|| DEFAULT_COORDINATOR.to_owned()))
 }
 
 /// Why a database cannot be opened, with the library's hint.
@@ -169,14 +194,14 @@ fn wire_metric(metric: CostMetric) -> v1::CostMetric {
 
 #[derive(Debug, PartialEq)]
 enum Choice {
-    Database(PathBuf),
+    Database(Database),
     Coordinator(String),
 }
 
 impl Choice {
     fn make(arguments: &SourceArguments) -> Result<Self, Failure> {
-        if let Some(path) = &arguments.database {
-            return Ok(Self::Database(path.clone()));
+        if let Some(database) = &arguments.database {
+            return Ok(Self::Database(database.clone()));
         }
         if let Some(url) = &arguments.coordinator {
             return Ok(Self::Coordinator(url.clone()));
@@ -184,8 +209,8 @@ impl Choice {
         if let Some(url) = environment_value("OFFRAMP_COORDINATOR", parse_coordinator)? {
             return Ok(Self::Coordinator(url));
         }
-        let path = environment_value("OFFRAMP_DATABASE", parse_database)?;
-        database_path(path.as_ref()).map(Self::Database)
+        let named = environment_value("OFFRAMP_DATABASE", parse_database)?;
+        database(named.as_ref()).map(Self::Database)
     }
 }
 
@@ -193,7 +218,9 @@ impl Choice {
 fn environment_value<T>(name: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
     let Some(value) = environment::variable(name) else { return Ok(None) };
     let text = value.to_string_lossy();
-    let wrong = |reason| Failure::with_exit(Exit::Usage, anyhow::anyhow!("invalid value `{text}` in the environment for {name}: {reason}"));
+    let shown = without_password(&text);
+    let wrong =
+        |reason| Failure::with_exit(Exit::Usage, anyhow::anyhow!("invalid value `{shown}` in the environment for {name}: {reason}"));
     parse(&text).map(Some).map_err(wrong)
 }
 
@@ -203,10 +230,12 @@ mod tests {
 
     #[test]
     fn flags_choose_the_source() {
-        let database = SourceArguments { database: Some("a.db".into()), coordinator: None };
-        assert_eq!(Choice::make(&database).unwrap(), Choice::Database("a.db".into()));
+        let file = || Database::Sqlite("a.db".into());
+        let database = SourceArguments { database: Some(file()), coordinator: None };
+        assert_eq!(Choice::make(&database).unwrap(), Choice::Database(file()));
         let coordinator = SourceArguments { database: None, coordinator: Some("http://127.0.0.1:1".into()) };
         assert_eq!(Choice::make(&coordinator).unwrap(), Choice::Coordinator("http://127.0.0.1:1".into()));
+        assert_eq!(watched_coordinator(&coordinator).unwrap(), "http://127.0.0.1:1");
     }
 
     #[test]

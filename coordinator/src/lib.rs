@@ -14,12 +14,14 @@ pub mod store;
 
 mod clock;
 mod dispatch;
+mod failpoint;
 mod janitor;
 mod live;
 mod services;
 mod watches;
 
 pub use config::{Config, ConfigProblem, Database, DatabaseParseError, PostgresUrl};
+pub use failpoint::{FailpointError, Failpoints};
 pub use server::{Running, ServeError, StartError, start};
 
 /// An error with its whole chain of sources, for a log line or a status message. What a source says that is said already is left out:

@@ -31,8 +31,12 @@ use crate::store::{DatabaseError, OpenError, Store};
 use crate::watches::Watches;
 use crate::{chain, dispatch, janitor};
 
+mod connections;
+mod malformed;
 #[cfg(test)]
 mod tests;
+
+use self::malformed::RestateMalformed;
 
 /// Largest message of a worker: a result of thousands of operating points.
 const WORKER_MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -43,6 +47,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 /// A peer that is gone without a word is noticed within the sum of these, and its connection freed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A client that connects says so within this time.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Metadata of one request: ours takes some hundred bytes.
+const METADATA_MAX_BYTES: u32 = 16 * 1024;
+/// Largest message of the other services, which take names and numbers.
+const SMALL_MESSAGE_MAX_BYTES: usize = 256 * 1024;
 /// Requests that one connection may have open.
 const STREAMS_MOST: u32 = 256;
 /// How long requests may finish after the shutdown: waiting ones end by themselves at once.
@@ -120,7 +130,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         warn!("{warning}");
     }
     let listener = bind(config.listen).await?;
-    let store = Store::open(&config.database, config.limits()).await?;
+    let store = Store::open(&config.database, config.limits()).await?.with_failpoints(config.failpoints.clone());
     let clock = Clock::start();
     let clock = match store.clock_us().await? {
         Some(now_us) => clock.set_to(now_us),
@@ -197,6 +207,7 @@ async fn serve(
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE_INTERVAL));
+    let incoming = connections::accept(incoming, connections::most(), SILENCE, shutdown.clone());
     let router = router(context, working).await;
     let overdue = async {
         shutdown.cancelled().await;
@@ -212,7 +223,7 @@ async fn serve(
 }
 
 /// The router before any service, every request checked for its protocol.
-type Checked = Stack<InterceptorLayer<fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status>>, Identity>;
+type Checked = Stack<RestateMalformed, Stack<InterceptorLayer<fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status>>, Identity>>;
 
 async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<Checked> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -246,15 +257,17 @@ async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MOST)
+        .http2_max_header_list_size(METADATA_MAX_BYTES)
         .layer(InterceptorLayer::new(check))
+        .layer(RestateMalformed)
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(compiled_in))
         // Clients older than the stable name still ask for this one.
         .add_service(reflection().build_v1alpha().expect(compiled_in))
         .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
         .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(WORKER_MESSAGE_MAX_BYTES))
-        .add_service(FleetServiceServer::new(Fleet(context.clone())))
-        .add_service(ResultServiceServer::new(Results(context)))
+        .add_service(FleetServiceServer::new(Fleet(context.clone())).max_decoding_message_size(SMALL_MESSAGE_MAX_BYTES))
+        .add_service(ResultServiceServer::new(Results(context)).max_decoding_message_size(SMALL_MESSAGE_MAX_BYTES))
 }
 
 /// Parts with clients that speak another version of the protocol. Clients that do not say what they speak are not ours, and know what they do.
@@ -270,7 +283,10 @@ fn check_protocol(request: tonic::Request<()>) -> Result<tonic::Request<()>, Sta
     };
     let spoken = spoken.map_or_else(|| "none that it understands".to_owned(), |spoken| format!("version {spoken}"));
     let version = env!("CARGO_PKG_VERSION");
-    Err(Status::failed_precondition(format!(
+    let mut status = Status::failed_precondition(format!(
         "the client speaks {spoken} of the protocol, this coordinator (offramp {version}) speaks version {ours}\nhint: upgrade {side}"
-    )))
+    ));
+    // So that programs can tell this from other preconditions.
+    status.metadata_mut().insert(PROTOCOL_HEADER, ours.into());
+    Err(status)
 }

@@ -49,6 +49,7 @@ pub use self::submit::{Preview, SubmitError, Submitted};
 use self::engine::{Pool, Transaction};
 use self::error::Passing;
 use crate::config::Database;
+use crate::failpoint::Failpoints;
 
 /// How often a transaction is tried that somebody waits for: enough for a deadlock, and for a server that was restarted.
 const TRIES: usize = 3;
@@ -61,6 +62,7 @@ pub struct Store {
     limits: Limits,
     /// What claims go by: shared by clones, lost without harm.
     claims: Arc<claim::Course>,
+    failpoints: Failpoints,
     /// Held by whoever changes sweeps.
     turns: Arc<Mutex<()>>,
     _lock: Option<Arc<open::Lock>>,
@@ -79,9 +81,16 @@ impl Store {
             reader: Reader::new(opened.readers),
             limits,
             claims: Arc::default(),
+            failpoints: Failpoints::default(),
             turns: Arc::default(),
             _lock: opened.lock.map(Arc::new),
         })
+    }
+
+    /// The same store, with faults on request.
+    #[must_use]
+    pub fn with_failpoints(self, failpoints: Failpoints) -> Self {
+        Self { failpoints, ..self }
     }
 
     /// The reading half.
@@ -109,6 +118,13 @@ impl Store {
 
     async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.writer.begin_writing().await
+    }
+
+    /// Commits what `what` wrote.
+    async fn commit(&self, tx: Transaction, what: &str) -> Result<(), sqlx::Error> {
+        self.failpoints.pass(&format!("{what}.before-commit")).await?;
+        tx.commit().await?;
+        self.failpoints.pass(&format!("{what}.after-commit")).await
     }
 
     /// Runs a transaction, and again where it lost against another one or its connection. One whose end was not heard of although it came about

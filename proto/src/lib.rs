@@ -16,8 +16,8 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of `offramp/v1/*.proto`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/offramp_descriptor.bin"));
 
-/// The metadata key under which a client says which version of the protocol it speaks.
-pub const PROTOCOL_HEADER: &str = "offramp-protocol";
-
-/// The version of the protocol that this build speaks: raised when a peer of the version before would misunderstand.
+/// The number of the protocol that this build speaks. It changes where an older peer could misunderstand a newer one.
 pub const PROTOCOL: u32 = 1;
+
+/// The metadata header that carries [`PROTOCOL`] with every call.
+pub const PROTOCOL_HEADER: &str = "offramp-protocol";

@@ -1,93 +1,281 @@
-"""Checks an Offramp database with nothing but Python's own sqlite3.
+"""Checks an Offramp database, straight in the database: SQLite through Python's own sqlite3, PostgreSQL through psycopg.
 
-Usage: check_database.py DATABASE [--finished]
+Usage: check_database.py DATABASE [options]
 
-Shares no code with Offramp: the frontier is recomputed by comparing every pair of operating points. Exits 0 and prints what it looked at,
-or exits 1 with one line for each thing that is wrong. With --finished, every job must have succeeded.
+DATABASE is a file, sqlite:PATH or postgres://USER@HOST:PORT/NAME. Shares no code with Offramp, and reads nothing but the documented views.
+Exits 0 and prints what it looked at, or exits 1 with one line for each thing that is wrong.
 """
 
+import argparse
+import itertools
+import json
 import sqlite3
+import statistics
 import sys
+from collections import Counter, defaultdict
 
-FINAL = {"succeeded", "failed", "diverged"}
-OPEN = {"queued", "leased"}
+OPEN = {"blocked", "queued", "leased"}
+FINAL = {"succeeded", "failed", "diverged", "quarantined", "cancelled"}
+
+# What a job's state may be after an attempt that ended so.
+STATES_AFTER = {
+    "running": {""},
+    "succeeded": {"succeeded"},
+    "diverged": {"diverged"},
+    "failed": {"queued", "failed"},
+    "out-of-memory": {"queued", "failed"},
+    "timed-out": {"queued", "failed"},
+    "crashed": {"queued", "failed", "quarantined"},
+    "lost": {"queued"},
+    "preempted": {"queued"},
+    "cancelled": {"cancelled"},
+}
+
+# Outcomes that use up a job's tries.
+FAILURES = {"failed", "out-of-memory", "timed-out", "crashed"}
+
+# The states that may follow a state.
+NEXT = {
+    "": {"queued", "blocked"},
+    "blocked": {"queued", "failed", "cancelled"},
+    "queued": {"leased", "cancelled"},
+    "leased": {"succeeded", "failed", "diverged", "quarantined", "cancelled", "queued"},
+    "succeeded": set(),
+    "failed": {"queued", "blocked"},
+    "diverged": {"queued", "blocked"},
+    "quarantined": {"queued", "blocked"},
+    "cancelled": {"queued", "blocked"},
+}
 
 
-def jobs(con, finished):
+class Database:
+    """One state of a database, whatever is written meanwhile."""
+
+    def __init__(self, url):
+        if url.startswith(("postgres://", "postgresql://")):
+            import psycopg
+
+            self.connection = psycopg.connect(url)
+            self.connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self.connection.read_only = True
+        else:
+            self.connection = sqlite3.connect(f"file:{url.removeprefix('sqlite:')}?mode=ro", uri=True)
+            self.connection.execute("begin")
+
+    def rows(self, query):
+        return self.connection.execute(query).fetchall()
+
+    def groups(self, query):
+        """The rows of a query by their first column, without it."""
+        found = defaultdict(list)
+        for first, *rest in self.rows(query):
+            found[first].append(tuple(rest))
+        return found
+
+    def count(self, view):
+        return self.rows(f"select count(*) from {view}")[0][0]
+
+
+def jobs(db, options):
     """Every job is open or final; an accepted result is there exactly where the job succeeded, once, and complete."""
-    n_results = dict(con.execute("select job, count(*) from v_attempts where outcome = 'succeeded' group by job"))
-    exits = dict(con.execute("select job, count(*) from v_exits group by job"))
-    finals = dict(con.execute("select job, sum(is_final) from v_exits group by job"))
-    points = dict(con.execute("select job, count(*) from v_operating_points group by job"))
-    for job, state, attempt in con.execute("select job, state, attempt from v_jobs").fetchall():
+    exits = db.groups("select job, is_final from v_exits")
+    points = Counter(job for (job,) in db.rows("select job from v_operating_points"))
+    attempts = db.groups("select job, outcome from v_attempts")
+    for job, state in db.rows("select job, state from v_jobs"):
         if state not in FINAL | OPEN:
             yield f"{job}: unknown state {state!r}"
-        if finished and state != "succeeded":
+        if options.finished and state != "succeeded":
             yield f"{job}: is {state}, should have succeeded"
+        if options.final and state not in FINAL:
+            yield f"{job}: is {state}, should be over"
+        if options.quiescent and state == "leased":
+            yield f"{job}: is leased, and nobody works any more"
         expected = 1 if state == "succeeded" else 0
-        if n_results.get(job, 0) != expected:
-            yield f"{job}: {state} with {n_results.get(job, 0)} accepted results"
-        if (exits.get(job, 0) > 0) != (expected == 1) or (points.get(job, 0) > 0) != (expected == 1):
-            yield f"{job}: {state} with {exits.get(job, 0)} exits and {points.get(job, 0)} operating points"
-        if expected and finals[job] != 1:
-            yield f"{job}: {finals[job]} final exits"
-        numbers = [n for (n,) in con.execute("select attempt from v_attempts where job = ? order by attempt", (job,))]
+        n_results = sum(outcome == "succeeded" for (outcome,) in attempts[job])
+        if n_results != expected:
+            yield f"{job}: {state} with {n_results} accepted results"
+        if (len(exits[job]) > 0) != (expected == 1) or (points[job] > 0) != (expected == 1):
+            yield f"{job}: {state} with {len(exits[job])} exits and {points[job]} operating points"
+        n_final = sum(bool(is_final) for (is_final,) in exits[job])
+        if expected and n_final != 1:
+            yield f"{job}: {n_final} final exits"
+    keys = Counter(key for (key,) in db.rows("select job_key from v_jobs"))
+    yield from (f"{key}: {n} jobs have this key" for key, n in keys.items() if n > 1)
+
+
+def sweeps(db, _options):
+    """Every sweep has all the jobs that it was submitted with, and its counts are those of its jobs."""
+    states = dict(db.rows("select job, state from v_jobs"))
+    members = db.groups("select sweep, position, job from v_sweep_jobs order by sweep, position")
+    for sweep, state, n_jobs, *counts in db.rows(
+        "select sweep, state, n_jobs, n_blocked, n_queued, n_leased, n_succeeded, n_failed, n_diverged, n_quarantined, n_cancelled from v_sweeps"
+    ):
+        positions = [position for position, _ in members[sweep]]
+        if positions != list(range(n_jobs)):
+            yield f"sweep {sweep}: was submitted with {n_jobs} jobs, has {len(positions)}"
+        if len({job for _, job in members[sweep]}) != len(positions):
+            yield f"sweep {sweep}: holds a job twice"
+        found = Counter(states[job] for _, job in members[sweep])
+        names = ("blocked", "queued", "leased", "succeeded", "failed", "diverged", "quarantined", "cancelled")
+        for name, count in zip(names, counts, strict=True):
+            if found[name] != count:
+                yield f"sweep {sweep}: counts {count} {name} jobs, has {found[name]}"
+        is_open = any(found[name] for name in OPEN)
+        if (
+            state not in {"running", "paused", "finished", "cancelled"}
+            or (is_open and state == "finished")
+            or (not is_open and state in {"running", "paused"})
+        ):
+            yield f"sweep {sweep}: is {state} with {dict(found)}"
+    wanted = {job for rows in members.values() for _, job in rows}
+    yield from (f"{job}: belongs to no sweep" for job in states if job not in wanted)
+
+
+def attempts(db, options):
+    """Attempts are numbered without gaps and don't overlap; a running one has a leased job; what they came to agrees with their jobs."""
+    query = "select job, attempt, outcome, state, leased_us, ended_us from v_attempts order by job, attempt"
+    attempts = db.groups(query)
+    retried = {job for (job,) in db.rows("select job from v_events where event = 'retried'") if job}
+    for job, state, attempt, n_failures in db.rows("select job, state, attempt, n_failures from v_jobs"):
+        rows = attempts[job]
+        numbers = [row[0] for row in rows]
         if numbers != list(range(1, attempt + 1)):
             yield f"{job}: at attempt {attempt}, recorded are {numbers}"
-        running = con.execute("select count(*) from v_attempts where job = ? and outcome = 'running'", (job,)).fetchone()[0]
-        if running != (1 if state == "leased" else 0):
-            yield f"{job}: {state} with {running} running attempts"
+        n_running = sum(row[1] == "running" for row in rows)
+        if n_running != (1 if state == "leased" else 0):
+            yield f"{job}: {state} with {n_running} running attempts"
+        if n_running and rows[-1][1] != "running":
+            yield f"{job}: an attempt before the last one is running"
+        if n_failures > options.max_failures:
+            yield f"{job}: failed {n_failures} times, {options.max_failures} are allowed"
+        counted = sum(row[1] in FAILURES for row in rows)
+        # Where somebody asked for another round of tries, the counting began anew.
+        if counted < n_failures or (job not in retried and counted != n_failures):
+            yield f"{job}: counts {n_failures} failures, {counted} attempts failed"
+        previous_end = 0
+        for number, outcome, after, leased_us, ended_us in rows:
+            if after not in STATES_AFTER.get(outcome, set()):
+                yield f"{job}: attempt {number} ended as {outcome!r} and left the job {after!r}"
+            if (ended_us is None) != (outcome == "running"):
+                yield f"{job}: attempt {number} is {outcome}, its end is {ended_us}"
+            if leased_us < previous_end or (ended_us is not None and ended_us < leased_us):
+                yield f"{job}: attempt {number} overlaps with another, or ends before it begins"
+            previous_end = ended_us if ended_us is not None else leased_us
+        if rows and state == "succeeded" and rows[-1][1] != "succeeded":
+            yield f"{job}: succeeded, its last attempt is {rows[-1][1]}"
+        if rows and rows[-1][2] in FINAL and rows[-1][2] != state and job not in retried:
+            yield f"{job}: its last attempt left it {rows[-1][2]}, it is {state}"
 
 
-def frontiers(con):
-    """The stored frontier of every sweep, dataset and metric equals the brute-force one."""
-    for (sweep,) in con.execute("select sweep from v_sweeps").fetchall():
-        for metric in ("macs_cascade", "macs_selected"):
-            rows = con.execute(
-                f"select p.dataset, p.{metric}, p.accuracy, p.job, p.policy, p.setting"
-                " from v_operating_points p join v_sweep_jobs s on s.job = p.job where s.sweep = ?",
-                (sweep,),
-            ).fetchall()
-            for dataset in {row[0] for row in rows}:
-                points = [row[1:] for row in rows if row[0] == dataset]
-                brute = {p for p in points if not any(dominates(q, p) for q in points)}
-                stored = con.execute(
-                    "select cost, accuracy, job, policy, setting from v_frontier where sweep = ? and dataset = ? and cost_metric = ?",
-                    (sweep, dataset, metric),
-                ).fetchall()
-                if len(stored) != len(set(stored)):
-                    yield f"sweep {sweep}, {dataset}, {metric}: the frontier holds a point twice"
-                if set(stored) != brute:
-                    yield (
-                        f"sweep {sweep}, {dataset}, {metric}: {len(set(stored) - brute)} stored points are dominated,"
-                        f" {len(brute - set(stored))} non-dominated ones are missing"
-                    )
+def leases(db, _options):
+    """No lease outlives its worker: whoever holds one has not left, and holds as many as it is said to."""
+    running = Counter(worker for (worker,) in db.rows("select worker from v_attempts where outcome = 'running'"))
+    held = Counter()
+    for session, worker, state, n_leased in db.rows("select session, worker, state, n_leased from v_workers"):
+        held[worker] += n_leased
+        if state == "ended" and n_leased:
+            yield f"worker {worker}, session {session}: has left with {n_leased} leases"
+    for worker in running.keys() | held.keys():
+        if running[worker] != held[worker]:
+            yield f"worker {worker}: {running[worker]} attempts run, its sessions hold {held[worker]} leases"
 
 
-def dominates(q, p):
-    return q[0] <= p[0] and q[1] >= p[1] and (q[0] < p[0] or q[1] > p[1])
+def dependencies(db, _options):
+    """A job is blocked exactly while it waits for something; what waits for a failed job has failed, or is not wanted any more."""
+    states = dict(db.rows("select job, state from v_jobs"))
+    waits_for = db.groups("select job, waits_for from v_dependencies")
+    for job, state in states.items():
+        needed = Counter(states[other] for (other,) in waits_for[job])
+        n_open, n_succeeded = sum(needed[name] for name in OPEN), needed["succeeded"]
+        n_bad = needed.total() - n_open - n_succeeded
+        if state == "blocked" and (n_open == 0 or n_bad):
+            yield f"{job}: is blocked, what it waits for is {dict(needed)}"
+        if state in {"queued", "leased", "succeeded", "diverged", "quarantined"} and needed.total() != n_succeeded:
+            yield f"{job}: is {state}, what it waits for is {dict(needed)}"
 
 
-def costs(con):
+def events(db, _options):
+    """The events of a job, in order, lead from its submission to where it stands, by steps that exist."""
+    stories = db.groups("select job, at_us, attempt, event, state from v_events where job is not null order by job, at_us")
+    for job, state, attempt in db.rows("select job, state, attempt from v_jobs"):
+        reached = {""}
+        # Events of one moment may be told in any order: some order must make sense.
+        for _, moment in itertools.groupby(stories[job], key=lambda row: row[0]):
+            told = [row[3] for row in moment]
+            reached = {end for begin in reached for order in set(itertools.permutations(told)) for end in ends(begin, order)}
+        if state not in reached:
+            story = " ".join(f"{event}:{after}" for _, _, event, after in stories[job])
+            yield f"{job}: is {state}, its events don't lead there: {story}"
+        claims = [number for _, number, event, _ in stories[job] if event == "claimed"]
+        if sorted(claims) != list(range(1, attempt + 1)):
+            yield f"{job}: at attempt {attempt}, the claims told of are {claims}"
+
+
+def ends(state, steps):
+    """Where the steps lead, in this order: a list of one state, or an empty one."""
+    for step in steps:
+        # Something may be told that moved nothing, such as a report that came too late.
+        if step != state and step not in NEXT[state]:
+            return []
+        state = step
+    return [state]
+
+
+def frontiers(db, _options):
+    """The stored frontier of every sweep, dataset and metric is the one found anew by sorting."""
+    stored = defaultdict(list)
+    for row in db.rows("select sweep, dataset, cost_metric, cost, accuracy, job, policy, setting from v_frontier"):
+        stored[row[:3]].append(row[3:])
+    points = defaultdict(list)
+    query = (
+        "select s.sweep, p.dataset, p.macs_cascade, p.macs_selected, p.accuracy, p.job, p.policy, p.setting"
+        " from v_operating_points p join v_sweep_jobs s on s.job = p.job"
+    )
+    for sweep, dataset, cascade, selected, *rest in db.rows(query):
+        points[sweep, dataset, "macs_cascade"].append((cascade, *rest))
+        points[sweep, dataset, "macs_selected"].append((selected, *rest))
+    for key in points.keys() | stored.keys():
+        found, expected = set(stored[key]), non_dominated(points[key])
+        name = "sweep {}, {}, {}".format(*key)
+        if len(found) != len(stored[key]):
+            yield f"{name}: the frontier holds a point twice"
+        if found != expected:
+            yield f"{name}: {len(found - expected)} stored points are dominated, {len(expected - found)} non-dominated ones are missing"
+
+
+def non_dominated(points):
+    """Points that no other is at least as good as in cost and accuracy, and better in one of them."""
+    found, best = set(), float("-inf")
+    for _, group in itertools.groupby(sorted(points), key=lambda point: point[0]):
+        group = list(group)
+        most = max(point[1] for point in group)
+        if most > best:
+            found.update(point for point in group if point[1] == most)
+            best = most
+    return found
+
+
+def costs(db, _options):
     """Cost identities of every exit, and expected costs of every operating point, from the exits' rows."""
-    import json
-
     exits = {}
     columns = "job, exit, is_final, backbone_macs, branch_macs, macs_cascade, macs_selected, accuracy"
-    for row in con.execute(f"select {columns} from v_exits order by job, exit"):
+    for row in db.rows(f"select {columns} from v_exits order by job, exit"):
         exits.setdefault(row[0], []).append(row[1:])
     for job, rows in exits.items():
         paid = 0
         for index, (exit_index, is_final, backbone, branch, cascade, selected, _) in enumerate(rows):
             paid += branch
-            if exit_index != index or is_final != (index == len(rows) - 1):
+            if exit_index != index or bool(is_final) != (index == len(rows) - 1):
                 yield f"{job}: exit {exit_index} is out of order"
             if cascade != backbone + paid or selected != backbone + branch:
                 yield f"{job}: exit {exit_index} costs {cascade} cascade and {selected} selected, its parts say otherwise"
     query = "select job, policy, setting, macs_cascade, macs_selected, accuracy, exit_shares from v_operating_points"
-    for job, policy, setting, cascade, selected, accuracy, shares in con.execute(query):
-        shares = json.loads(shares)
-        rows = exits[job]
+    for job, policy, setting, cascade, selected, accuracy, shares in db.rows(query):
+        shares = json.loads(shares) if isinstance(shares, str) else shares
+        rows = exits.get(job, [])
+        if len(rows) != len(shares):
+            yield f"{job}: {policy} {setting} has shares of {len(shares)} exits, there are {len(rows)}"
+            continue
         if abs(sum(shares) - 1) > 1e-9:
             yield f"{job}: shares of {policy} {setting} sum to {sum(shares)}"
         for name, value, column in (("cascade", cascade, 4), ("selected", selected, 5)):
@@ -101,17 +289,19 @@ def costs(con):
 N_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
 
 
-def areas(con):
+def areas(db, _options):
     """The accuracies and the area under accuracy-vs-MACs of every finished job, recomputed from its exits and operating points."""
     exits, points = {}, {}
-    for job, is_final, accuracy in con.execute("select job, is_final, accuracy from v_exits"):
+    for job, is_final, accuracy in db.rows("select job, is_final, accuracy from v_exits"):
         exits.setdefault(job, []).append((is_final, accuracy))
     query = "select job, calibration_macs_cascade, calibration_accuracy, accuracy from v_operating_points"
-    for job, *point in con.execute(query):
+    for job, *point in db.rows(query):
         points.setdefault(job, []).append(point)
     query = "select job, dataset, backbone_macs, final_accuracy, best_accuracy, area from v_jobs where state = 'succeeded'"
-    for job, dataset, backbone_macs, final, best, area in con.execute(query):
-        if final != next(accuracy for is_final, accuracy in exits[job] if is_final):
+    for job, dataset, backbone_macs, final, best, area in db.rows(query):
+        if job not in exits or job not in points:
+            continue  # Told of already.
+        if final != next((accuracy for is_final, accuracy in exits[job] if is_final), None):
             yield f"{job}: final accuracy {final} is not the final exit's"
         if best != max(accuracy for _, accuracy in exits[job]):
             yield f"{job}: best accuracy {best} is not the best exit's"
@@ -132,21 +322,19 @@ def mean_accuracy(points, limit, chance):
     return (total + value * (limit - reached)) / limit
 
 
-def patterns(con):
+def patterns(db, _options):
     """The means and deviations of v_patterns, recomputed from v_jobs."""
-    import statistics
-
     cells = {}
     query = (
         "select s.sweep, j.backbone, j.dataset, j.exits, j.budget, j.recipe, j.pattern, j.area, j.final_accuracy"
         " from v_jobs j join v_sweep_jobs s on s.job = j.job where j.state = 'succeeded'"
     )
-    for row in con.execute(query):
+    for row in db.rows(query):
         cells.setdefault(row[:7], []).append(row[7:])
-    stored = con.execute(
+    stored = db.rows(
         "select sweep, backbone, dataset, exits, budget, recipe, pattern, n_seeds, area_mean, area_deviation,"
         " final_accuracy_mean, final_accuracy_deviation from v_patterns"
-    ).fetchall()
+    )
     if len({row[:7] for row in stored}) != len(stored):
         yield "v_patterns has a cell twice"
     if {row[:7] for row in stored} != set(cells):
@@ -165,19 +353,76 @@ def patterns(con):
                 yield f"{row[:7]}: deviation {deviation}, should be {expected}"
 
 
-def main():
-    database = sys.argv[1]
-    con = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    # One transaction: everything is read from one state, whatever a coordinator writes meanwhile.
-    con.execute("begin")
-    finished = "--finished" in sys.argv[2:]
-    faults = [*jobs(con, finished), *frontiers(con), *costs(con), *areas(con), *patterns(con)]
-    for fault in faults:
-        print(fault)
-    n_jobs, n_points, n_frontier = (
-        con.execute(f"select count(*) from {view}").fetchone()[0] for view in ("v_jobs", "v_operating_points", "v_frontier")
+def memory(db, options):
+    """What was accepted once stays as it was: nothing is taken back, nothing is trained again."""
+    accepted = {
+        job: [attempt, finished_us, area]
+        for job, attempt, finished_us, area in db.rows("select job, attempt, finished_us, area from v_jobs where state = 'succeeded'")
+    }
+    if options.remember is None:
+        return
+    try:
+        with open(options.remember, encoding="utf-8") as file:
+            before = json.load(file)
+    except FileNotFoundError:
+        before = {}
+    for job, result in before.items():
+        if accepted.get(job) != result:
+            yield f"{job}: had the result {result}, has {accepted.get(job)}"
+    with open(options.remember, "w", encoding="utf-8") as file:
+        json.dump(accepted, file)
+
+
+CHECKS = (jobs, sweeps, attempts, leases, dependencies, events, frontiers, costs, areas, patterns, memory)
+
+
+def summary(db, faults):
+    """What was looked at, in numbers."""
+    outcomes = Counter(dict(db.rows("select outcome, count(*) from v_attempts group by outcome")))
+    twice = db.rows("select count(*) from (select job from v_attempts where outcome = 'succeeded' group by job having count(*) > 1) twice")
+    return {
+        "jobs": dict(db.rows("select state, count(*) from v_jobs group by state")),
+        "attempts": dict(outcomes),
+        "counted_twice": twice[0][0],
+        "operating_points": db.count("v_operating_points"),
+        "frontier": db.count("v_frontier"),
+        "faults": faults,
+    }
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Checks an Offramp database.")
+    parser.add_argument("database", help="a file, sqlite:PATH or postgres://...")
+    parser.add_argument("--finished", action="store_true", help="every job must have succeeded")
+    parser.add_argument("--final", action="store_true", help="every job must be over")
+    parser.add_argument("--quiescent", action="store_true", help="nobody works any more: nothing may be leased")
+    parser.add_argument("--max-failures", type=int, default=3, metavar="N", help="how often a job may fail")
+    parser.add_argument(
+        "--remember", metavar="FILE", help="hold results against those of an earlier call, and write them down for the next"
     )
-    print(f"checked {n_jobs} jobs, {n_points} operating points, {n_frontier} frontier rows: {len(faults)} faults")
+    parser.add_argument("--json", action="store_true", help="print what was looked at, and the faults, as JSON")
+    parser.add_argument("--query", metavar="SELECT", help="check nothing: print the rows of a query as JSON")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    db = Database(options.database)
+    if options.query:
+        print(json.dumps(db.rows(options.query)))
+        return
+    faults = [fault for check in CHECKS for fault in check(db, options)]
+    seen = summary(db, faults)
+    if options.json:
+        print(json.dumps(seen))
+    else:
+        for fault in faults:
+            print(fault)
+        n_jobs, n_attempts = sum(seen["jobs"].values()), sum(seen["attempts"].values())
+        print(
+            f"checked {n_jobs} jobs, {n_attempts} attempts, {seen['operating_points']} operating points,"
+            f" {seen['frontier']} frontier rows: {len(faults)} faults"
+        )
     sys.exit(1 if faults else 0)
 
 

@@ -86,24 +86,32 @@ def main():
     assert len(beat.stale) == 1 and beat.stale[0].attempt == 7
 
     invalid = grpc.StatusCode.INVALID_ARGUMENT
-    too_many = dict(outcome, exits=[exit_result] * (n_exits + 1))
-    client.refused(invalid, "WorkerService", "Complete", session=session.session, attempt=attempt, outcome=too_many)
-    not_a_share = dict(outcome, exits=[dict(exit_result, accuracy=float("nan"))] * n_exits)
-    assert "accuracy" in client.refused(
-        invalid, "WorkerService", "Complete", session=session.session, attempt=attempt, outcome=not_a_share
-    )
-    client.refused(invalid, "WorkerService", "Fail", session=session.session, attempt=attempt, message="no kind")
-    client.refused(invalid, "WorkerService", "Complete", session=session.session, outcome=outcome)
+    accepted, stale_answer, refused_answer = 1, 2, 4
+
+    def report(attempt, **end):
+        return client.call("WorkerService", "Report", session=session.session, reports=[{"attempt": attempt, **end}]).results[0]
+
+    # A result that the job cannot have is refused, and the lease goes on.
+    one_more = dict(point, setting=n_exits, exit_shares=[*point["exit_shares"], 0.0])
+    too_many = report(attempt, outcome=dict(outcome, exits=[exit_result] * (n_exits + 1), operating_points=[one_more]))
+    assert too_many.answer == refused_answer and "exits" in too_many.reason, too_many
+    nan = dict(outcome, exits=[dict(exit_result, accuracy=float("nan"))] * n_exits)
+    not_a_share = {"attempt": attempt, "outcome": nan}
+    try:
+        answer = report(**not_a_share)
+        assert answer.answer == refused_answer and "accuracy" in answer.reason, answer
+    except grpc.RpcError as error:
+        assert error.code() == invalid and "accuracy" in error.details(), error
+    no_kind = [{"attempt": attempt, "failure": {"message": "no kind"}}]
+    for reports in ([], no_kind, [{"attempt": attempt}], [{"outcome": outcome}], [{"attempt": attempt, "given_back": {}}] * 65):
+        client.refused(invalid, "WorkerService", "Report", session=session.session, reports=reports)
     client.refused(invalid, "WorkerService", "Claim", session=session.session, max_jobs=100_000)
     client.refused(invalid, "SweepService", "SubmitSweep", text="name = 3")
     client.refused(grpc.StatusCode.NOT_FOUND, "SweepService", "GetJob", job="ffffffffffff")
 
-    reports = [
-        client.call("WorkerService", "Complete", session=session.session, attempt=attempt, outcome=outcome).answer for _ in range(3)
-    ]
-    assert reports == [1, 1, 1], reports
-    late = client.call("WorkerService", "Complete", session=session.session, attempt=stale, outcome=outcome)
-    assert late.answer == 2, late
+    answers = [report(attempt, outcome=outcome).answer for _ in range(3)]
+    assert answers == [accepted] * 3, answers
+    assert report(stale, outcome=outcome).answer == stale_answer
     frontier = client.call("ResultService", "GetFrontier", sweep="last", cost_metric=1)
     assert [(p.cost, p.accuracy) for p in frontier.points] == [(cascade, 0.5)], frontier
     client.refused(invalid, "ResultService", "GetFrontier", sweep="last")

@@ -31,8 +31,17 @@ struct HeldAttempt {
     n_told: u64,
     /// Ends the run when cancelled.
     stop: CancellationToken,
-    /// Whether the coordinator has said that the lease is lost.
-    stale: bool,
+    /// How the lease was lost, where the coordinator has said so.
+    lost: Option<Lost>,
+}
+
+/// How a lease was lost; what says more comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lost {
+    /// It ran out, or its session did.
+    Stale,
+    /// Nobody wants its job any more.
+    Cancelled,
 }
 
 /// What a heartbeat carries.
@@ -76,7 +85,7 @@ impl Snapshot {
 impl Held {
     /// Takes an attempt in; `stop` is cancelled when its lease is lost.
     pub(crate) fn insert(&self, attempt: &Attempt, slot: u32, stop: CancellationToken) {
-        self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), n_told: 0, stop, stale: false });
+        self.attempts().insert(key(attempt), HeldAttempt { slot, pending: VecDeque::new(), n_told: 0, stop, lost: None });
     }
 
     /// Number of attempts held.
@@ -84,9 +93,9 @@ impl Held {
         self.attempts().len()
     }
 
-    /// Whether the coordinator has said that the lease is lost.
-    pub(crate) fn is_stale(&self, attempt: &Attempt) -> bool {
-        self.attempts().get(&key(attempt)).is_some_and(|held| held.stale)
+    /// How the lease was lost, where the coordinator has said so.
+    pub(crate) fn lost(&self, attempt: &Attempt) -> Option<Lost> {
+        self.attempts().get(&key(attempt))?.lost
     }
 
     /// Lets an attempt go: it has been reported, released or lost.
@@ -120,11 +129,14 @@ impl Held {
         snapshot
     }
 
-    /// The same of one attempt alone.
-    pub(crate) fn snapshot_of(&self, attempt: &Attempt) -> Snapshot {
+    /// The same of those among some attempts that have news.
+    pub(crate) fn news_of(&self, wanted: &[Attempt]) -> Snapshot {
+        let attempts = self.attempts();
+        let per_attempt = (MAX_ENTRIES / wanted.len().max(1)).max(1);
         let mut snapshot = Snapshot::default();
-        if let Some((id, held)) = self.attempts().get_key_value(&key(attempt)) {
-            snapshot.add(id, held, MAX_ENTRIES);
+        let held = wanted.iter().filter_map(|attempt| attempts.get_key_value(&key(attempt)));
+        for (id, held) in held.filter(|(_, held)| !held.pending.is_empty()) {
+            snapshot.add(id, held, per_attempt);
         }
         snapshot
     }
@@ -139,12 +151,14 @@ impl Held {
         }
     }
 
-    /// Tells the runs of lost leases to stop.
-    pub(crate) fn mark_stale(&self, stale: &[AttemptId]) {
+    /// Tells the runs of lost leases to stop. An attempt may be in both lists.
+    pub(crate) fn mark_lost(&self, stale: &[AttemptId], cancelled: &[AttemptId]) {
+        let stale = stale.iter().map(|id| (id, Lost::Stale));
+        let cancelled = cancelled.iter().map(|id| (id, Lost::Cancelled));
         let mut attempts = self.attempts();
-        for id in stale.iter().filter_map(parse) {
-            if let Some(held) = attempts.get_mut(&id) {
-                held.stale = true;
+        for (id, how) in stale.chain(cancelled) {
+            if let Some(held) = parse(id).and_then(|id| attempts.get_mut(&id)) {
+                held.lost = held.lost.max(Some(how));
                 held.stop.cancel();
             }
         }

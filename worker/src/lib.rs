@@ -5,7 +5,7 @@
 //!
 //! - [`run`](mod@run): a worker from start to end: configuration, shutdown, errors.
 //! - `slot`: run one job after the other; the next is claimed, and the last reported, beside it.
-//! - `report`, `held`, `client`: the line to the coordinator: reports and heartbeats, held attempts, calls with retries.
+//! - `lease`, `report`, `held`, `client`: the line to the coordinator: leases, reports and heartbeats, held attempts, calls with retries.
 //! - [`process`]: a trainer process, seen from the worker.
 //! - [`trainer`]: the other side: what runs inside that process, and `frame`, the messages between the two.
 //! - [`simulated`]: a trainer that trains nothing.
@@ -15,6 +15,7 @@ mod client;
 mod clock;
 mod frame;
 mod held;
+mod lease;
 pub mod process;
 mod report;
 pub mod run;

@@ -74,6 +74,13 @@ pub enum RunEnd {
     Stopped,
 }
 
+/// Why a process is of no use any more.
+#[derive(Debug)]
+struct Broken {
+    kind: FailureKind,
+    message: String,
+}
+
 /// Why no trainer process could be had.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -157,7 +164,8 @@ impl TrainerProcess {
     /// Runs one job. `on_progress` is called after every epoch; cancelling `stop` makes the run end early.
     ///
     /// Gives back the process where it can be trusted with another run: after a result, after an orderly stop, and after a divergence, which
-    /// is the job's own doing. A process that failed otherwise is gone: memory may be leaked or a device wedged, and a new one is cheap.
+    /// is the job's own doing. A process that failed otherwise is gone: memory may be leaked or a device wedged, and a new one is cheap. One
+    /// that dies by itself has crashed, one that shows no sign of life has timed out.
     pub async fn run(
         mut self,
         run: v1::Run,
@@ -166,19 +174,20 @@ impl TrainerProcess {
     ) -> (RunEnd, Option<Self>) {
         let end = match self.send(to_trainer::Message::Run(run)).await {
             Ok(()) => self.follow(stop, on_progress).await,
-            Err(_) => Err(self.describe_end().await),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.deaf()),
+            Err(_) => Err(self.crashed().await),
         };
         match end {
-            Ok(end @ RunEnd::Failed { kind: FailureKind::Failed | FailureKind::OutOfMemory, .. }) => (end, None),
-            Ok(end) => (end, Some(self)),
+            Ok(end @ (RunEnd::Outcome(_) | RunEnd::Stopped | RunEnd::Failed { kind: FailureKind::Diverged, .. })) => (end, Some(self)),
+            Ok(end @ RunEnd::Failed { .. }) => (end, None),
             // The end of a process that has been told to stop is not the job's failure.
             Err(_) if stop.is_cancelled() => (RunEnd::Stopped, None),
-            Err(message) => (RunEnd::Failed { kind: FailureKind::Failed, message }, None),
+            Err(Broken { kind, message }) => (RunEnd::Failed { kind, message }, None),
         }
     }
 
     /// Reads messages until the run has ended; `Err` is why the process is of no use any more.
-    async fn follow(&mut self, stop: &CancellationToken, on_progress: &mut (dyn FnMut(Progress) + Send)) -> Result<RunEnd, String> {
+    async fn follow(&mut self, stop: &CancellationToken, on_progress: &mut (dyn FnMut(Progress) + Send)) -> Result<RunEnd, Broken> {
         let mut watchdog = Instant::now() + self.limits.hang_after;
         let mut told_to_stop = false;
         loop {
@@ -191,12 +200,16 @@ impl TrainerProcess {
                     let _ = self.send(to_trainer::Message::Stop(v1::Stop {})).await;
                     continue;
                 }
-                () = sleep_until(watchdog) => return Err(self.describe_hang()),
+                () = sleep_until(watchdog) => return Err(self.hung()),
             };
             let message = match message {
                 Ok(Some(message)) => message.message,
-                Ok(None) => return Err(self.describe_end().await),
-                Err(error) => return Err(format!("the trainer broke the protocol: {}", with_sources(&error))),
+                // Whether it had begun to say something makes no difference.
+                Ok(None) | Err(FrameError::Truncated | FrameError::Read(_)) => return Err(self.crashed().await),
+                Err(error @ (FrameError::TooLong | FrameError::Decode(_))) => {
+                    let message = format!("the trainer broke the protocol: {}", with_sources(&error));
+                    return Err(Broken { kind: FailureKind::Failed, message });
+                }
             };
             if !told_to_stop {
                 watchdog = Instant::now() + self.limits.hang_after;
@@ -221,9 +234,22 @@ impl TrainerProcess {
         timeout(self.limits.stop_within, self.stdin.write_all(&frame)).await?
     }
 
-    fn describe_hang(&self) -> String {
+    fn hung(&self) -> Broken {
+        self.timed_out("no progress", self.limits.hang_after)
+    }
+
+    fn deaf(&self) -> Broken {
+        self.timed_out("the trainer has not read its orders", self.limits.stop_within)
+    }
+
+    fn timed_out(&self, what: &str, after: Duration) -> Broken {
         let last_lines = self.stderr.last_lines();
-        format!("no progress for {} s{}", self.limits.hang_after.as_secs_f64(), ending::tail(&last_lines))
+        let message = format!("{what} for {} s{}", after.as_secs_f64(), ending::tail(&last_lines));
+        Broken { kind: FailureKind::TimedOut, message }
+    }
+
+    async fn crashed(&mut self) -> Broken {
+        Broken { kind: FailureKind::Crashed, message: self.describe_end().await }
     }
 
     /// How the process ended, with the last it had to say. One that has only closed its output is waited for; should it live on, it is

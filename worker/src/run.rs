@@ -1,10 +1,12 @@
 //! A worker from its start to its end.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::channel::mpsc;
 use futures::future::try_join_all;
-use offramp_proto::v1::OpenSessionRequest;
+use offramp_domain::placement::{Capabilities, Datasets, DeviceKind};
+use offramp_proto::v1::{self, OpenSessionRequest};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -13,9 +15,10 @@ use crate::client::{self, CallError, Client};
 use crate::held::Held;
 use crate::process::{Limits, StartError, TrainerCommand, TrainerProcess};
 use crate::trainer::with_sources;
-use crate::{report, slot};
+use crate::{chance, report, slot};
 
-/// Slots of one worker: each may have a claim waiting, and a coordinator bounds the calls of one connection (256 at ours).
+/// Slots of one worker: each may have a claim waiting beside the reports and heartbeats of all, and a coordinator bounds the calls of one
+/// connection (256 at ours).
 const MAX_SLOTS: u32 = 128;
 
 /// How long a trainer process may take to get ready: a device's driver and a dataset may have to be loaded first.
@@ -45,6 +48,8 @@ pub struct Config {
     pub n_slots: u32,
     /// How to start one.
     pub trainer: TrainerCommand,
+    /// What each of them can run.
+    pub capabilities: Capabilities,
     /// Take only jobs of this sweep, where one is named.
     pub sweep: Option<i64>,
     /// Whether this worker lives in the coordinator's process and dies with it.
@@ -75,6 +80,10 @@ pub struct Summary {
     pub n_stale: u64,
     /// Attempts given back.
     pub n_released: u64,
+    /// Attempts whose job was cancelled before their end.
+    pub n_cancelled: u64,
+    /// Whether the worker ended because the coordinator told it to.
+    pub drained: bool,
 }
 
 /// Why a worker ended against its will.
@@ -121,7 +130,12 @@ pub(crate) struct Shared {
     pub(crate) held: Held,
     pub(crate) trainer: TrainerCommand,
     pub(crate) limits: Limits,
-    pub(crate) drain: CancellationToken,
+    /// When cancelled: runs stop, and their leases are given back.
+    pub(crate) stop: CancellationToken,
+    /// When cancelled: nothing more is claimed, and what has not begun is given back. Cancelled along with `stop`.
+    pub(crate) finish: CancellationToken,
+    /// Cancelled when no slot runs anything any more, nor will.
+    pub(crate) over: CancellationToken,
     pub(crate) sweep: Option<i64>,
     coordinator: String,
     summary: Mutex<Summary>,
@@ -131,6 +145,19 @@ impl Shared {
     /// Notes something for the summary.
     pub(crate) fn count(&self, note: impl FnOnce(&mut Summary)) {
         note(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Drains the worker because the coordinator says so, as every heartbeat does from then on.
+    pub(crate) fn drain_for_coordinator(&self, give_back: bool) {
+        if self.stop.is_cancelled() || (self.finish.is_cancelled() && !give_back) {
+            return;
+        }
+        tracing::warn!(coordinator = self.coordinator, give_back, "told to drain: nothing more is claimed");
+        self.count(|summary| summary.drained = true);
+        self.finish.cancel();
+        if give_back {
+            self.stop.cancel();
+        }
     }
 
     /// What a call's failure means for the worker.
@@ -146,9 +173,9 @@ impl Shared {
     }
 }
 
-/// Works for a coordinator until told to end.
+/// Works for a coordinator until told to end, by `shutdown` or by the coordinator.
 ///
-/// A drain takes less than two seconds where the coordinator answers and the trainers stop when told. Dropping the future is an abort.
+/// A drain that gives leases back takes less than two seconds where the coordinator answers and the trainers stop when told. Dropping the future is an abort.
 ///
 /// # Errors
 /// When no trainer can be started, or the coordinator refuses the worker or cannot be reached for `give_up_after`. Failures of jobs and
@@ -184,13 +211,18 @@ async fn run_until_drained(config: Config, drain: CancellationToken) -> Result<S
         n_slots: config.n_slots,
         trainer: first.trainer().into(),
         embedded: config.embedded,
+        capabilities: Some(offered(config.capabilities)),
     };
+    // Cancelled by the coordinator as well, of which whoever holds `drain` need not know.
+    let stop = drain.child_token();
     let shared = Shared {
-        client: Client::new(&endpoint, introduction, config.give_up_after),
+        client: Client::new(&endpoint, introduction, config.give_up_after, chance::fresh_seed()),
         held: Held::default(),
         trainer: config.trainer,
         limits,
-        drain,
+        finish: stop.child_token(),
+        stop,
+        over: CancellationToken::new(),
         sweep: config.sweep,
         coordinator: config.coordinator,
         summary: Mutex::default(),
@@ -202,17 +234,32 @@ async fn run_until_drained(config: Config, drain: CancellationToken) -> Result<S
     ended.map(|()| shared.summary())
 }
 
+fn offered(capabilities: Capabilities) -> v1::Capabilities {
+    let Capabilities { device, memory_mib, datasets, labels } = capabilities;
+    let (datasets, any_dataset) = match datasets {
+        Datasets::Any => (Vec::new(), true),
+        Datasets::Named(names) => (names, false),
+    };
+    let device = device.map_or("", DeviceKind::as_str).into();
+    v1::Capabilities { device, memory_mib: memory_mib.unwrap_or(0), datasets, any_dataset, labels }
+}
+
 async fn work(shared: &Shared, n_slots: u32, first: TrainerProcess) -> Result<(), WorkerError> {
     tokio::select! {
         biased;
-        () = shared.drain.cancelled() => return Ok(()),
+        () = shared.stop.cancelled() => return Ok(()),
         opened = shared.client.session() => opened.map_err(|error| shared.error(error))?,
     };
     let mut trainers = vec![Some(first)];
     trainers.resize_with(n_slots as usize, || None);
-    let slots = trainers.into_iter().zip(0..).map(|(trainer, index)| slot::work(shared, index, trainer));
+    // Bounded by the leases that slots may hold; it ends with the last slot.
+    let (reports, reported) = mpsc::unbounded();
+    let running = Arc::new(shared.over.clone().drop_guard());
+    let slot = |(trainer, index)| slot::work(shared, index, trainer, reports.clone(), Arc::clone(&running));
+    let slots: Vec<_> = trainers.into_iter().zip(0..).map(slot).collect();
+    drop((reports, running));
     tokio::select! {
-        worked = try_join_all(slots) => worked.map(|_| ()),
+        worked = async { tokio::try_join!(try_join_all(slots), report::deliver_all(shared, reported)) } => worked.map(|_| ()),
         error = heartbeats(shared) => Err(error),
         () = drained_too_long(shared) => Ok(()),
     }
@@ -235,7 +282,7 @@ async fn heartbeats(shared: &Shared) -> WorkerError {
 
 /// Waits until a draining worker has tried for long enough, and says what becomes of what it holds.
 async fn drained_too_long(shared: &Shared) {
-    shared.drain.cancelled().await;
+    shared.stop.cancelled().await;
     let mut waited = Duration::ZERO;
     while waited < DRAIN_WITHIN {
         sleep(DRAIN_LOOK).await;

@@ -2,38 +2,41 @@
 
 mod reserve;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use offramp_domain::job::{JobConfig, JobKey};
 use offramp_domain::outcome::{FailureKind, Progress};
 use offramp_proto::v1;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
+use tokio_util::sync::DropGuard;
 use tracing::Instrument;
 
+use crate::lease::Lease;
 use crate::process::{RunEnd, StartError, TrainerProcess};
-use crate::report::{self, Report, Verdict};
+use crate::report::{Report, Verdict};
 use crate::run::{Shared, WorkerError};
 use crate::trainer::{Attempt, with_sources};
-use reserve::{Lease, Need};
+use reserve::{Need, Reserve};
 
 /// How often a replacement for a dead trainer process is tried for before the worker gives up, and the pause after the first try.
 const START_TRIES: u32 = 4;
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// Works until the worker drains. Leases come in and reports go out beside the runs, so that the trainer never waits for the coordinator
-/// while there is work.
-pub(crate) async fn work(shared: &Shared, slot: u32, trainer: Option<TrainerProcess>) -> Result<(), WorkerError> {
-    let need = watch::Sender::new(Need::NotYet);
+/// Works until the worker is to finish. Leases come in and reports go out beside the runs, so that the trainer never waits for the
+/// coordinator while there is work. `running` is dropped after the last run.
+pub(crate) async fn work(
+    shared: &Shared,
+    slot: u32,
+    trainer: Option<TrainerProcess>,
+    reports: UnboundedSender<Report>,
+    running: Arc<DropGuard>,
+) -> Result<(), WorkerError> {
+    let reserve = Reserve::new();
     let (handover, leases) = mpsc::channel(1);
-    // Bounded by the leases that a slot may hold.
-    let (reports, reported) = futures::channel::mpsc::unbounded();
-    tokio::try_join!(
-        reserve::keep(shared, slot, &need, handover, reports.clone()),
-        run_jobs(shared, slot, trainer, &need, leases, reports),
-        report::deliver_all(shared, reported),
-    )?;
+    tokio::try_join!(reserve::keep(shared, slot, &reserve, handover, reports), run_jobs(shared, slot, trainer, &reserve, leases, running),)?;
     Ok(())
 }
 
@@ -42,24 +45,25 @@ async fn run_jobs(
     shared: &Shared,
     slot: u32,
     mut trainer: Option<TrainerProcess>,
-    need: &watch::Sender<Need>,
+    reserve: &Reserve,
     mut leases: mpsc::Receiver<Lease>,
-    reports: UnboundedSender<Report>,
+    _running: Arc<DropGuard>,
 ) -> Result<(), WorkerError> {
     while let Some(ready) = start(shared, slot, trainer.take()).await? {
-        need.send_replace(Need::Now);
+        reserve.needs(Need::Now);
         let Some(lease) = leases.recv().await else {
             ready.end().await;
             break;
         };
-        let (report, process) = run(shared, slot, lease, ready, need).await;
-        reports.unbounded_send(report).expect("reports are taken while jobs run");
+        let (verdict, process) = run(shared, slot, &lease, ready, reserve).await;
+        let wish = if shared.finish.is_cancelled() || matches!(verdict, Verdict::Lost(_)) { None } else { reserve.take_wish() };
+        lease.end(verdict, wish);
         trainer = process;
     }
     Ok(())
 }
 
-/// The process that is there, or another where it is gone; `None` where the worker drains.
+/// The process that is there, or another where it is gone; `None` where the worker is to finish.
 async fn start(shared: &Shared, slot: u32, current: Option<TrainerProcess>) -> Result<Option<TrainerProcess>, WorkerError> {
     if let Some(mut process) = current
         && process.is_alive()
@@ -80,30 +84,24 @@ async fn start(shared: &Shared, slot: u32, current: Option<TrainerProcess>) -> R
     };
     tokio::select! {
         biased;
-        () = shared.drain.cancelled() => Ok(None),
+        () = shared.finish.cancelled() => Ok(None),
         process = started => process.map(Some).map_err(|error: StartError| error.into()),
     }
 }
 
-/// Runs a lease to its end; gives back what to report of it, and the process where it can be used again. Raises `need` when the last epoch
+/// Runs a lease to its end; gives back what to report of it, and the process where it can be used again. Tells `reserve` when the last epoch
 /// begins: earlier, the next job would wait here while another worker may be idle; later, the trainer would wait for it.
-async fn run(
-    shared: &Shared,
-    slot: u32,
-    lease: Lease,
-    process: TrainerProcess,
-    need: &watch::Sender<Need>,
-) -> (Report, Option<TrainerProcess>) {
-    if lease.stop.is_cancelled() {
-        return (lease.give_up(shared), Some(process));
+async fn run(shared: &Shared, slot: u32, lease: &Lease, process: TrainerProcess, reserve: &Reserve) -> (Verdict, Option<TrainerProcess>) {
+    if lease.stop.is_cancelled() || shared.finish.is_cancelled() {
+        return (Verdict::GivenBack, Some(process));
     }
     let n_epochs = match check(&lease.attempt.job, &lease.config_json) {
         Ok(config) => config.recipe.epochs,
-        Err(message) => return (lease.end(Verdict::Failed { kind: FailureKind::Failed, message }), Some(process)),
+        Err(message) => return (failed(&lease.attempt, FailureKind::Failed, message), Some(process)),
     };
     let begin_epoch_after = |n_finished: u32| {
         if n_finished.saturating_add(1) >= n_epochs {
-            need.send_replace(Need::Soon);
+            reserve.needs(Need::Soon);
         }
     };
     let attempt = &lease.attempt;
@@ -119,8 +117,7 @@ async fn run(
         process.run(order, &lease.stop, &mut on_progress).await
     };
     let (end, process) = ran.instrument(span).await;
-    let verdict = verdict(shared, attempt, end);
-    (lease.end(verdict), process)
+    (verdict(shared, attempt, end), process)
 }
 
 /// The configuration, where this build reads it as the same work that the coordinator means: a result must never be filed under another
@@ -135,14 +132,19 @@ fn check(job: &JobKey, config_json: &str) -> Result<JobConfig, String> {
 }
 
 fn verdict(shared: &Shared, attempt: &Attempt, end: RunEnd) -> Verdict {
-    if shared.held.is_stale(attempt) {
-        return Verdict::Lost;
+    if let Some(how) = shared.held.lost(attempt) {
+        return Verdict::Lost(how);
     }
     match end {
         RunEnd::Outcome(outcome) => Verdict::Completed(outcome),
-        RunEnd::Failed { kind, message } => Verdict::Failed { kind, message },
-        RunEnd::Stopped => Verdict::Released,
+        RunEnd::Failed { kind, message } => failed(attempt, kind, message),
+        RunEnd::Stopped => Verdict::GivenBack,
     }
+}
+
+fn failed(attempt: &Attempt, kind: FailureKind, message: String) -> Verdict {
+    tracing::warn!(job = %attempt.job, attempt = attempt.number, kind = kind.as_str(), reason = message, "attempt failed");
+    Verdict::Failed { kind, message }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
-//! Repository tasks: `cargo xtask check` (format, lints, docs, tidy) and `cargo xtask test` (everything that must pass).
+//! Repository tasks: `cargo xtask check` (format, lints, docs, tidy), `cargo xtask test` (everything that must pass) and `cargo xtask chaos`
+//! (everything that may break).
 
+mod chaos;
 mod command;
+mod postgres;
 mod python;
 mod test;
 mod tidy;
@@ -26,14 +29,20 @@ enum Task {
         /// Only the tests that need neither Burn nor the built binary: what an edit of the domain, the coordinator or the worker wants.
         #[arg(long)]
         quick: bool,
+        /// Leave out what needs PostgreSQL. Otherwise the full run fails where there is none, and the quick one says so.
+        #[arg(long)]
+        without_postgres: bool,
     },
+    /// Breaks workers, coordinators, the database and the network under a fleet that trains, by a schedule that can be repeated.
+    Chaos(chaos::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Check => check(),
         Task::Tidy => tidy::run(),
-        Task::Test { quick } => test::run(quick),
+        Task::Test { quick, without_postgres } => test::run(quick, without_postgres),
+        Task::Chaos(arguments) => chaos::run(&arguments),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::command::{root, say};
 
-/// Which workspace crates a crate may depend on. `tests` sees none: it runs the built binary.
+/// Which workspace crates a crate may depend on. `tests` sees none: it runs the built binary. `xtask` starts what the tests need.
 const ARROWS: &[(&str, &[&str])] = &[
     ("offramp-domain", &[]),
     ("offramp-proto", &["offramp-domain"]),
@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("offramp-train", &["offramp-domain"]),
     ("offramp", &["offramp-coordinator", "offramp-domain", "offramp-proto", "offramp-train", "offramp-worker"]),
     ("offramp-tests", &[]),
-    ("xtask", &[]),
+    ("xtask", &["offramp-tests"]),
 ];
 
 /// Dependencies that only the named crates may have: `(dependency, crates)`. A name that ends in `*` stands for all that begin so.

@@ -1,11 +1,9 @@
 //! `offramp coordinator`, and what `offramp up` shares with it.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
-use offramp_coordinator::{Config, Database, Running, StartError};
+use offramp_coordinator::{Config, Database, Failpoints, Running, StartError};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -14,18 +12,20 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, view};
 use crate::signals::{Signal, Signals};
-use crate::source::database_path;
+use crate::source;
 use crate::text::escape_control;
 
 /// Serves until a signal comes.
 pub(crate) async fn run(arguments: &CoordinatorArguments, format: Format) -> Result<Exit, Failure> {
-    let database = database_path(arguments.database.as_ref())?;
+    let database = source::database(arguments.database.as_ref())?;
     let config = Config {
         lease: Duration::from_secs(arguments.lease_seconds.into()),
         heartbeat: Duration::from_secs(arguments.heartbeat_seconds.into()),
         max_failures: arguments.max_failures,
+        quarantine_after: arguments.quarantine_after,
+        failpoints: arguments.failpoints.clone().unwrap_or_default(),
         insecure: arguments.insecure,
-        ..config(arguments.listen, &database)
+        ..config(arguments.listen, database.clone())
     };
     let signals = Signals::listen()?;
     let running = start(config, signals.first.clone()).await?;
@@ -38,13 +38,15 @@ pub(crate) async fn run(arguments: &CoordinatorArguments, format: Format) -> Res
 }
 
 /// A configuration with the defaults.
-pub(crate) fn config(listen: SocketAddr, database: &Path) -> Config {
+pub(crate) fn config(listen: SocketAddr, database: Database) -> Config {
     Config {
         listen,
-        database: Database::Sqlite(database.to_owned()),
+        database,
         lease: Config::LEASE,
         heartbeat: Config::HEARTBEAT,
         max_failures: Config::MAX_FAILURES,
+        quarantine_after: Config::QUARANTINE_AFTER,
+        failpoints: Failpoints::default(),
         insecure: false,
     }
 }
@@ -64,8 +66,8 @@ pub(crate) async fn ended(running: Running) -> Result<(), Failure> {
 }
 
 /// Says where the coordinator is, on stdout: with port 0 that is news.
-fn announce(address: SocketAddr, database: &Path, format: Format) -> Result<(), Failure> {
-    let row = Place { address: format!("http://{address}"), database: database.to_string_lossy() };
+fn announce(address: SocketAddr, database: &Database, format: Format) -> Result<(), Failure> {
+    let row = Place { address: format!("http://{address}"), database: database.name() };
     let rows = Rows::new(&view::COORDINATOR, std::slice::from_ref(&row));
     output::write(&match format {
         Format::Table => format!("listening on {}\ndatabase {}\n", row.address, escape_control(&row.database)),
@@ -75,9 +77,9 @@ fn announce(address: SocketAddr, database: &Path, format: Format) -> Result<(), 
 }
 
 #[derive(Serialize)]
-struct Place<'a> {
+struct Place {
     address: String,
-    database: Cow<'a, str>,
+    database: String,
 }
 
 fn failure(error: StartError) -> Failure {
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_address_that_others_reach_is_a_usage_error() {
-        let problems = config(([0, 0, 0, 0], 7717).into(), Path::new("a.db")).validate();
+        let problems = config(([0, 0, 0, 0], 7717).into(), Database::Sqlite("a.db".into())).validate();
         let failure = failure(StartError::Config(problems));
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(failure.render().contains("--insecure"), "{}", failure.render());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use offramp_coordinator::Database;
 use offramp_coordinator::store::{DatabaseError, Reader};
 use offramp_domain::dataset::{DATASETS, Dataset};
 use serde::Serialize;
@@ -17,8 +18,8 @@ use crate::{environment, source};
 pub(crate) async fn run(arguments: &DoctorArguments, format: Format) -> Result<Exit, Failure> {
     let mut checks = vec![program(), cores()];
     checks.extend(devices());
-    match source::database_path(arguments.database.as_ref()) {
-        Ok(path) => checks.push(database(&path).await),
+    match source::database(arguments.database.as_ref()) {
+        Ok(found) => checks.push(database(&found).await),
         Err(failure) => checks.push(Finding::of_failure("database", &failure)),
     }
     match training::data_dir(arguments.data_dir.as_ref()) {
@@ -103,16 +104,21 @@ fn devices() -> Vec<Finding> {
 }
 
 /// The database, or the place that the first sweep would make it in.
-async fn database(path: &Path) -> Finding {
-    if path.exists() {
-        return match source::open_database(path).await {
-            Ok(reader) => match database_text(path, &reader).await {
+async fn database(database: &Database) -> Finding {
+    match database {
+        Database::Sqlite(path) if !path.exists() => place(path),
+        Database::Sqlite(_) | Database::Postgres(..) => match source::open_database(database).await {
+            Ok(reader) => match database_text(database, &reader).await {
                 Ok(text) => Finding::new("database", Status::Ok, text),
                 Err(error) => Finding::of_failure("database", &Failure::new(error)),
             },
             Err(failure) => Finding::of_failure("database", &failure),
-        };
+        },
     }
+}
+
+/// Where a file is going to be made.
+fn place(path: &Path) -> Finding {
     let existing = path.ancestors().skip(1).find(|folder| folder.as_os_str().is_empty() || folder.exists());
     let folder = existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if folder.is_dir() && std::fs::metadata(folder).is_ok_and(|facts| !facts.permissions().readonly()) {
@@ -122,11 +128,11 @@ async fn database(path: &Path) -> Finding {
     Finding::new("database", Status::Fail, detail).hint("name another file with --database sqlite:PATH")
 }
 
-async fn database_text(path: &Path, reader: &Reader) -> Result<String, DatabaseError> {
-    let (sqlite, schema) = reader.versions().await?;
+async fn database_text(database: &Database, reader: &Reader) -> Result<String, DatabaseError> {
+    let (engine, schema) = reader.versions().await?;
     let newest = reader.sweeps(1).await?;
     let newest = newest.first().map_or_else(|| "no sweep yet".to_owned(), |sweep| format!("newest sweep `{}` {}", sweep.name, sweep.state));
-    Ok(format!("{}, schema {schema}, SQLite {sqlite}, {newest}", path.display()))
+    Ok(format!("{}, schema {schema}, {engine}, {newest}", database.name()))
 }
 
 #[cfg(feature = "burn")]

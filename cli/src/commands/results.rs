@@ -6,7 +6,7 @@ use crate::args::{FrontierArguments, ResultsArguments};
 use crate::commands::write_list;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::follow::is_finished;
+use crate::follow::Stand;
 use crate::output::{Format, Rows, say, view};
 use crate::progress::n_final;
 use crate::source::Source;
@@ -27,7 +27,7 @@ pub(crate) async fn results(arguments: &ResultsArguments, format: Format) -> Res
 }
 
 fn say_unfinished(sweep: Option<&v1::SweepRow>) {
-    if let Some(sweep) = sweep.filter(|sweep| !is_finished(sweep)) {
+    if let Some(sweep) = sweep.filter(|sweep| Stand::of(sweep) != Stand::Over) {
         say(&format!("sweep `{}` is not finished: {} of {} jobs are", escape_control(&sweep.name), n_final(sweep), sweep.n_jobs));
     }
 }

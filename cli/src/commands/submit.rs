@@ -1,6 +1,7 @@
 //! `offramp sweep submit`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{Network, SolvedRule};
@@ -9,8 +10,9 @@ use offramp_proto::v1;
 use serde::Serialize;
 
 use crate::args::SubmitArguments;
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 use crate::commands::{SweepFile, read_sweep_file};
+use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, table, view};
@@ -27,9 +29,9 @@ pub(crate) async fn run(arguments: &SubmitArguments, format: Format) -> Result<E
 }
 
 async fn submit(file: SweepFile, coordinator: &str, format: Format) -> Result<Exit, Failure> {
-    let mut client = Client::connect(coordinator).await?;
-    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false, retry_failed: false };
-    let answer = client.submit(request).await?;
+    let by = environment::user_at_host();
+    let request = v1::SubmitSweepRequest { text: file.text, file_name: file.name, dry_run: false, retry_failed: false, by };
+    let answer = Client::new(coordinator, PATIENCE)?.submit(request).await?;
     let sweep = Rows::new(&view::SWEEPS, answer.sweep.as_slice());
     output::write(&match format {
         Format::Table => table::render(&sweep, output::table_width()),
@@ -62,24 +64,26 @@ async fn dry_run(file: &SweepFile, coordinator: &str, format: Format) -> Result<
             "plan",
             &[
                 ("name", json::Part::Value(file.sweep.name.clone().into())),
-                ("n_jobs", json::Part::Value(file.sweep.jobs.len().into())),
+                ("n_jobs", json::Part::Value(file.sweep.n_jobs().into())),
                 ("rows", json::Part::List(&rows)),
             ],
         ),
     })?;
-    let n_jobs = count(file.sweep.jobs.len() as u64, "job");
+    let n_jobs = count(file.sweep.n_jobs() as u64, "job");
     output::say(&format!(
         "sweep `{}`: {n_jobs} in {}; nothing was written",
         escape_control(&file.sweep.name),
         count(cells.len() as u64, "cell")
     ));
     // A coordinator adds what it has already; the plan itself needs none.
-    let request = v1::SubmitSweepRequest { text: file.text.clone(), file_name: file.name.clone(), dry_run: true, retry_failed: false };
-    let answer = match Client::connect(coordinator).await {
-        Ok(mut client) => client.submit(request).await,
-        Err(failure) => Err(failure),
+    let request = v1::SubmitSweepRequest {
+        text: file.text.clone(),
+        file_name: file.name.clone(),
+        dry_run: true,
+        retry_failed: false,
+        by: environment::user_at_host(),
     };
-    match answer {
+    match Client::new(coordinator, Duration::ZERO)?.submit(request).await {
         Ok(answer) => output::say(&format!("at {coordinator}: {}", jobs_text(&answer))),
         Err(failure) if failure.exit() == Exit::Unreachable => {
             output::say(&format!("no coordinator answers at {coordinator}, so jobs that it may have already are not counted"));
@@ -118,13 +122,13 @@ struct PlanRow {
 fn plan(sweep: &Sweep) -> Vec<PlanRow> {
     let mut cells: Vec<PlanRow> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
-    for job in &sweep.jobs {
-        let cell = JobConfig { seed: 0, ..job.config.clone() };
+    for run in sweep.runs() {
+        let cell = JobConfig { seed: 0, ..run.first.config.clone() };
         let index = *known.entry(cell.canonical_json()).or_insert_with(|| {
-            cells.push(plan_row(&job.config, &job.network));
+            cells.push(plan_row(&run.first.config, &run.first.network));
             cells.len() - 1
         });
-        cells[index].n_jobs += 1;
+        cells[index].n_jobs += run.jobs.len() as u64;
     }
     cells
 }

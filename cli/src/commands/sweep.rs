@@ -4,7 +4,7 @@ use offramp_proto::v1;
 use serde::Serialize;
 
 use crate::args::{ListSweepsArguments, ShowSweepArguments};
-use crate::commands::write_list;
+use crate::commands::{watch, write_list};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, table, view};
@@ -18,14 +18,18 @@ pub(crate) async fn list(arguments: &ListSweepsArguments, format: Format) -> Res
 
 /// Shows one sweep.
 pub(crate) async fn show(arguments: &ShowSweepArguments, format: Format) -> Result<Exit, Failure> {
-    let mut source = Source::open(&arguments.source).await?;
+    if arguments.watch {
+        return watch::run(arguments, format).await;
+    }
+    let source = Source::open(&arguments.source).await?;
     let status = source.sweep(&arguments.sweep).await?;
     let patterns = source.patterns(&arguments.sweep).await?.patterns;
     output::write(&render(&status, &patterns, format, output::table_width()))?;
     Ok(Exit::Ok)
 }
 
-fn render(status: &v1::SweepStatus, patterns: &[v1::PatternRow], format: Format, width: Option<u16>) -> String {
+/// Renders a sweep's status with the comparison of its patterns.
+pub(super) fn render(status: &v1::SweepStatus, patterns: &[v1::PatternRow], format: Format, width: Option<u16>) -> String {
     let sweep = Rows::new(&view::SWEEPS, status.sweep.as_slice());
     let running: Vec<RunningRow> = status.running.iter().map(RunningRow::new).collect();
     let running = Rows::new(&view::RUNNING, &running);

@@ -4,19 +4,20 @@ use offramp_worker::run::{Shutdown, WorkerError};
 use tokio::task::JoinError;
 
 use crate::args::WorkerArguments;
-use crate::client;
-use crate::commands::training;
+use crate::commands::{capabilities, training};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::signals::{Signal, Signals};
 use crate::text::count;
+use crate::{client, environment};
 
 pub(crate) use offramp_worker::run::Config;
 
 /// Leases jobs and trains them until a signal comes.
 pub(crate) async fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
     let training = training::prepare(&arguments.training, arguments.slots)?;
+    let capabilities = capabilities::find(&arguments.training, &arguments.offer, training.n_slots)?;
     let signals = Signals::listen()?;
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let slots = count(training.n_slots as u64, "slot");
@@ -28,6 +29,7 @@ pub(crate) async fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
         trainer: training.command,
         sweep: None,
         embedded: false,
+        capabilities,
         give_up_after: arguments.give_up_after,
         hang_after: arguments.hang_after,
     };
@@ -57,8 +59,7 @@ pub(crate) fn joined(ended: Result<Result<(), Failure>, JoinError>) -> Result<()
 
 /// The name of a worker that was given none: the machine's, and this process's number.
 pub(crate) fn default_name() -> String {
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let machine: String = machine.trim().chars().filter(|character| !character.is_control()).take(48).collect();
+    let machine = environment::machine();
     format!("{}-{}", if machine.is_empty() { "worker" } else { &machine }, std::process::id())
 }
 

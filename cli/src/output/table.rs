@@ -19,7 +19,7 @@ pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
     let Some(width) = width else { return render_columns(rows, &columns, None) };
     let room = usize::from(width);
     while total_width(rows, &columns, usize::MAX) > room
-        && let Some(spare) = columns.iter().rposition(|column| column.shown == Shown::IfRoom)
+        && let Some(spare) = columns.iter().rposition(|column| matches!(column.shown, Shown::IfRoom | Shown::IfPresentAndRoom))
     {
         columns.remove(spare);
     }
@@ -33,8 +33,10 @@ pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
 
 /// Which column a table that is too narrow can do without most easily: never the job's id, nor what says why a job failed.
 fn next_to_go(columns: &[&Column]) -> Option<usize> {
-    let last = |shown: Shown| columns.iter().rposition(|column| column.shown == shown && column.name != "job");
-    let last = last(Shown::UnlessNarrow).or_else(|| last(Shown::IfVaried)).or_else(|| last(Shown::Always))?;
+    let last = |may_go: fn(&Column) -> bool| columns.iter().rposition(|column| may_go(column) && column.name != "job");
+    let last = last(|column| column.shown == Shown::UnlessNarrow)
+        .or_else(|| last(|column| column.shown == Shown::IfVaried))
+        .or_else(|| last(|column| column.shown == Shown::Always || (column.shown == Shown::IfPresent && !is_wrapped(column.quantity))))?;
     (columns.len() > 1).then_some(last)
 }
 
@@ -95,14 +97,16 @@ fn kept_parts(recipe: &str, kept: &[bool]) -> String {
     parts.filter(|(_, kept)| **kept).map(|(part, _)| part).collect::<Vec<_>>().join(", ")
 }
 
-/// Renders one row as lines of name and value, with every column that has a value.
+/// Renders one row as lines of name and value, with every column that has a value; those that are optional in tables must say something.
 pub(crate) fn render_detail(rows: &Rows, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for fields in &rows.rows {
         for column in rows.view.columns {
-            let value = value_text(column.quantity, fields.get(column.name));
-            if !value.is_empty() && value != "-" {
+            let field = fields.get(column.name);
+            let value = value_text(column.quantity, field);
+            let is_optional = matches!(column.shown, Shown::IfPresent | Shown::IfPresentAndRoom);
+            if !value.is_empty() && value != "-" && (!is_optional || says_something(field)) {
                 table.add_row([words(column.name), value]);
             }
         }
@@ -142,7 +146,16 @@ fn is_shown(column: &Column, rows: &[Fields]) -> bool {
             let first = values.next();
             values.any(|value| Some(value) != first)
         }
-        Shown::IfPresent => values.any(|value| !value_text(column.quantity, value).is_empty()),
+        Shown::IfPresent | Shown::IfPresentAndRoom => values.any(says_something),
+    }
+}
+
+fn says_something(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.is_empty() && text != "-",
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::Bool(true) | Value::Array(_) | Value::Object(_)) => true,
     }
 }
 
@@ -150,6 +163,7 @@ fn cell(column: &Column, text: String) -> Cell {
     let alignment = match column.quantity {
         Quantity::Text | Quantity::Prose | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
         Quantity::Integer
+        | Quantity::Ordinal
         | Quantity::Number
         | Quantity::Decimal
         | Quantity::Share
@@ -170,6 +184,10 @@ fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
         Quantity::Integer => match value {
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
             _ => number(|value| format!("{value:.0}")),
+        },
+        Quantity::Ordinal => match value.and_then(Value::as_u64) {
+            None | Some(0) => absent(),
+            Some(number) => number.to_string(),
         },
         Quantity::Number => number(text::number),
         Quantity::Decimal => number(|value| format!("{value:.4}")),

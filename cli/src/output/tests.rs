@@ -150,7 +150,7 @@ fn jobs_without_results_have_gaps_and_hostile_text_is_harmless() {
         "#]],
     );
     let text = csv::render(&Rows::new(&view::JOBS, std::slice::from_ref(&failed)));
-    assert!(text.ends_with(",1,0,,,,,,1700000000000000,,\"'=cmd|'/C calc'!A0 \u{1b}[2J \"\"quoted\"\"\nnext\"\n"), "{text}");
+    assert!(text.ends_with(",1,0,,,,,,1700000000000000,,,0,,,\"'=cmd|'/C calc'!A0 \u{1b}[2J \"\"quoted\"\"\nnext\"\n"), "{text}");
     let value: Value = serde_json::from_str(&json::list(&Rows::new(&view::JOBS, &[failed]))).unwrap();
     assert_eq!(value["rows"][0]["area"], Value::Null);
     assert_eq!(value["rows"][0]["seed"], 18_446_744_073_709_551_615_u64);
@@ -211,7 +211,7 @@ fn a_detail_as_json_has_its_parts_by_name() {
     let sweep = [v1::SweepRow { sweep: 3, name: "digits".into(), state: "running".into(), n_jobs: 16, ..v1::SweepRow::default() }];
     let (sweep, running) = (Rows::new(&view::SWEEPS, &sweep), Rows::new(&view::ATTEMPTS, &[] as &[v1::AttemptRow]));
     expect![[r#"
-        {"version":1,"kind":"sweep","sweep":{"sweep":3,"name":"digits","state":"running","created_us":0,"n_jobs":16,"n_queued":0,"n_leased":0,"n_succeeded":0,"n_failed":0,"n_diverged":0},"running":[],"note":"x"}
+        {"version":1,"kind":"sweep","sweep":{"sweep":3,"name":"digits","state":"running","created_us":0,"n_jobs":16,"n_queued":0,"n_leased":0,"n_succeeded":0,"n_failed":0,"n_diverged":0,"n_blocked":0,"n_quarantined":0,"n_cancelled":0,"n_reused":0,"priority":0,"note":""},"running":[],"note":"x"}
     "#]]
     .assert_eq(&json::detail("sweep", &[("sweep", json::Part::Row(&sweep)), ("running", json::Part::List(&running)), ("note", json::Part::Value("x".into()))]));
 }
@@ -382,5 +382,256 @@ fn tables_are_no_wider_than_the_terminal() {
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= usize::from(width), "{widest} > {width}:\n{text}");
         assert!(text.is_ascii());
+    }
+}
+
+fn sweep() -> v1::SweepRow {
+    v1::SweepRow {
+        sweep: 3,
+        name: "digits".into(),
+        state: "running".into(),
+        created_us: 1_700_000_000_000_000,
+        n_jobs: 16,
+        n_queued: 10,
+        n_leased: 2,
+        n_succeeded: 4,
+        ..v1::SweepRow::default()
+    }
+}
+
+#[test]
+fn sweeps_show_what_there_is_to_tell() {
+    check_table(
+        &view::SWEEPS,
+        &[sweep()],
+        None,
+        &expect![[r"
+        sweep  name    state    created               jobs  queued  running  succeeded  failed  diverged
+            3  digits  running  2023-11-14T22:13:20Z    16      10        2          4       0         0
+    "]],
+    );
+    let paused = v1::SweepRow {
+        sweep: 4,
+        state: "paused".into(),
+        n_quarantined: 1,
+        n_blocked: 3,
+        n_cancelled: 1,
+        n_reused: 2,
+        priority: -5,
+        note: "paused by ada@lab: the GPUs are needed elsewhere until Monday".into(),
+        ..sweep()
+    };
+    check_table(
+        &view::SWEEPS,
+        &[paused.clone(), sweep()],
+        None,
+        &expect![[r"
+        sweep  name    state    created               jobs  queued  running  succeeded  failed  diverged  blocked  quarantined  cancelled  reused  priority  note
+            4  digits  paused   2023-11-14T22:13:20Z    16      10        2          4       0         0        3            1          1       2        -5  paused by ada@lab: the GPUs are needed elsewhere until Monday
+            3  digits  running  2023-11-14T22:13:20Z    16      10        2          4       0         0        0            0          0       0         0
+    "]],
+    );
+    // In a terminal, what went wrong and why a sweep stands still stay longest.
+    check_table(
+        &view::SWEEPS,
+        &[paused.clone(), sweep()],
+        Some(100),
+        &expect![[r"
+        sweep  name    state    jobs  queued  succeeded  failed  quarantined  cancelled  note
+            4  digits  paused     16      10          4       0            1          1  paused by ada@lab:
+                                                                                         the GPUs are needed
+                                                                                         elsewhere until
+                                                                                         Monday
+            3  digits  running    16      10          4       0            0          0
+    "]],
+    );
+    check_table(
+        &view::SWEEPS,
+        &[paused.clone(), sweep()],
+        Some(80),
+        &expect![[r"
+        sweep  name    state    jobs  succeeded  failed  quarantined  note
+            4  digits  paused     16          4       0            1  paused by ada@lab:
+                                                                      the GPUs are
+                                                                      needed elsewhere
+                                                                      until Monday
+            3  digits  running    16          4       0            0
+    "]],
+    );
+    expect![[r"
+        sweep        4
+        name         digits
+        state        paused
+        created      2023-11-14T22:13:20Z
+        jobs         16
+        queued       10
+        leased       2
+        succeeded    4
+        failed       0
+        diverged     0
+        blocked      3
+        quarantined  1
+        cancelled    1
+        reused       2
+        priority     -5
+        note         paused by ada@lab: the GPUs are needed elsewhere until Monday
+    "]]
+    .assert_eq(&table::render_detail(&Rows::new(&view::SWEEPS, std::slice::from_ref(&paused)), Some(80)));
+    expect![[r"
+        sweep      3
+        name       digits
+        state      running
+        created    2023-11-14T22:13:20Z
+        jobs       16
+        queued     10
+        leased     2
+        succeeded  4
+        failed     0
+        diverged   0
+    "]]
+    .assert_eq(&table::render_detail(&Rows::new(&view::SWEEPS, &[sweep()]), Some(80)));
+    expect![[r"
+        sweep,name,state,created_us,n_jobs,n_queued,n_leased,n_succeeded,n_failed,n_diverged,n_blocked,n_quarantined,n_cancelled,n_reused,priority,note
+        4,digits,paused,1700000000000000,16,10,2,4,0,0,3,1,1,2,-5,paused by ada@lab: the GPUs are needed elsewhere until Monday
+    "]].assert_eq(&csv::render(&Rows::new(&view::SWEEPS, &[paused])));
+}
+
+#[test]
+fn jobs_show_priorities_requirements_and_reuse_where_there_are_any() {
+    let plain = v1::JobRow { seed: 1, requirements: "-".into(), reused: Some(false), ..job() };
+    let text = table::render(&Rows::new(&view::JOBS, std::slice::from_ref(&plain)), None);
+    assert!(!text.contains("reused") && !text.contains("priority") && !text.contains("requirements"), "{text}");
+    let reused = v1::JobRow { reused: Some(true), ..plain.clone() };
+    let waiting = v1::JobRow {
+        job: "854267c81f88".into(),
+        state: "queued".into(),
+        priority: 10,
+        requirements: "cuda, 8000 MiB".into(),
+        not_before_us: Some(1_700_000_100_000_000),
+        final_accuracy: None,
+        best_accuracy: None,
+        area: None,
+        train_seconds: None,
+        trainer: None,
+        finished_us: None,
+        n_failures: 1,
+        error: "trainer ended with signal 9".into(),
+        ..plain
+    };
+    check_table(
+        &view::JOBS,
+        &[reused.clone(), waiting.clone()],
+        None,
+        &expect![[r"
+        job           state      backbone  pattern  seed  branch MACs  budget error  attempt  final exit     best    area    time  trainer    reused  priority  requirements    not before            error
+        0123456789ab  succeeded  resnet8   none        1            0        0.00 %        1     90.00 %  95.00 %  0.5000  1m 01s  simulated  yes            0  -               -
+        854267c81f88  queued     resnet8   none        1            0        0.00 %        1           -        -       -       -             no            10  cuda, 8000 MiB  2023-11-14T22:15:00Z  trainer ended with signal 9
+    "]],
+    );
+    check_table(
+        &view::JOBS,
+        &[reused.clone(), waiting.clone()],
+        Some(100),
+        &expect![[r"
+        job           state      backbone  pattern  seed  final exit    area  error
+        0123456789ab  succeeded  resnet8   none        1     90.00 %  0.5000
+        854267c81f88  queued     resnet8   none        1           -       -  trainer ended with signal 9
+    "]],
+    );
+    expect![[r#"
+        {"version":1,"kind":"jobs","rows":[{"job":"854267c81f88","job_key":"0123456789abcdef0123456789abcdef","state":"queued","backbone":"resnet8","dataset":"digits","pattern":"none","exits":"-","budget":"-","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"branch_rule":"none","backbone_macs":2000000,"budget_macs":0,"branch_macs":0,"budget_error":0.0,"params":78042,"attempt":1,"n_failures":1,"final_accuracy":null,"best_accuracy":null,"area":null,"train_seconds":null,"trainer":null,"created_us":1700000000000000,"finished_us":null,"reused":false,"priority":10,"requirements":"cuda, 8000 MiB","not_before_us":1700000100000000,"error":"trainer ended with signal 9"}]}
+    "#]].assert_eq(&json::list(&Rows::new(&view::JOBS, &[waiting])));
+}
+
+fn workers() -> [v1::WorkerRow; 2] {
+    let gpu = v1::WorkerRow {
+        session: 7,
+        worker: "gpu-07".into(),
+        state: "open".into(),
+        version: "0.1.0".into(),
+        trainer: "burn-cuda".into(),
+        device: "cuda".into(),
+        memory_mib: Some(40_000),
+        datasets: "digits, cifar10, cifar100".into(),
+        labels: "a100, rack-7".into(),
+        n_slots: 2,
+        n_leased: 1,
+        opened_us: 1_700_000_000_000_000,
+        seen_us: 1_700_000_061_000_000,
+        ended_us: None,
+    };
+    let simulated = v1::WorkerRow {
+        session: 6,
+        worker: "laptop-4711".into(),
+        state: "ended".into(),
+        device: "vulkan".into(),
+        memory_mib: None,
+        datasets: "*".into(),
+        labels: String::new(),
+        n_leased: 0,
+        ended_us: Some(1_700_000_062_000_000),
+        ..gpu.clone()
+    };
+    [gpu, simulated]
+}
+
+#[test]
+fn workers_as_tables_and_as_csv() {
+    check_table(
+        &view::WORKERS,
+        &workers(),
+        None,
+        &expect![[r"
+        worker       state  slots  busy  device  MiB a slot  datasets                   labels        last seen             opened                ended
+        gpu-07       open       2     1  cuda         40000  digits, cifar10, cifar100  a100, rack-7  2023-11-14T22:14:21Z  2023-11-14T22:13:20Z  -
+        laptop-4711  ended      2     0  vulkan           -  *                                        2023-11-14T22:14:21Z  2023-11-14T22:13:20Z  2023-11-14T22:14:22Z
+    "]],
+    );
+    check_table(
+        &view::WORKERS,
+        &workers()[..1],
+        Some(100),
+        &expect![[r"
+        worker  state  slots  busy  device  MiB a slot  datasets                   last seen
+        gpu-07  open       2     1  cuda         40000  digits, cifar10, cifar100  2023-11-14T22:14:21Z
+    "]],
+    );
+    check_table(
+        &view::WORKERS,
+        &workers(),
+        Some(60),
+        &expect![[r"
+        worker       state  slots  busy  device  MiB a slot
+        gpu-07       open       2     1  cuda         40000
+        laptop-4711  ended      2     0  vulkan           -
+    "]],
+    );
+    expect![[r#"
+        session,worker,state,n_slots,n_leased,device,memory_mib,datasets,labels,trainer,version,seen_us,opened_us,ended_us
+        7,gpu-07,open,2,1,cuda,40000,"digits, cifar10, cifar100","a100, rack-7",burn-cuda,0.1.0,1700000061000000,1700000000000000,
+        6,laptop-4711,ended,2,0,vulkan,,*,,burn-cuda,0.1.0,1700000061000000,1700000000000000,1700000062000000
+    "#]]
+    .assert_eq(&csv::render(&Rows::new(&view::WORKERS, &workers())));
+}
+
+#[test]
+fn every_table_fits_every_terminal() {
+    let paused = v1::SweepRow { n_quarantined: 1, n_cancelled: 1, note: "paused by ada@lab: the GPUs are needed".into(), ..sweep() };
+    let events = [v1::EventRow {
+        at_us: 1_700_000_000_000_000,
+        event: "out-of-memory".into(),
+        attempt: 3,
+        who: "a-machine-with-a-long-name-4711".into(),
+        state: "quarantined".into(),
+        message: "the trainer ended with signal 9: out of memory".into(),
+        ..v1::EventRow::default()
+    }];
+    let tables = [Rows::new(&view::SWEEPS, &[paused]), Rows::new(&view::WORKERS, &workers()), Rows::new(&view::EVENTS, &events)];
+    for rows in tables {
+        for width in [40_u16, 60, 80, 200] {
+            let text = table::render(&rows, Some(width));
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width), "{widest} > {width}:\n{text}");
+        }
     }
 }

@@ -33,8 +33,10 @@ pub(crate) enum Shown {
     UnlessNarrow,
     /// Where its values differ: what is the same in every row only takes room.
     IfVaried,
-    /// Where a row has a value.
+    /// Where a row has something to say: neither nothing nor zero, `no` or `-`.
     IfPresent,
+    /// The same, where there is room. These go with the columns that have room alone.
+    IfPresentAndRoom,
     /// In JSON and CSV alone.
     Never,
 }
@@ -50,6 +52,8 @@ pub(crate) enum Quantity {
     Recipe,
     /// A whole number as it is.
     Integer,
+    /// A whole number from 1 on; 0 stands for none.
+    Ordinal,
     /// A number: whole, or with four decimals.
     Number,
     /// A number with four decimals.
@@ -94,12 +98,22 @@ const fn varied(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::IfVaried, quantity)
 }
 
+/// A column that tables have where a row has something to say.
+const fn present(name: &'static str, header: &'static str, quantity: Quantity) -> Column {
+    column(name, header, Shown::IfPresent, quantity)
+}
+
+/// A column that tables have where a row has something to say and there is room.
+const fn extra(name: &'static str, header: &'static str, quantity: Quantity) -> Column {
+    column(name, header, Shown::IfPresentAndRoom, quantity)
+}
+
 /// A column that tables leave out.
 const fn hidden(name: &'static str, quantity: Quantity) -> Column {
     column(name, name, Shown::Never, quantity)
 }
 
-use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Prose, Recipe, Seconds, Share, Shares, Text, Time};
+use Quantity::{Decimal, Error, Flag, Integer, Macs, Number, Ordinal, Prose, Recipe, Seconds, Share, Shares, Text, Time};
 
 /// Rows of `v_sweeps`.
 pub(crate) const SWEEPS: View = View {
@@ -115,6 +129,12 @@ pub(crate) const SWEEPS: View = View {
         shown("n_succeeded", "succeeded", Integer),
         shown("n_failed", "failed", Integer),
         spare("n_diverged", "diverged", Integer),
+        extra("n_blocked", "blocked", Integer),
+        present("n_quarantined", "quarantined", Integer),
+        present("n_cancelled", "cancelled", Integer),
+        extra("n_reused", "reused", Integer),
+        extra("priority", "priority", Integer),
+        present("note", "note", Prose),
     ],
 };
 
@@ -167,7 +187,11 @@ pub(crate) const JOBS: View = View {
         spare("trainer", "trainer", Text),
         hidden("created_us", Time),
         hidden("finished_us", Time),
-        column("error", "error", Shown::IfPresent, Prose),
+        extra("reused", "reused", Flag),
+        extra("priority", "priority", Integer),
+        extra("requirements", "requirements", Prose),
+        extra("not_before_us", "not before", Time),
+        present("error", "error", Prose),
     ],
 };
 
@@ -179,11 +203,65 @@ pub(crate) const ATTEMPTS: View = View {
         shown("attempt", "attempt", Integer),
         shown("worker", "worker", Prose),
         shown("outcome", "outcome", Text),
+        wide("state", "then", Text),
         shown("leased_us", "leased", Time),
         shown("ended_us", "ended", Time),
-        column("message", "message", Shown::IfPresent, Prose),
+        present("message", "message", Prose),
     ],
 };
+
+/// Rows of `v_events`.
+pub(crate) const EVENTS: View = View {
+    kind: "events",
+    columns: &[
+        shown("at_us", "when", Time),
+        hidden("job", Text),
+        hidden("sweep", Integer),
+        shown("event", "event", Text),
+        shown("attempt", "attempt", Ordinal),
+        shown("who", "who", Prose),
+        wide("state", "then", Text),
+        present("message", "why", Prose),
+    ],
+};
+
+/// Jobs that another one waits for.
+pub(crate) const DEPENDENCIES: View = View { kind: "dependencies", columns: &[shown("job", "job", Text), shown("state", "state", Text)] };
+
+/// Rows of `v_workers`.
+pub(crate) const WORKERS: View = View {
+    kind: "workers",
+    columns: &[
+        hidden("session", Integer),
+        shown("worker", "worker", Text),
+        shown("state", "state", Text),
+        shown("n_slots", "slots", Integer),
+        shown("n_leased", "busy", Integer),
+        shown("device", "device", Text),
+        wide("memory_mib", "MiB a slot", Integer),
+        wide("datasets", "datasets", Prose),
+        extra("labels", "labels", Prose),
+        varied("trainer", Text),
+        varied("version", Text),
+        wide("seen_us", "last seen", Time),
+        spare("opened_us", "opened", Time),
+        extra("ended_us", "ended", Time),
+    ],
+};
+
+/// What open workers lack for a job.
+pub(crate) const FITS: View = View {
+    kind: "fits",
+    columns: &[
+        shown("worker", "worker", Text),
+        shown("n_slots", "slots", Integer),
+        shown("n_leased", "busy", Integer),
+        shown("lacks", "lacks", Prose),
+    ],
+};
+
+/// What trying again came to.
+pub(crate) const RETRY: View = View { kind: "retry", columns: &[shown("n_retried_jobs", "retried jobs", Integer)] };
 
 /// Rows of `v_exits`.
 pub(crate) const EXITS: View = View {
@@ -318,7 +396,7 @@ pub(crate) const DOCTOR: View = View {
         shown("check", "check", Text),
         shown("status", "status", Text),
         shown("detail", "detail", Prose),
-        column("hint", "hint", Shown::IfPresent, Prose),
+        present("hint", "hint", Prose),
     ],
 };
 
@@ -344,6 +422,10 @@ mod tests {
         check::<v1::SweepRow>(&SWEEPS);
         check::<v1::JobRow>(&JOBS);
         check::<v1::AttemptRow>(&ATTEMPTS);
+        check::<v1::EventRow>(&EVENTS);
+        check::<v1::DependencyRow>(&DEPENDENCIES);
+        check::<v1::WorkerRow>(&WORKERS);
+        check::<v1::RetryJobsResponse>(&RETRY);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
         check::<v1::EpochRow>(&EPOCHS);

@@ -167,7 +167,7 @@ impl Store {
                 reply.claimed = claimed;
             }
         }
-        tx.commit().await?;
+        self.commit(tx, "apply").await?;
         applied.replies = replies;
         Ok(applied)
     }

@@ -81,13 +81,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Lets every lease last for `lease_us` from now at least: while no heartbeat could arrive, none was missed.
+    /// Lets every lease last for `lease_us` from now at least: while no heartbeat could arrive, none was missed. Workers that had been silent for as
+    /// long already, while others were heard, are not spared.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn extend_leases(&self, now_us: i64, lease_us: i64) -> Result<(), DatabaseError> {
         let mut tx = self.begin().await?;
-        tx.run(sql::EXTEND_LEASES, args![now_us + lease_us]).await?;
+        tx.run(sql::EXTEND_LEASES, args![now_us + lease_us, lease_us]).await?;
         Ok(tx.commit().await?)
     }
 

@@ -141,7 +141,7 @@ impl Store {
                 args![&session.worker, &session.version, &session.trainer, session.n_slots, session.embedded, now_us];
             let values = [worker, version, trainer, n_slots, embedded, opened_us, device, memory_mib, datasets, labels];
             let id = tx.one(sql::INSERT_SESSION, values).await?.get("id")?;
-            tx.commit().await?;
+            self.commit(tx, "session").await?;
             Ok(OpenedSession { id: SessionId { id, opened_us: now_us }, n_namesakes: count.get("n_namesakes")? })
         })
         .await
@@ -155,7 +155,7 @@ impl Store {
         self.persist(|| async {
             let mut tx = self.begin().await?;
             let drained = tx.run(sql::DRAIN_WORKERS, args![worker, if give_back { 2_i64 } else { 1 }]).await?;
-            tx.commit().await?;
+            self.commit(tx, "session").await?;
             Ok(drained)
         })
         .await

@@ -127,6 +127,7 @@ impl Store {
                 placement_ids.insert(requirements, placement);
                 insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
             }
+            self.failpoints.pass("submit.in-the-middle").await?;
             if before.n_known_jobs > 0 {
                 control::want_again(&mut tx, sweep_id, by, now_us).await?;
                 // Jobs that another sweep has, too, may be more urgent to this one.
@@ -136,7 +137,7 @@ impl Store {
             if before.n_finished_jobs > 0 {
                 frontier::found(&mut tx, sweep_id).await?;
             }
-            tx.commit().await?;
+            self.commit(tx, "submit").await?;
             Ok(Submitted { sweep: sweep_id, created: true, before })
         })
         .await

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tonic::Status;
+use tonic_types::StatusExt;
+
 use crate::chance;
 
 /// Bounds of the first delay, and of every delay: short enough that a restarted coordinator is found at once.
@@ -17,8 +20,28 @@ pub(super) fn delay(seed: u64, n_failures: u32) -> Duration {
     bound.mul_f64(chance::unit(&[seed, chance::text("back-off"), n_failures.into()]))
 }
 
+/// Sessions that were lost in one moment are opened anew within this time: a thousand workers are a thousand small writes.
+const REOPENING_WITHIN: Duration = Duration::from_secs(1);
+
+/// Delay before a session is opened in the place of lost session number `n_lost`.
+pub(super) fn reopening(seed: u64, n_lost: u64) -> Duration {
+    REOPENING_WITHIN.mul_f64(chance::unit(&[seed, chance::text("reopening"), n_lost]))
+}
+
+/// The longest that a coordinator can ask to be left alone for: what is longer is taken for a mistake.
+const LONGEST_ASKED_FOR: Duration = Duration::from_mins(1);
+
+/// How long the coordinator asks to be left alone for (`google.rpc.RetryInfo`).
+pub(super) fn asked_for(status: &Status) -> Duration {
+    let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    retry.unwrap_or_default().min(LONGEST_ASKED_FOR)
+}
+
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+    use tonic_types::{ErrorDetails, RetryInfo};
+
     use super::*;
 
     #[test]
@@ -36,5 +59,27 @@ mod tests {
         let delays = |seed| (1..10).map(|n_failures| delay(seed, n_failures)).collect::<Vec<_>>();
         assert_eq!(delays(1), delays(1));
         assert_ne!(delays(1), delays(2));
+    }
+
+    #[test]
+    fn a_thousand_lost_sessions_are_spread_evenly_over_their_time() {
+        let mut n_in_tenth = [0_u32; 10];
+        for seed in 0..1_000 {
+            n_in_tenth[(reopening(seed, 1).as_secs_f64() * 10.0) as usize] += 1;
+        }
+        // 100 expected in each tenth, deviation 9.5: five of them allowed.
+        assert!(n_in_tenth.iter().all(|n| n.abs_diff(100) < 48), "{n_in_tenth:?}");
+        assert_ne!(reopening(1, 1), reopening(1, 2), "not in the same order every time");
+    }
+
+    #[test]
+    fn a_coordinator_may_ask_for_a_pause() {
+        let asked = |delay| asked_for(&Status::with_error_details(Code::Unavailable, "", ErrorDetails::with_retry_info(delay)));
+        assert_eq!(asked(Some(Duration::from_millis(1_500))), Duration::from_millis(1_500));
+        assert_eq!(asked(None), Duration::ZERO);
+        assert_eq!(asked(RetryInfo::MAX_RETRY_DELAY.into()), LONGEST_ASKED_FOR);
+        assert_eq!(asked_for(&Status::unavailable("")), Duration::ZERO);
+        let garbled = Status::with_details(Code::Unavailable, "", bytes::Bytes::from_static(b"\xff\xff"));
+        assert_eq!(asked_for(&garbled), Duration::ZERO);
     }
 }

@@ -86,17 +86,46 @@ fn what_is_told_before_the_first_epoch_or_of_others_is_not_kept() {
     held.push(&attempt(1), progress(0, 0.5));
     held.push(&attempt(9), progress(1, 0.5));
     assert!(!held.snapshot().has_progress());
-    assert!(epochs(&held.snapshot_of(&attempt(9))).is_empty());
+    assert!(epochs(&held.news_of(&[attempt(1), attempt(9)])).is_empty());
 }
 
 #[test]
-fn a_lost_lease_stops_its_run_alone() {
+fn news_of_some_attempts_leave_out_the_others_and_share_one_heartbeat() {
+    let held = holding([1, 2, 3]);
+    for epoch in 1..=600 {
+        for number in [1, 3] {
+            held.push(&attempt(number), progress(epoch, 0.0));
+        }
+    }
+    let told = |wanted: &[u32]| {
+        let wanted: Vec<Attempt> = wanted.iter().map(|number| attempt(*number)).collect();
+        let told = epochs(&held.news_of(&wanted));
+        [1, 2, 3].map(|number| told.iter().filter(|(of, _)| *of == number).count())
+    };
+    assert_eq!(told(&[1, 2]), [512, 0, 0]);
+    assert_eq!(told(&[3, 1]), [512, 0, 512]);
+    assert_eq!(told(&[2]), [0, 0, 0]);
+    assert_eq!(told(&[]), [0, 0, 0]);
+}
+
+#[test]
+fn lost_leases_stop_their_runs_alone() {
     let held = Held::default();
-    let (stop_1, stop_2) = (CancellationToken::new(), CancellationToken::new());
-    held.insert(&attempt(1), 0, stop_1.clone());
-    held.insert(&attempt(2), 1, stop_2.clone());
+    let stops: Vec<CancellationToken> = (0..3).map(|_| CancellationToken::new()).collect();
+    for (number, stop) in (1..).zip(&stops) {
+        held.insert(&attempt(number), 0, stop.clone());
+    }
+    let id = |number| attempt_id(&attempt(number));
     let unknown = AttemptId { job_key: "no key".into(), attempt: 1 };
-    held.mark_stale(&[attempt_id(&attempt(2)), attempt_id(&attempt(3)), unknown]);
-    assert_eq!((stop_1.is_cancelled(), stop_2.is_cancelled()), (false, true));
-    assert_eq!((held.is_stale(&attempt(1)), held.is_stale(&attempt(2)), held.is_stale(&attempt(3))), (false, true, false));
+    held.mark_lost(&[id(2), id(3), id(4), unknown], &[id(3)]);
+    assert_eq!(stops.iter().map(CancellationToken::is_cancelled).collect::<Vec<_>>(), [false, true, true]);
+    let lost = [1, 2, 3, 4].map(|number| held.lost(&attempt(number)));
+    assert_eq!(lost, [None, Some(Lost::Stale), Some(Lost::Cancelled), None]);
+}
+
+#[test]
+fn a_cancelled_attempt_need_not_be_called_stale_as_well() {
+    let held = holding([1]);
+    held.mark_lost(&[], &[attempt_id(&attempt(1))]);
+    assert_eq!(held.lost(&attempt(1)), Some(Lost::Cancelled));
 }

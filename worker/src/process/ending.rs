@@ -33,9 +33,18 @@ fn signal_name(signal: i32) -> &'static str {
     }
 }
 
+/// Bytes of last lines that go into a message. Where there are more the earlier ones are left out: the last tell most.
+const TAIL_BYTES: usize = 6 * 1024;
+
 /// What to append to a message for a process's last lines.
 pub(super) fn tail(lines: &[String]) -> String {
-    if lines.is_empty() { String::new() } else { format!("; its last output:\n{}", lines.join("\n")) }
+    let mut n_bytes = 0;
+    let n_fitting = lines.iter().rev().take_while(|line| {
+        n_bytes += line.len() + 1;
+        n_bytes <= TAIL_BYTES
+    });
+    let fitting = &lines[lines.len() - n_fitting.count()..];
+    if fitting.is_empty() { String::new() } else { format!("; its last output:\n{}", fitting.join("\n")) }
 }
 
 #[cfg(test)]
@@ -57,5 +66,12 @@ mod tests {
     fn last_lines_follow_the_message() {
         assert_eq!(tail(&[]), "");
         assert_eq!(tail(&["one".into(), "two".into()]), "; its last output:\none\ntwo");
+    }
+
+    #[test]
+    fn the_last_of_many_long_lines_are_kept() {
+        let lines: Vec<String> = (0..20).map(|index| format!("{index:02}{}", "x".repeat(1_021))).collect();
+        // 1,024 bytes each with its line feed, of 6,144.
+        assert_eq!(tail(&lines), format!("; its last output:\n{}", lines[14..].join("\n")));
     }
 }

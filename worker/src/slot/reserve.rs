@@ -1,18 +1,17 @@
 //! What a slot runs next: claimed while it still runs something else, renewed from then on, handed over when the slot is free.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use offramp_proto::{convert, v1};
+use offramp_proto::v1;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::client::{CALL_WITHIN, Rpc};
-use crate::report::{Report, Verdict};
+use crate::lease::{Lease, Wish};
+use crate::report::Report;
 use crate::run::{Shared, WorkerError};
-use crate::trainer::Attempt;
 
 /// How long a claim waits at the coordinator for a job to turn up.
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
@@ -35,93 +34,155 @@ pub(super) enum Need {
     Now,
 }
 
-/// A lease that was granted, renewed by every heartbeat until it is reported.
+/// What a slot and its reserve tell each other.
 #[derive(Debug)]
-#[must_use]
-pub(super) struct Lease {
-    pub(super) attempt: Attempt,
-    pub(super) config_json: String,
-    /// Cancelled when the lease is lost, or the worker drains.
-    pub(super) stop: CancellationToken,
-    place: OwnedSemaphorePermit,
+pub(super) struct Reserve {
+    need: watch::Sender<Need>,
+    /// There while nothing is in reserve and nothing has been asked for.
+    wish: Mutex<Option<Wish>>,
 }
 
-impl Lease {
-    /// Ends the lease in a report; its place is free for another once that is delivered.
-    pub(super) fn end(self, verdict: Verdict) -> Report {
-        Report { attempt: self.attempt, verdict, place: self.place }
+/// Where the next lease is to come from.
+enum Source {
+    /// It is here: it came with the answer to a report.
+    Granted(Lease),
+    /// It has to be claimed, for this place.
+    Claim(OwnedSemaphorePermit),
+}
+
+impl Reserve {
+    /// Of a slot that needs nothing yet.
+    pub(super) fn new() -> Self {
+        Self { need: watch::Sender::new(Need::NotYet), wish: Mutex::default() }
     }
 
-    /// Ends the lease without a result of its own doing: it was lost, or has to be given back.
-    pub(super) fn give_up(self, shared: &Shared) -> Report {
-        let verdict = if shared.held.is_stale(&self.attempt) { Verdict::Lost } else { Verdict::Released };
-        self.end(verdict)
+    /// Says how soon the slot needs its next lease.
+    pub(super) fn needs(&self, need: Need) {
+        self.need.send_replace(need);
+    }
+
+    /// The wish to send along with a report, where nobody sees to the next lease yet: one call then does for both.
+    pub(super) fn take_wish(&self) -> Option<Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn until(&self, least: Need) {
+        self.need.subscribe().wait_for(|need| *need >= least).await.expect("the sender is borrowed");
+    }
+
+    /// Waits until a lease will be wanted soon and may be held.
+    async fn place(&self, places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        self.until(Need::Soon).await;
+        Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore")
+    }
+
+    /// Waits until a lease has to be claimed, or a report has brought one.
+    async fn source(&self, slot: u32, places: &Arc<Semaphore>, reports: &UnboundedSender<Report>) -> Source {
+        let (wish, mut granted) = Wish::new(slot, reports.clone());
+        *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(wish);
+        let brought = tokio::select! {
+            biased;
+            brought = &mut granted => brought,
+            place = self.place(places) => {
+                if self.take_wish().is_some() {
+                    return Source::Claim(place);
+                }
+                // On its way already; it comes with the place of what was reported.
+                drop(place);
+                granted.await
+            }
+        };
+        match brought {
+            Ok(lease) => Source::Granted(lease),
+            Err(_nothing_came) => Source::Claim(self.place(places).await),
+        }
     }
 }
 
-/// Keeps a slot in leases until the worker drains: claims one when `need` says that the slot will want it, and hands it over when `need`
-/// says that the slot is free. A reserve that is lost before then is replaced; one that the worker no longer wants is given back at once.
+/// Keeps a slot in leases until nothing more is to be claimed: gets one when the slot will want it, and hands it over when the slot is free.
+/// A reserve that is lost before then is replaced; one that the worker no longer wants is given back at once.
 ///
 /// # Errors
 /// When the coordinator refuses to lease, or cannot be reached for too long.
 pub(super) async fn keep(
     shared: &Shared,
     slot: u32,
-    need: &watch::Sender<Need>,
+    reserve: &Reserve,
     handover: mpsc::Sender<Lease>,
     reports: UnboundedSender<Report>,
 ) -> Result<(), WorkerError> {
     let places = Arc::new(Semaphore::new(MOST_HELD));
     loop {
-        let claimed = async {
-            until(need, Need::Soon).await;
-            let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes the semaphore");
-            claim(shared, slot, place).await
-        };
-        // A lease that is granted while the worker turns away from the claim is given back with the session.
-        let lease = tokio::select! {
+        let source = tokio::select! {
             biased;
-            () = shared.drain.cancelled() => return Ok(()),
-            lease = claimed => lease?,
+            () = shared.finish.cancelled() => return Ok(()),
+            source = reserve.source(slot, &places, &reports) => source,
+        };
+        let lease = match source {
+            Source::Granted(lease) => lease,
+            Source::Claim(place) => {
+                let claim = claim(shared, slot, place, &reports);
+                tokio::pin!(claim);
+                tokio::select! {
+                    biased;
+                    () = shared.finish.cancelled() => {
+                        // Nothing more comes, as the slot sees from this.
+                        drop(handover);
+                        return turn_away(shared, claim).await;
+                    }
+                    lease = &mut claim => match lease? {
+                        Some(lease) => lease,
+                        None => return Ok(()),
+                    },
+                }
+            }
         };
         tokio::select! {
             biased;
-            () = lease.stop.cancelled() => {
-                reports.unbounded_send(lease.give_up(shared)).expect("reports are taken while leases are kept");
-            }
-            () = until(need, Need::Now) => {
+            () = shared.finish.cancelled() => return Ok(()),
+            () = lease.stop.cancelled() => {}
+            () = reserve.until(Need::Now) => {
                 // Before the slot has it, which may be in need again at once.
-                need.send_replace(Need::NotYet);
+                reserve.needs(Need::NotYet);
                 handover.send(lease).await.expect("a slot in need waits for the lease");
             }
         }
     }
 }
 
-async fn until(need: &watch::Sender<Need>, least: Need) {
-    need.subscribe().wait_for(|need| *need >= least).await.expect("the sender is borrowed");
+/// Sees to a claim that is no longer wanted but may be granted yet. A lease that nobody knows of would be kept from other workers until it
+/// runs out, so its answer is waited for, and what comes is given back. Not where the session ends next: that gives it back as well.
+async fn turn_away(shared: &Shared, claim: impl Future<Output = Result<Option<Lease>, WorkerError>>) -> Result<(), WorkerError> {
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => Ok(()),
+        () = shared.over.cancelled() => Ok(()),
+        lease = claim => lease.map(drop),
+    }
 }
 
-/// Leases one job.
-async fn claim(shared: &Shared, slot: u32, place: OwnedSemaphorePermit) -> Result<Lease, WorkerError> {
-    loop {
-        let request = |mut rpc: Rpc, session| async move {
-            let sweep = shared.sweep.unwrap_or(0);
-            rpc.claim(v1::ClaimRequest { session, max_jobs: 1, wait_ms: CLAIM_WAIT.as_millis() as u32, sweep }).await
-        };
-        let response = shared.client.call("Claim", CLAIM_WAIT + CALL_WITHIN, request).await.map_err(|error| shared.error(error))?;
-        if let Some(v1::Lease { job_key, attempt, config_json }) = response.leases.into_iter().next() {
-            match convert::attempt_id(Some(&v1::AttemptId { job_key, attempt })) {
-                Ok((job, number)) => {
-                    let attempt = Attempt { job, number };
-                    let stop = shared.drain.child_token();
-                    shared.held.insert(&attempt, slot, stop.clone());
-                    return Ok(Lease { attempt, config_json, stop, place });
-                }
-                // It has no name to report it by, and runs out by itself.
-                Err(error) => tracing::error!(%error, "a lease without a valid attempt is left alone"),
-            }
+/// Leases one job; `None` where nothing more is to be claimed.
+async fn claim(
+    shared: &Shared,
+    slot: u32,
+    place: OwnedSemaphorePermit,
+    reports: &UnboundedSender<Report>,
+) -> Result<Option<Lease>, WorkerError> {
+    let request = |mut rpc: Rpc, session| async move {
+        let sweep = shared.sweep.unwrap_or(0);
+        rpc.claim(v1::ClaimRequest { session, max_jobs: 1, wait_ms: CLAIM_WAIT.as_millis() as u32, sweep }).await
+    };
+    let mut place = Some(place);
+    let mut tries = shared.client.tries("Claim", CLAIM_WAIT + CALL_WITHIN);
+    while !shared.finish.is_cancelled() {
+        let response = shared.client.try_call(&mut tries, request).await.map_err(|error| shared.error(error))?;
+        let Some(response) = response else { continue };
+        let lease = response.leases.into_iter().next();
+        if let Some(lease) = lease.and_then(|lease| Lease::take(shared, slot, lease, place.take(), reports.clone())) {
+            return Ok(Some(lease));
         }
         sleep(CLAIM_PAUSE).await;
+        tries = shared.client.tries("Claim", CLAIM_WAIT + CALL_WITHIN);
     }
+    Ok(None)
 }

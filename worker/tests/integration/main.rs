@@ -3,7 +3,9 @@
 
 mod coordinator;
 mod deadline;
+mod orders;
 mod processes;
+mod reports;
 mod reserves;
 #[path = "../../src/testing.rs"]
 mod testing;

@@ -72,12 +72,56 @@ async fn one_process_runs_job_after_job() {
 #[tokio::test]
 async fn a_crash_is_a_failure_with_its_signal_and_last_words() {
     let (kind, message) = failure_of(&simulated_trainer("epoch-ms=1,crash=1"), LIMITS).await;
-    assert_eq!(kind, FailureKind::Failed);
+    assert_eq!(kind, FailureKind::Crashed);
     assert!(message.starts_with("trainer process ended with signal 6 (aborted)"), "{message}");
     let talkative = "printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; echo 'CUDA error: 42' >&2; exit 3";
     let (kind, message) = failure_of(&script(talkative), LIMITS).await;
-    assert_eq!(kind, FailureKind::Failed);
+    assert_eq!(kind, FailureKind::Crashed);
     assert_eq!(message, "trainer process ended with exit code 3; its last output:\nCUDA error: 42");
+}
+
+#[tokio::test]
+async fn a_process_that_dies_in_mid_word_has_crashed() {
+    // The first byte of a message that would have had five more.
+    let cut = "printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; printf '\\005'; exit 0";
+    let (kind, message) = failure_of(&script(cut), LIMITS).await;
+    assert_eq!((kind, message.as_str()), (FailureKind::Crashed, "trainer process ended with exit code 0"));
+}
+
+#[tokio::test]
+async fn a_process_that_is_dead_before_its_orders_has_crashed() {
+    let mut process = start(&script("printf '\\007\\n\\005\\n\\003sim'; echo 'no device' >&2; exit 4"), LIMITS).await;
+    within_deadline("it dies", async {
+        while process.is_alive() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let (end, process, _) = run(process, 1, &CancellationToken::new()).await;
+    let message = "trainer process ended with exit code 4; its last output:\nno device".into();
+    assert_eq!(end, RunEnd::Failed { kind: FailureKind::Crashed, message });
+    assert!(process.is_none());
+}
+
+#[tokio::test]
+async fn babble_in_mid_run_is_neither_a_crash_nor_a_hang() {
+    // A message of one byte that is none.
+    let babble = "printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; printf '\\001\\377'; exec sleep 60";
+    let (kind, message) = failure_of(&script(babble), LIMITS).await;
+    assert_eq!(kind, FailureKind::Failed);
+    assert!(message.starts_with("the trainer broke the protocol: not a message of the protocol: "), "{message}");
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_read_its_orders_times_out() {
+    let limits = Limits { stop_within: Duration::from_millis(200), ..LIMITS };
+    let process = start(&script("printf '\\007\\n\\005\\n\\003sim'; exec sleep 60"), limits).await;
+    // More than a pipe takes.
+    let order = v1::Run { config_json: " ".repeat(1 << 20), ..order(1) };
+    let (end, process) = within_deadline("it is given up", process.run(order, &CancellationToken::new(), &mut |_| {})).await;
+    let message = "the trainer has not read its orders for 0.2 s".into();
+    assert_eq!(end, RunEnd::Failed { kind: FailureKind::TimedOut, message });
+    assert!(process.is_none());
 }
 
 #[tokio::test]
@@ -94,7 +138,7 @@ async fn a_process_that_hangs_is_killed() {
     let process = start(&simulated_trainer("epoch-ms=1,hang=1"), limits).await;
     let id = process.id().expect("it lives");
     let (end, process, _) = run(process, 1, &CancellationToken::new()).await;
-    assert_eq!(end, RunEnd::Failed { kind: FailureKind::Failed, message: "no progress for 0.3 s".into() });
+    assert_eq!(end, RunEnd::Failed { kind: FailureKind::TimedOut, message: "no progress for 0.3 s".into() });
     assert!(process.is_none());
     within_deadline("the hung process is gone", gone(id)).await;
 }
@@ -121,7 +165,7 @@ async fn a_process_killed_from_outside_is_a_failure() {
         ran.await.expect("a run does not panic")
     };
     let (end, process, _) = killed.await;
-    assert_eq!(end, RunEnd::Failed { kind: FailureKind::Failed, message: "trainer process ended with signal 9 (killed)".into() });
+    assert_eq!(end, RunEnd::Failed { kind: FailureKind::Crashed, message: "trainer process ended with signal 9 (killed)".into() });
     assert!(process.is_none());
 }
 

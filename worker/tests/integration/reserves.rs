@@ -11,7 +11,7 @@ use crate::workers::{Worker, all_epochs, config, start, submit};
 use crate::{script, testing};
 
 /// A trainer that gets this far into its first job of three epochs and stays there, deaf to everything.
-fn stuck_after(epoch: u32, folder: &Path) -> TrainerCommand {
+pub(crate) fn stuck_after(epoch: u32, folder: &Path) -> TrainerCommand {
     let progress = v1::Progress { epoch, n_epochs: 3, loss: 1.0, exit_accuracy: vec![0.5], images_per_second: 1.0 };
     let message = v1::FromTrainer { message: Some(from_trainer::Message::Progress(progress)) };
     let file = folder.join("progress");
@@ -90,36 +90,56 @@ async fn a_draining_worker_gives_its_reserve_back_at_once() {
 }
 
 /// Leaves results unanswered, and waits until as many are due as a slot may have.
-async fn hold_results(coordinator: &Coordinator, n_jobs: u64) -> (Worker, Vec<Id>) {
-    coordinator.state.send_modify(|state| state.hold_results = true);
+async fn hold_reports(coordinator: &Coordinator, n_jobs: u64) -> (Worker, Vec<Id>) {
+    coordinator.state.send_modify(|state| state.hold_reports = true);
     let jobs = submit(coordinator, n_jobs);
     let worker = start(config(coordinator, "epoch-ms=20"));
-    coordinator.until("the second result is due as well", |state| state.held_results.len() == 2).await;
+    coordinator.until("the second result is due as well", |state| state.held_reports.len() == 2).await;
     (worker, jobs)
 }
 
 #[tokio::test]
 async fn the_next_job_runs_while_a_result_is_unanswered_and_the_one_after_waits() {
     let coordinator = Coordinator::start();
-    let (worker, jobs) = hold_results(&coordinator, 4).await;
+    let (worker, jobs) = hold_reports(&coordinator, 4).await;
     for job in &jobs[..2] {
         assert_eq!(coordinator.state.borrow().epochs[job], all_epochs());
         coordinator.renewed_again(job).await;
     }
+    // The third is asked for along with the second report.
     assert_eq!((coordinator.state.borrow().completed.len(), coordinator.state.borrow().n_claims), (0, 2));
-    coordinator.state.send_modify(|state| state.hold_results = false);
+    assert_eq!(coordinator.state.borrow().reports, [(1, 0), (1, 1)]);
+    coordinator.state.send_modify(|state| state.hold_reports = false);
     coordinator.until("all are completed", |state: &State| state.completed.len() == 4).await;
     assert_eq!(coordinator.state.borrow().most_leased, 2, "one slot, one reserve");
     assert_eq!(worker.drain().await, Summary { n_completed: 4, ..Summary::default() });
 }
 
 #[tokio::test]
+async fn a_lease_that_comes_with_a_report_counts_among_those_that_a_slot_may_hold() {
+    let coordinator = Coordinator::start();
+    // It fails before anything is reserved, so its report asks for the next.
+    coordinator.submit_lease(v1::Lease { job_key: "0123456789abcdef0123456789abcdef".into(), attempt: 1, config_json: "{}".into() });
+    let jobs = submit(&coordinator, 4);
+    let worker = start(config(&coordinator, "epoch-ms=200"));
+    coordinator.until("the next has come with the report", |state| state.leased.contains_key(&jobs[0])).await;
+    coordinator.state.send_modify(|state| state.hold_reports = true);
+    coordinator.until("two results are due", |state| state.held_reports.len() == 2).await;
+    coordinator.renewed_again(&jobs[0]).await;
+    assert_eq!(coordinator.state.borrow().most_leased, 2);
+    coordinator.state.send_modify(|state| state.hold_reports = false);
+    coordinator.until("all are completed", |state: &State| state.completed.len() == 4).await;
+    assert_eq!(worker.drain().await, Summary { n_completed: 4, n_failed: 1, ..Summary::default() });
+}
+
+#[tokio::test]
 async fn a_draining_worker_delivers_what_is_unanswered() {
     let coordinator = Coordinator::start();
-    let (worker, jobs) = hold_results(&coordinator, 3).await;
+    let (worker, jobs) = hold_reports(&coordinator, 3).await;
     worker.shutdown.drain.cancel();
     coordinator.renewed_again(&jobs[0]).await;
-    coordinator.state.send_modify(|state| state.hold_results = false);
-    assert_eq!(worker.drain().await, Summary { n_completed: 2, ..Summary::default() });
-    assert_eq!(coordinator.state.borrow().queue.len(), 1, "nothing more was claimed");
+    coordinator.state.send_modify(|state| state.hold_reports = false);
+    // What the second report had already asked for comes, and goes back.
+    assert_eq!(worker.drain().await, Summary { n_completed: 2, n_released: 1, ..Summary::default() });
+    assert_eq!(coordinator.state.borrow().released, [jobs[2].clone()]);
 }

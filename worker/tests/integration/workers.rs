@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use offramp_proto::v1::{self, FailureKind};
+use offramp_domain::placement::{Capabilities, Datasets, DeviceKind};
+use offramp_proto::v1::{self, FailureKind, ReportAnswer};
 use offramp_worker::{Config, Shutdown, Summary, TrainerCommand, WorkerError};
 use tokio::task::JoinHandle;
 use tonic::Code;
@@ -18,6 +19,7 @@ pub(crate) fn config(coordinator: &Coordinator, trainer: &str) -> Config {
         name: "test".into(),
         n_slots: 1,
         trainer: simulated_trainer(trainer),
+        capabilities: Capabilities { device: None, memory_mib: None, datasets: Datasets::Any, labels: Vec::new() },
         sweep: None,
         embedded: false,
         give_up_after: Duration::from_mins(1),
@@ -70,11 +72,58 @@ async fn a_queue_is_worked_off_with_every_epoch_told() {
     let (session, introduction) = &state.sessions[0];
     assert_eq!((introduction.worker.as_str(), introduction.n_slots, introduction.trainer.as_str()), ("test", 2, "simulated"));
     assert!(state.ended.contains(session), "the session is closed");
+    assert_eq!(state.n_foreign, 0, "every call names the protocol");
+}
+
+#[tokio::test]
+async fn a_worker_says_what_it_can_run() {
+    let coordinator = Coordinator::start();
+    let gpu = Capabilities {
+        device: Some(DeviceKind::Cuda),
+        memory_mib: Some(8_000),
+        datasets: Datasets::Named(vec!["digits".into(), "cifar10".into()]),
+        labels: vec!["a100".into()],
+    };
+    for (capabilities, expected) in [
+        (
+            gpu,
+            v1::Capabilities {
+                device: "cuda".into(),
+                memory_mib: 8_000,
+                datasets: vec!["digits".into(), "cifar10".into()],
+                any_dataset: false,
+                labels: vec!["a100".into()],
+            },
+        ),
+        (config(&coordinator, "").capabilities, v1::Capabilities { any_dataset: true, ..v1::Capabilities::default() }),
+    ] {
+        let n_sessions = coordinator.state.borrow().sessions.len();
+        let worker = start(Config { capabilities, ..config(&coordinator, "") });
+        coordinator.until("it is introduced", |state| state.sessions.len() > n_sessions).await;
+        assert_eq!(coordinator.state.borrow().sessions[n_sessions].1.capabilities, Some(expected));
+        worker.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_crash_is_told_with_the_last_words_of_the_trainer() {
+    let coordinator = Coordinator::start();
+    let jobs = submit(&coordinator, 1);
+    let lines = "for line in $(seq 30); do echo \"line $line\" >&2; done";
+    let trainer = script(&format!("printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; {lines}; kill -SEGV $$"));
+    let worker = start(Config { trainer, ..config(&coordinator, "") });
+    coordinator.until("it fails", |state| !state.failed.is_empty()).await;
+    let last: Vec<String> = (11..=30).map(|line| format!("line {line}")).collect();
+    let message = format!("trainer process ended with signal 11 (segmentation fault); its last output:\n{}", last.join("\n"));
+    assert_eq!(coordinator.state.borrow().failed[&jobs[0]], (FailureKind::Crashed, message));
+    worker.drain().await;
 }
 
 #[tokio::test]
 async fn crashes_and_hangs_cost_an_attempt_and_not_the_worker() {
-    for (fault, expected) in [("crash=1", "trainer process ended with signal 6 (aborted)"), ("hang=1", "no progress for 0.5 s")] {
+    let crash = ("crash=1", FailureKind::Crashed, "trainer process ended with signal 6 (aborted)");
+    let hang = ("hang=1", FailureKind::TimedOut, "no progress for 0.5 s");
+    for (fault, expected_kind, expected) in [crash, hang] {
         let coordinator = Coordinator::start();
         let jobs = submit(&coordinator, 2);
         let hang_after = Duration::from_millis(500);
@@ -83,7 +132,7 @@ async fn crashes_and_hangs_cost_an_attempt_and_not_the_worker() {
         assert_eq!(worker.drain().await.n_failed, 2);
         for job in jobs {
             let (kind, message) = &coordinator.state.borrow().failed[&job];
-            assert_eq!(*kind, FailureKind::Failed);
+            assert_eq!(*kind, expected_kind);
             assert!(message.starts_with(expected), "{message}");
         }
     }
@@ -264,22 +313,58 @@ async fn an_aborted_worker_leaves_no_trainer_behind() {
 
 #[tokio::test]
 async fn a_refused_result_is_a_failed_attempt() {
-    let coordinator = Coordinator::start();
-    coordinator.state.send_modify(|state| state.refuse_results = Some(Code::InvalidArgument));
-    let jobs = submit(&coordinator, 1);
-    let worker = start(config(&coordinator, "epoch-ms=1"));
-    coordinator.until("it fails", |state| !state.failed.is_empty()).await;
-    let (_, message) = coordinator.state.borrow().failed[&jobs[0]].clone();
-    assert_eq!(message, "the coordinator refused the result: the outcome has 4 exits, the job 3");
-    worker.drain().await;
+    // Refused by itself, or with all that was said in the same call.
+    for refuse_call in [false, true] {
+        let coordinator = Coordinator::start();
+        let jobs = submit(&coordinator, 1);
+        coordinator.state.send_modify(|state| {
+            if refuse_call {
+                state.refuse_results = Some(Code::InvalidArgument);
+            } else {
+                state.answers.insert(jobs[0].clone(), ReportAnswer::Refused);
+            }
+        });
+        let worker = start(config(&coordinator, "epoch-ms=1"));
+        coordinator.until("it fails", |state| !state.failed.is_empty()).await;
+        let expected = "the coordinator refused the result: the outcome has 4 exits, the job 3";
+        assert_eq!(coordinator.state.borrow().failed[&jobs[0]], (FailureKind::Failed, expected.into()));
+        assert_eq!(worker.drain().await, Summary { n_failed: 1, ..Summary::default() });
+    }
 }
 
 #[tokio::test]
 async fn a_refused_worker_says_so() {
+    for code in [Code::PermissionDenied, Code::FailedPrecondition] {
+        let coordinator = Coordinator::start();
+        coordinator.state.send_modify(|state| state.trouble = Some(code));
+        let error = start(config(&coordinator, "")).end().await.unwrap_err();
+        assert_eq!(error.to_string(), "the coordinator refused OpenSession: trouble on request");
+        assert_eq!(coordinator.state.borrow().n_troubles, 1, "it is not asked again");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_coordinator_is_replaced_by_one_of_another_protocol() {
     let coordinator = Coordinator::start();
-    coordinator.state.send_modify(|state| state.trouble = Some(Code::PermissionDenied));
-    let error = start(config(&coordinator, "")).end().await.unwrap_err();
-    assert_eq!(error.to_string(), "the coordinator refused OpenSession: trouble on request");
+    submit(&coordinator, 1);
+    let worker = start(config(&coordinator, "epoch-ms=60000"));
+    coordinator.until("it runs", |state| state.n_renewals.len() == 1).await;
+    coordinator.state.send_modify(|state| state.speaks_another_protocol = true);
+    let error = worker.end().await.unwrap_err().to_string();
+    assert_eq!(error, "the coordinator refused Heartbeat: this coordinator speaks protocol 2, the worker 1");
+}
+
+#[tokio::test]
+async fn a_coordinator_that_asks_for_a_pause_gets_it() {
+    let coordinator = Coordinator::start();
+    let pause = Duration::from_millis(700);
+    coordinator.state.send_modify(|state| state.ask_for_pause = Some(pause));
+    let worker = start(config(&coordinator, ""));
+    coordinator.until("the session is opened", |state| state.opened_at.is_some()).await;
+    let (paused_at, opened_at) = (coordinator.state.borrow().paused_at.unwrap(), coordinator.state.borrow().opened_at.unwrap());
+    // By itself it would have come back within a tenth of a second.
+    assert!(opened_at.duration_since(paused_at) >= pause, "{:?}", opened_at.duration_since(paused_at));
+    worker.drain().await;
 }
 
 #[tokio::test]
