@@ -127,6 +127,11 @@ impl Store {
         self.failpoints.pass(&format!("{what}.after-commit")).await
     }
 
+    /// Commits what changed sweeps, and only then lets the next one begin.
+    async fn commit_alone(&self, Alone { tx, _turn }: Alone, what: &str) -> Result<(), sqlx::Error> {
+        self.commit(tx, what).await
+    }
+
     /// Runs a transaction, and again where it lost against another one or its connection. One whose end was not heard of although it came about
     /// finds nothing left to do the second time, or does again what does no harm twice.
     async fn persist<T, E: Passing, F: Future<Output = Result<T, E>>>(&self, transaction: impl Fn() -> F) -> Result<T, E> {
@@ -156,12 +161,6 @@ impl Store {
 struct Alone {
     tx: Transaction,
     _turn: OwnedMutexGuard<()>,
-}
-
-impl Alone {
-    async fn commit(self) -> Result<(), sqlx::Error> {
-        self.tx.commit().await
-    }
 }
 
 impl std::ops::Deref for Alone {

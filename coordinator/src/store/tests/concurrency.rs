@@ -60,7 +60,7 @@ async fn work(store: Store, worker: u64, retried: Arc<AtomicU64>) -> (Vec<Attemp
             n_idle += 1;
             assert!(n_idle < 5_000, "worker {worker} waits for ever");
             now_us += SECOND_US / 2;
-            store.expire(now_us).await.map(drop).unwrap_or_else(|error| assert!(error.is_passing(), "{error}"));
+            store.expire(now_us).await.map_or_else(|error| assert!(error.is_passing(), "{error}"), drop);
             continue;
         }
         let mut reports = Vec::new();
@@ -77,7 +77,7 @@ async fn work(store: Store, worker: u64, retried: Arc<AtomicU64>) -> (Vec<Attemp
         }
         let twice = choices.below(4) == 0;
         let request = Request { reports: reports.clone(), ..Request::new(session) };
-        for _ in 0..1 + u32::from(twice) {
+        for _ in 0..=u32::from(twice) {
             let answers = apply(&store, request.clone(), now_us, &retried).await.answers;
             assert_eq!(answers, vec![Answer::Accepted; reports.len()], "nobody else reports on this worker's leases");
         }
@@ -124,7 +124,7 @@ async fn every_job_is_leased_once_at_a_time_and_has_one_result() {
                  JOIN job_states AS awaited ON awaited.job_id = job_dependencies.waits_for_id \
                  WHERE awaited.state <> 'succeeded' AND waiting.state <> 'failed'";
     assert_eq!(first.count(wrong).await, 0);
-    super::frontier::check(&first).await;
+    frontier::check(&first).await;
     for sweep in first.reader().sweeps(9).await.unwrap() {
         assert_eq!(sweep.state, "finished");
     }
@@ -202,7 +202,7 @@ async fn control_under_load_fails_nobody() {
     }
     assert_eq!(first.count("job_states WHERE finished_us IS NULL").await, 0, "all is over");
     assert_eq!(first.count("job_states WHERE state = 'succeeded'").await, first.count("results").await);
-    super::frontier::check(&first).await;
+    frontier::check(&first).await;
 }
 
 /// Completes whatever it is given, until nothing is left; a cancelled job's result is answered so.
