@@ -152,7 +152,7 @@ pub(super) enum Transaction {
 /// Whatever statements can be run on.
 pub(super) enum Executor<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
-    Postgres(&'a mut sqlx::PgConnection),
+    Postgres(&'a mut PgConnection),
 }
 
 fn bind_sqlite(statement: &'static str, values: impl IntoIterator<Item = Value>) -> Query<'static, Sqlite, SqliteArguments> {

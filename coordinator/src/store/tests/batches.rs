@@ -236,7 +236,7 @@ async fn results_of_a_batch_advance_every_frontier(store: Fixture) {
     let request = Request { reports: reports.collect(), ..Request::new(session) };
     assert_eq!(store.ask(request, START_US).await.unwrap().answers, vec![Answer::Accepted; 15]);
     assert_eq!(store.count("operating_points").await, 600);
-    super::frontier::check(&store).await;
+    frontier::check(&store).await;
     assert!(store.reader().frontier(other, CostMetric::MacsCascade).await.unwrap().len() > 3);
 }
 

@@ -164,8 +164,8 @@ impl World {
     /// Sets free what waits for nothing any more, and fails what waits for ever, until nothing changes.
     fn settle_waiting(&mut self) {
         let now_us = self.now_us;
-        for job in 0..N_JOBS {
-            let waits_for: Vec<State> = WAITS_FOR[job].iter().map(|awaited| self.jobs[*awaited].state).collect();
+        for (job, awaited) in WAITS_FOR.iter().enumerate() {
+            let waits_for: Vec<State> = awaited.iter().map(|awaited| self.jobs[*awaited].state).collect();
             if self.jobs[job].state != State::Blocked {
                 continue;
             }
@@ -182,9 +182,9 @@ impl World {
 
     /// Queues jobs again, with those that failed for waiting on them alone; how many.
     fn retry(&mut self, mut jobs: Vec<usize>) -> u64 {
-        for job in 0..N_JOBS {
+        for (job, awaited) in WAITS_FOR.iter().enumerate() {
             let failed_waiting = self.jobs[job].state == State::Failed && self.jobs[job].n_failures == 0;
-            if failed_waiting && !jobs.contains(&job) && WAITS_FOR[job].iter().any(|awaited| jobs.contains(awaited)) {
+            if failed_waiting && !jobs.contains(&job) && awaited.iter().any(|awaited| jobs.contains(awaited)) {
                 jobs.push(job);
             }
         }
