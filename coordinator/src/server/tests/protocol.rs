@@ -228,6 +228,12 @@ async fn what_is_no_message_is_the_clients_fault() {
             assert_eq!(status.code(), code, "{path}, {what}: {status:?}");
         }
     }
+    // What only a report may be as long as.
+    let long = vec![0; 2 * 1024 * 1024];
+    for path in ["/offramp.v1.WorkerService/Heartbeat", "/offramp.v1.WorkerService/Claim", "/offramp.v1.FleetService/ListWorkers"] {
+        let status = post(&served.channel, path, frame(0, long.len() as u32, &long), &[]).await;
+        assert_eq!(status.code(), Code::OutOfRange, "{path}: {status:?}");
+    }
     let status = post(&served.channel, report, frame(1, 3, &cut_short), &[("grpc-encoding", "zip".into())]).await;
     assert_eq!(status.code(), Code::Unimplemented, "{status:?}");
     for path in ["/offramp.v1.WorkerService/Complete", "/nobody.Home/Call", "/"] {
