@@ -111,73 +111,77 @@ pub(crate) fn announce(lost: &[AttemptRef], live: &Live) {
 
 #[cfg(test)]
 mod tests {
+    use offramp_domain::outcome::FailureKind;
+
     use super::*;
     use crate::store::SessionId;
-    use crate::store::tests::{Fixture, SECOND_US, START_US, TestDatabase, sweep_text};
+    use crate::store::tests::{Fixture, LEASE_US, SECOND_US, START_US, on_both_engines, sweep_text};
 
-    const LEASE_US: i64 = 15 * SECOND_US;
+    on_both_engines! {
+        a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking,
+        after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again,
+        a_worker_that_does_not_come_back_after_a_pause_loses_its_lease,
+        a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker,
+        writes_that_failed_count_as_a_pause,
+        waiting_workers_are_told_of_jobs_whose_back_off_is_over,
+    }
 
     /// A janitor that has just ticked, and a lease taken at that moment.
-    async fn with_a_lease() -> (Janitor, SessionId, AttemptRef, TestDatabase) {
-        let Fixture { store, home } = Fixture::sqlite().await;
+    async fn with_a_lease(store: &Fixture) -> (Janitor, SessionId, AttemptRef) {
         store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
         let session = store.session("w").await;
         let attempt = store.claim_one(session, START_US).await.unwrap().attempt;
-        let janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
-        (janitor, session, attempt, home)
+        let janitor = Janitor { store: store.store.clone(), live: Arc::default(), grace_us: LEASE_US, last_us: START_US, prolonged: false };
+        (janitor, session, attempt)
     }
 
-    async fn state(janitor: &Janitor) -> String {
-        janitor.store.jobs().await.remove(0).state
+    async fn state(store: &Store) -> String {
+        store.jobs().await[0].state.clone()
     }
 
-    #[tokio::test]
-    async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking() {
-        let (mut janitor, _, _, _home) = with_a_lease().await;
+    async fn a_silent_workers_lease_runs_out_while_the_janitor_keeps_ticking(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
-            assert_eq!(state(&janitor).await, "leased", "after {second} s");
+            assert_eq!(state(&store).await, "leased", "after {second} s");
         }
         janitor.tick(START_US + LEASE_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "queued");
+        assert_eq!(state(&store).await, "queued");
     }
 
-    #[tokio::test]
-    async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again() {
-        let (mut janitor, session, attempt, _home) = with_a_lease().await;
+    async fn after_a_pause_a_worker_has_a_whole_lease_to_be_heard_again(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
         let back_us = START_US + 100 * SECOND_US;
         janitor.tick(back_us).await.unwrap();
         for second in 1..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
         }
-        let told = janitor.store.beat(session, &[&attempt], back_us + 14 * SECOND_US).await.unwrap();
-        assert_eq!(told.stale, [], "its work goes on");
+        let reply = janitor.store.beat(session, &[&attempt], back_us + 14 * SECOND_US).await.unwrap();
+        assert_eq!(reply.stale, [], "its work goes on");
     }
 
-    #[tokio::test]
-    async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease() {
-        let (mut janitor, _, _, _home) = with_a_lease().await;
+    async fn a_worker_that_does_not_come_back_after_a_pause_loses_its_lease(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         let back_us = START_US + 100 * SECOND_US;
         for second in 0..15 {
             janitor.tick(back_us + second * SECOND_US).await.unwrap();
         }
-        assert_eq!(state(&janitor).await, "leased");
+        assert_eq!(state(&store).await, "leased");
         janitor.tick(back_us + LEASE_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "queued");
+        assert_eq!(state(&store).await, "queued");
     }
 
     /// On a full disk a tick that has nothing to write succeeds, where a heartbeat does not.
-    #[tokio::test]
-    async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker() {
-        let (mut janitor, session, attempt, _home) = with_a_lease().await;
+    async fn a_heartbeat_that_could_not_be_recorded_is_not_held_against_the_worker(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
         for second in 1..15 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap();
             janitor.live.heartbeat_failed();
         }
         janitor.tick(START_US + LEASE_US).await.unwrap();
         janitor.tick(START_US + LEASE_US + SECOND_US).await.unwrap();
-        let told = janitor.store.beat(session, &[&attempt], START_US + LEASE_US + SECOND_US).await.unwrap();
-        assert_eq!(told.stale, [], "its work goes on");
+        let reply = janitor.store.beat(session, &[&attempt], START_US + LEASE_US + SECOND_US).await.unwrap();
+        assert_eq!(reply.stale, [], "its work goes on");
     }
 
     #[test]
@@ -186,19 +190,30 @@ mod tests {
         assert_eq!(grace_us(Duration::from_secs(2)), 10 * SECOND_US);
     }
 
-    #[tokio::test]
-    async fn writes_that_failed_count_as_a_pause() {
-        let (mut janitor, _, _, home) = with_a_lease().await;
+    async fn writes_that_failed_count_as_a_pause(store: Fixture) {
+        let (mut janitor, _, _) = with_a_lease(&store).await;
         // A closed database takes as little as a full disk.
         janitor.store.close().await;
         for second in 1..20 {
             janitor.tick(START_US + second * SECOND_US).await.unwrap_err();
         }
-        let Janitor { store, last_us, .. } = janitor;
-        drop(store);
-        let Fixture { store, home: _home } = Fixture::new(home).await;
-        let mut janitor = Janitor { store, live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
+        let last_us = janitor.last_us;
+        drop(janitor);
+        let store = store.reopened().await;
+        let mut janitor = Janitor { store: store.store.clone(), live: Arc::default(), grace_us: LEASE_US, last_us, prolonged: false };
         janitor.tick(START_US + 20 * SECOND_US).await.unwrap();
-        assert_eq!(state(&janitor).await, "leased");
+        assert_eq!(state(&store).await, "leased");
+    }
+
+    async fn waiting_workers_are_told_of_jobs_whose_back_off_is_over(store: Fixture) {
+        let (mut janitor, session, attempt) = with_a_lease(&store).await;
+        store.fail(session, &attempt, FailureKind::Failed, "once", START_US).await;
+        let queue = janitor.live.watch_queue();
+        // The first back-off is half a second at least, and a second at most.
+        janitor.tick(START_US + SECOND_US / 2 - 1).await.unwrap();
+        assert!(!queue.has_changed().unwrap());
+        janitor.tick(START_US + SECOND_US).await.unwrap();
+        assert!(queue.has_changed().unwrap());
+        assert!(store.claim_one(session, START_US + SECOND_US).await.is_some());
     }
 }

@@ -34,6 +34,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use offramp_domain::lifecycle::Limits;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
@@ -46,7 +47,11 @@ pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 
 use self::engine::{Pool, Transaction};
+use self::error::Passing;
 use crate::config::Database;
+
+/// How often a transaction is tried that somebody waits for: enough for a deadlock, and for a server that was restarted.
+const TRIES: usize = 3;
 
 /// The database as a coordinator sees it. Clones share the connections and the lock.
 #[derive(Debug, Clone)]
@@ -56,6 +61,8 @@ pub struct Store {
     limits: Limits,
     /// What claims go by: shared by clones, lost without harm.
     claims: Arc<claim::Course>,
+    /// Held by whoever changes sweeps.
+    turns: Arc<Mutex<()>>,
     _lock: Option<Arc<open::Lock>>,
 }
 
@@ -72,6 +79,7 @@ impl Store {
             reader: Reader::new(opened.readers),
             limits,
             claims: Arc::default(),
+            turns: Arc::default(),
             _lock: opened.lock.map(Arc::new),
         })
     }
@@ -103,11 +111,54 @@ impl Store {
         self.writer.begin_writing().await
     }
 
+    /// Runs a transaction, and again where it lost against another one or its connection. One whose end was not heard of although it came about
+    /// finds nothing left to do the second time, or does again what does no harm twice.
+    async fn persist<T, E: Passing, F: Future<Output = Result<T, E>>>(&self, transaction: impl Fn() -> F) -> Result<T, E> {
+        // SQLite has waited for the lock already, and has no other reason.
+        let tries = if matches!(self.writer, Pool::Postgres(_)) { TRIES } else { 1 };
+        for _ in 1..tries {
+            match transaction().await {
+                Err(error) if error.is_passing() => {}
+                done => return done,
+            }
+        }
+        transaction().await
+    }
+
     /// Begins a transaction that changes sweeps; no other one does at the same time.
-    async fn begin_alone(&self) -> Result<Transaction, sqlx::Error> {
+    async fn begin_alone(&self) -> Result<Alone, sqlx::Error> {
+        // First within the process: whoever waits for the server's lock has a connection meanwhile, and the batches need one.
+        let turn = Arc::clone(&self.turns).lock_owned().await;
         let mut tx = self.begin().await?;
         tx.run_on_postgres(sql::postgres::TAKE_TURNS, []).await?;
-        Ok(tx)
+        Ok(Alone { tx, _turn: turn })
+    }
+}
+
+/// A transaction that changes sweeps while no other one does.
+#[derive(Debug)]
+struct Alone {
+    tx: Transaction,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Alone {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        self.tx.commit().await
+    }
+}
+
+impl std::ops::Deref for Alone {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.tx
+    }
+}
+
+impl std::ops::DerefMut for Alone {
+    fn deref_mut(&mut self) -> &mut Transaction {
+        &mut self.tx
     }
 }
 

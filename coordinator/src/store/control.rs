@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::batch::AttemptRef;
 use super::dependencies::{self, Unleased};
-use super::engine::{Row, Value, args};
-use super::error::DatabaseError;
+use super::engine::{Row, Value, args, storable};
+use super::error::{DatabaseError, Passing};
 use super::report::{EndedAttempt, outcome_name};
-use super::{Store, Transaction, claim, json, sql};
+use super::{Alone, Store, Transaction, claim, json, sql};
 
 /// Who asks for something, and why; for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,12 @@ impl ControlError {
     }
 }
 
+impl Passing for ControlError {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_passing())
+    }
+}
+
 impl From<sqlx::Error> for ControlError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
@@ -109,18 +115,29 @@ impl Standing {
 }
 
 impl Store {
+    /// Begins a transaction that changes a sweep. It has the sweep's jobs before it has the sweep, as transactions that take reports do: otherwise
+    /// each would wait for the other.
+    async fn begin_with(&self, sweep: i64) -> Result<Alone, sqlx::Error> {
+        let mut tx = self.begin_alone().await?;
+        tx.run_on_postgres(sql::postgres::LOCK_UNFINISHED_JOBS, args![sweep]).await?;
+        Ok(tx)
+    }
+
     /// Hands out no more jobs for the sake of a sweep. Running ones go on.
     ///
     /// # Errors
     /// When the sweep is cancelled, and those of the database.
     pub async fn pause(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
-            return Self::unchanged(&mut tx, sweep).await;
-        }
-        let n_jobs = tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_with(sweep).await?;
+            if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
+                return Self::unchanged(&mut tx, sweep).await;
+            }
+            let n_jobs = sponsor(&mut tx, sweep, 0).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        })
+        .await
     }
 
     /// Hands out a paused sweep's jobs again. They queue up behind those that wait now, as if they had just come. The circuit breaker counts anew.
@@ -128,13 +145,16 @@ impl Store {
     /// # Errors
     /// When the sweep is cancelled, and those of the database.
     pub async fn resume(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        if !set_state(&mut tx, sweep, "paused", "active", by, now_us).await? {
-            return Self::unchanged(&mut tx, sweep).await;
-        }
-        let n_jobs = readmit(&mut tx, sweep).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_with(sweep).await?;
+            if !set_state(&mut tx, sweep, "paused", "active", by, now_us).await? {
+                return Self::unchanged(&mut tx, sweep).await;
+            }
+            let n_jobs = readmit(&mut tx, sweep).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        })
+        .await
     }
 
     /// Cancels every job of a sweep that is not over and that no other sweep wants.
@@ -142,18 +162,21 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn cancel_sweep(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
-        if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
-            return Ok(Controlled::default());
-        }
-        let rows = tx.all(sql::CANCELLABLE_JOBS, args![sweep]).await?;
-        let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
-        let ended = cancel(&mut tx, &jobs, by, now_us).await?;
-        // Other sweeps' jobs that this one was the most urgent for.
-        tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
+        self.persist(|| async {
+            let mut tx = self.begin_with(sweep).await?;
+            let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
+            if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
+                return Ok(Controlled::default());
+            }
+            let rows = tx.all(sql::CANCELLABLE_JOBS, args![sweep]).await?;
+            let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+            let ended = cancel(&mut tx, &jobs, by, now_us).await?;
+            // Other sweeps' jobs that this one was the most urgent for.
+            sponsor(&mut tx, sweep, 0).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
+        })
+        .await
     }
 
     /// Cancels a job, whichever sweeps want it. Of a cancelled one nothing changes.
@@ -161,16 +184,19 @@ impl Store {
     /// # Errors
     /// When the job is over for another reason, and those of the database.
     pub async fn cancel_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
-        match job.state {
-            State::Cancelled => return Ok(Controlled::default()),
-            state if state.is_final() => return Err(ControlError::Over { key: key.clone(), state }),
-            _ => {}
-        }
-        let ended = cancel(&mut tx, &[job], by, now_us).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs: 1, changed: true, ended })
+        self.persist(|| async {
+            let mut tx = self.begin_alone().await?;
+            let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+            match job.state {
+                State::Cancelled => return Ok(Controlled::default()),
+                state if state.is_final() => return Err(ControlError::Over { key: key.clone(), state }),
+                _ => {}
+            }
+            let ended = cancel(&mut tx, &[job], by, now_us).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs: 1, changed: true, ended })
+        })
+        .await
     }
 
     /// Queues a sweep's jobs again that ended in one of these states, with what failed because it waited for them. A sweep that was paused or
@@ -179,42 +205,56 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn retry_sweep(&self, sweep: i64, states: RetryStates, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        let names: Vec<&str> =
-            [(states.failed, State::Failed), (states.quarantined, State::Quarantined), (states.cancelled, State::Cancelled)]
-                .into_iter()
-                .filter(|(wanted, _)| *wanted)
-                .map(|(_, state)| state.as_str())
-                .collect();
-        let rows = tx.all(sql::ENDED_JOBS_OF_SWEEP, args![sweep, json(&names)]).await?;
-        let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
-        let reactivated = set_state(&mut tx, sweep, "paused", "active", by, now_us).await?
-            || states.cancelled && set_state(&mut tx, sweep, "cancelled", "active", by, now_us).await?;
-        let n_jobs = retry(&mut tx, jobs, by, now_us).await?;
-        if reactivated || n_jobs > 0 {
-            readmit(&mut tx, sweep).await?;
-        }
-        tx.commit().await?;
-        Ok(Controlled { n_jobs, changed: reactivated || n_jobs > 0, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_with(sweep).await?;
+            let names: Vec<&str> =
+                [(states.failed, State::Failed), (states.quarantined, State::Quarantined), (states.cancelled, State::Cancelled)]
+                    .into_iter()
+                    .filter(|(wanted, _)| *wanted)
+                    .map(|(_, state)| state.as_str())
+                    .collect();
+            let rows = tx.all(sql::ENDED_JOBS_OF_SWEEP, args![sweep, json(&names)]).await?;
+            let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
+            let reactivated = set_state(&mut tx, sweep, "paused", "active", by, now_us).await?
+                || states.cancelled && set_state(&mut tx, sweep, "cancelled", "active", by, now_us).await?;
+            let n_jobs = retry(&mut tx, jobs, by, now_us).await?;
+            if reactivated || n_jobs > 0 {
+                readmit(&mut tx, sweep).await?;
+            }
+            tx.commit().await?;
+            Ok(Controlled { n_jobs, changed: reactivated || n_jobs > 0, ended: Vec::new() })
+        })
+        .await
     }
 
     /// Queues a job again that ended without a result, whatever ended it, with what failed because it waited for it. A job that waits already
-    /// stays as it is.
+    /// stays as it is. Where every sweep that has it was cancelled, the newest one is taken up again: nothing is handed out for no sweep's sake.
     ///
     /// # Errors
     /// When the job has its result or is being worked on, and those of the database.
     pub async fn retry_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
-        match job.state {
-            State::Succeeded => return Err(ControlError::HasResult(key.clone())),
-            State::Blocked | State::Leased => return Err(ControlError::NotOver { key: key.clone(), state: job.state }),
-            State::Queued => return Ok(Controlled::default()),
-            State::Failed | State::Diverged | State::Quarantined | State::Cancelled => {}
-        }
-        let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_alone().await?;
+            let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+            match job.state {
+                State::Succeeded => return Err(ControlError::HasResult(key.clone())),
+                State::Blocked | State::Leased => return Err(ControlError::NotOver { key: key.clone(), state: job.state }),
+                State::Queued => return Ok(Controlled::default()),
+                State::Failed | State::Diverged | State::Quarantined | State::Cancelled => {}
+            }
+            let sweeps = tx.all(sql::SWEEPS_OF_JOB, args![job.job_id]).await?;
+            let states: Vec<(i64, String)> =
+                sweeps.iter().map(|row| Ok((row.get("sweep")?, row.get("state")?))).collect::<Result<_, sqlx::Error>>()?;
+            if states.iter().all(|(_, state)| state == "cancelled")
+                && let Some((newest, _)) = states.last()
+            {
+                set_state(&mut tx, *newest, "cancelled", "active", by, now_us).await?;
+            }
+            let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        })
+        .await
     }
 
     /// Sets a sweep's priority. Its jobs queue up behind those of that priority that wait now.
@@ -222,16 +262,19 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn prioritize_sweep(&self, sweep: i64, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
-            return Ok(Controlled::default());
-        }
-        let shift = shift(&mut tx, sweep, priority.into()).await?;
-        let n_jobs = tx.run(sql::SPONSOR, args![sweep, shift]).await?;
-        let message = said(&format!("priority {priority}"), by);
-        tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_with(sweep).await?;
+            if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
+                return Ok(Controlled::default());
+            }
+            let shift = shift(&mut tx, sweep, priority.into()).await?;
+            let n_jobs = sponsor(&mut tx, sweep, shift).await?;
+            let message = said(&format!("priority {priority}"), by);
+            tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
+        })
+        .await
     }
 
     /// Sets what a job's own priority adds to its sweep's.
@@ -239,19 +282,22 @@ impl Store {
     /// # Errors
     /// When the job is over, and those of the database.
     pub async fn prioritize_job(&self, key: &JobKey, priority: i32, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
-        let mut tx = self.begin_alone().await?;
-        let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
-        if job.state.is_final() {
-            return Err(ControlError::Over { key: key.clone(), state: job.state });
-        }
-        if tx.run(sql::SET_JOB_PRIORITY, args![job.job_id, priority]).await? == 0 {
-            return Ok(Controlled::default());
-        }
-        let message = said(&format!("priority {priority}"), by);
-        let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);
-        tx.insert(sql::INSERT_EVENT, vec![event]).await?;
-        tx.commit().await?;
-        Ok(Controlled { n_jobs: 1, changed: true, ended: Vec::new() })
+        self.persist(|| async {
+            let mut tx = self.begin_alone().await?;
+            let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
+            if job.state.is_final() {
+                return Err(ControlError::Over { key: key.clone(), state: job.state });
+            }
+            if tx.run(sql::SET_JOB_PRIORITY, args![job.job_id, priority]).await? == 0 {
+                return Ok(Controlled::default());
+            }
+            let message = said(&format!("priority {priority}"), by);
+            let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);
+            tx.insert(sql::INSERT_EVENT, vec![event]).await?;
+            tx.commit().await?;
+            Ok(Controlled { n_jobs: 1, changed: true, ended: Vec::new() })
+        })
+        .await
     }
 
     /// What a request for a state that the sweep is not in comes to: nothing, unless the sweep is cancelled.
@@ -282,7 +328,7 @@ pub(super) async fn trip_breakers(tx: &mut Transaction, failed: &[i64], now_us: 
         let by = Requester { who: "coordinator".to_owned(), reason };
         if set_state(tx, sweep, "active", "paused", &by, now_us).await? {
             tracing::warn!(sweep, reason = by.reason, "sweep paused");
-            tx.run(sql::SPONSOR, args![sweep, 0_i64]).await?;
+            sponsor(tx, sweep, 0).await?;
         }
     }
     Ok(())
@@ -304,6 +350,12 @@ async fn readmit(tx: &mut Transaction, sweep: i64) -> Result<u64, sqlx::Error> {
     tx.run(sql::FORGIVE_FAILURES, args![sweep]).await?;
     let priority = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?.get("priority")?;
     let shift = shift(tx, sweep, priority).await?;
+    sponsor(tx, sweep, shift).await
+}
+
+/// Decides anew for the sake of which sweep each unfinished job of a sweep is handed out, and moves their turns.
+pub(super) async fn sponsor(tx: &mut Transaction, sweep: i64, shift: i64) -> Result<u64, sqlx::Error> {
+    tx.run_on_postgres(sql::postgres::LOCK_UNFINISHED_JOBS, args![sweep]).await?;
     tx.run(sql::SPONSOR, args![sweep, shift]).await
 }
 
@@ -369,9 +421,11 @@ async fn retry(tx: &mut Transaction, jobs: Vec<Standing>, by: &Requester, now_us
     let base = turn_base(tx, 0).await?;
     let retried: Vec<Retried> = (base..).zip(&all).map(|(turn, job)| Retried { job_id: job.job_id, turn }).collect();
     tx.run(sql::RETRY, args![json(&retried)]).await?;
+    // Sweeps were paused, cancelled and put first while these jobs were over.
+    let ids: Vec<i64> = all.iter().map(|job| job.job_id).collect();
+    tx.run(sql::SPONSOR_JOBS, args![json(&ids)]).await?;
     let events = all.iter().map(|job| job_event(job, "retried", next(job.state, Event::Retried), &by.who, &by.reason, now_us));
     tx.insert(sql::INSERT_EVENT, events.collect()).await?;
-    let ids: Vec<i64> = all.iter().map(|job| job.job_id).collect();
     dependencies::block(tx, &ids, now_us).await?;
     Ok(all.len() as u64)
 }
@@ -392,5 +446,5 @@ fn sweep_event(sweep: i64, event: &str, state: &str, who: &str, message: &str, n
 
 /// What happened, with the reason where there is one.
 fn said(what: &str, by: &Requester) -> String {
-    if by.reason.is_empty() { what.to_owned() } else { format!("{what}: {}", by.reason) }
+    storable(&if by.reason.is_empty() { what.to_owned() } else { format!("{what}: {}", by.reason) })
 }

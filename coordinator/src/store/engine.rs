@@ -3,11 +3,13 @@
 //! Integers are 64 bits wide, and there are doubles and texts besides: what both engines store alike. Bulk rows travel as one JSON text
 //! (integers and texts) or as many parameters (doubles, which must arrive to the last bit).
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlSafeStr};
 
 type Decoded<T> = Result<T, sqlx::Error>;
 
@@ -52,10 +54,27 @@ values! {
     u32 => Integer(i64::from);
     i32 => Integer(i64::from);
     bool => Integer(i64::from);
-    f64 => Real(|value| value);
-    &str => Text(str::to_owned);
-    &String => Text(String::clone);
-    String => Text(|value| value);
+    &str => Text(storable);
+    &String => Text(|value: &String| storable(value));
+    String => Text(|value: String| storable(&value));
+}
+
+impl From<f64> for Value {
+    /// What is not finite has no place in a database: a column that must have a value refuses it, alike on both engines.
+    fn from(value: f64) -> Self {
+        Self::Real(value.is_finite().then_some(value))
+    }
+}
+
+impl From<Option<f64>> for Value {
+    fn from(value: Option<f64>) -> Self {
+        value.map_or(Self::Real(None), Self::from)
+    }
+}
+
+/// A text without the one character that PostgreSQL cannot store: a trainer may print it, and must not take the batch down with it.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Parameters of a statement: `args![id, now_us]`.
@@ -289,11 +308,33 @@ impl Lent {
     }
 }
 
+/// How long a server may take to let somebody in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects once. A pool tries again for as long as it may, and then says that it waited, not why it was refused.
+pub(super) async fn try_connecting(options: &PgConnectOptions) -> Decoded<()> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected?.close().await,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// A connection or a transaction of a pool, or why there is none: a pool that nobody gives back to, or a server that lets nobody in.
+async fn explained<T>(pool: &PgPool, acquired: Decoded<T>) -> Decoded<T> {
+    match acquired {
+        Err(sqlx::Error::PoolTimedOut) => {
+            try_connecting(&pool.connect_options()).await?;
+            Err(sqlx::Error::PoolTimedOut)
+        }
+        acquired => acquired,
+    }
+}
+
 impl Pool {
     async fn lend(&self) -> Decoded<Lent> {
         Ok(match self {
             Self::Sqlite(pool) => Lent::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Lent::Postgres(pool.acquire().await?),
+            Self::Postgres(pool) => Lent::Postgres(explained(pool, pool.acquire().await).await?),
         })
     }
 
@@ -316,7 +357,10 @@ impl Pool {
     pub(super) async fn begin_reading(&self) -> Decoded<Transaction> {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+            Self::Postgres(pool) => {
+                let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                Transaction::Postgres(explained(pool, begun).await?)
+            }
         })
     }
 
@@ -325,7 +369,7 @@ impl Pool {
     pub(super) async fn begin_writing(&self) -> Decoded<Transaction> {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Transaction::Postgres(explained(pool, pool.begin().await).await?),
         })
     }
 

@@ -103,6 +103,18 @@ impl DatabaseError {
     }
 }
 
+/// An error that may stand for a passing one of the database.
+pub(super) trait Passing {
+    /// See [`DatabaseError::is_passing`].
+    fn is_passing(&self) -> bool;
+}
+
+impl Passing for DatabaseError {
+    fn is_passing(&self) -> bool {
+        self.is_passing()
+    }
+}
+
 /// Errors of the line to a server, not of what was asked of it.
 fn is_connection_error(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed)

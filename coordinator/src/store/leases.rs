@@ -27,14 +27,17 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn close_session(&self, session: SessionId, now_us: i64) -> Result<Vec<AttemptRef>, DatabaseError> {
-        let mut tx = self.begin().await?;
-        if !sessions::end(&mut tx, session, now_us).await? {
-            return Ok(Vec::new());
-        }
-        let rows = tx.all(sql::HELD_BY_SESSION, args![session.id]).await?;
-        let given_back = self.end_all(&mut tx, &rows, Event::Preempted, "the worker left", now_us).await?;
-        tx.commit().await?;
-        Ok(given_back)
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            if !sessions::end(&mut tx, session, now_us).await? {
+                return Ok(Vec::new());
+            }
+            let rows = tx.all(sql::HELD_BY_SESSION, args![session.id]).await?;
+            let given_back = self.end_all(&mut tx, &rows, Event::Preempted, "the worker left", now_us).await?;
+            tx.commit().await?;
+            Ok(given_back)
+        })
+        .await
     }
 
     /// Takes back every lease that ran out, lets back-offs end, and ends sessions that fell silent.

@@ -9,7 +9,7 @@ use offramp_domain::outcome::{FailureKind, Outcome};
 use serde::Serialize;
 
 use super::batch::AttemptRef;
-use super::engine::{Row, Value, args};
+use super::engine::{Row, Value, args, storable};
 use super::frontier::{self, Candidate};
 use super::sessions::SessionId;
 use super::{Transaction, dependencies, json, sql};
@@ -416,9 +416,10 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
     if ends.is_empty() {
         return Ok(false);
     }
+    let messages: Vec<String> = ends.iter().map(|end| storable(truncated(end.message))).collect();
     let (mut settled, mut attempts) = (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
     let (mut succeeded, mut failed, mut queued) = (Vec::new(), Vec::new(), false);
-    for End { held, event, message } in ends {
+    for (End { held, event, .. }, message) in ends.iter().zip(&messages) {
         let tally = Tally {
             n_failures: held.n_failures,
             n_crashed_workers: held.n_crashed_elsewhere + u32::from(*event == Event::Failed(FailureKind::Crashed)),
@@ -426,7 +427,6 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
         let next = lifecycle::step(State::Leased, *event, tally, limits).expect("these events end a lease");
         let n_failures = held.n_failures + u32::from(next.counts_as_failure);
         let back_off_us = lifecycle::back_off_ms(n_failures, seed(&held.attempt.key)).cast_signed() * 1_000;
-        let message = truncated(message);
         settled.push(Settled {
             job_id: held.job_id,
             attempt: held.attempt.attempt,
@@ -456,7 +456,10 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
     }
     let n_settled = tx.run(sql::SETTLE, args![json(&settled)]).await?;
     if n_settled != ends.len() as u64 {
-        return Err(sqlx::Error::Protocol(format!("{n_settled} of {} leases could be ended that this transaction saw held", ends.len())));
+        return Err(sqlx::Error::InvalidArgument(format!(
+            "{n_settled} of {} leases could be ended that this transaction saw held",
+            ends.len()
+        )));
     }
     tx.run(sql::END_ATTEMPTS, args![json(&attempts), now_us]).await?;
     queued |= dependencies::release(tx, &succeeded, now_us).await?;
@@ -478,7 +481,7 @@ pub(super) const fn outcome_name(event: Event) -> &'static str {
 }
 
 /// A message as far as it is stored.
-pub(super) fn truncated(message: &str) -> &str {
+fn truncated(message: &str) -> &str {
     message.char_indices().nth(MESSAGE_MAX_CHARS).map_or(message, |(end, _)| &message[..end])
 }
 

@@ -3,7 +3,7 @@
 use offramp_domain::placement::Capabilities;
 
 use super::engine::args;
-use super::error::DatabaseError;
+use super::error::{DatabaseError, Passing};
 use super::{Store, Transaction, placements, sql};
 
 /// Open sessions of one database. A fleet has thousands of workers, not tens of thousands; beyond, somebody opens them in a loop.
@@ -99,6 +99,12 @@ impl OpenSessionError {
     }
 }
 
+impl Passing for OpenSessionError {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_passing())
+    }
+}
+
 impl From<sqlx::Error> for OpenSessionError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
@@ -121,21 +127,24 @@ impl Store {
     /// When the worker's trainer is simulated and the database is one of real results, or the other way round; when there are too many; and
     /// those of the database.
     pub async fn open_session(&self, session: &NewSession, now_us: i64) -> Result<OpenedSession, OpenSessionError> {
-        let mut tx = self.begin().await?;
-        if let Some(present) = tx.optional(sql::FOREIGN_TRAINER, args![&session.trainer]).await? {
-            return Err(OpenSessionError::Trainer { asked: session.trainer.clone(), present: present.get("trainer")? });
-        }
-        let count = tx.one(sql::COUNT_SESSIONS, args![&session.worker, now_us - HEARD_RECENTLY_US]).await?;
-        if count.get::<i64>("n_open")? >= SESSIONS_MOST {
-            return Err(OpenSessionError::TooMany);
-        }
-        let [device, memory_mib, datasets, labels] = placements::offered(&session.capabilities);
-        let [worker, version, trainer, n_slots, embedded, opened_us] =
-            args![&session.worker, &session.version, &session.trainer, session.n_slots, session.embedded, now_us];
-        let values = [worker, version, trainer, n_slots, embedded, opened_us, device, memory_mib, datasets, labels];
-        let id = tx.one(sql::INSERT_SESSION, values).await?.get("id")?;
-        tx.commit().await?;
-        Ok(OpenedSession { id: SessionId { id, opened_us: now_us }, n_namesakes: count.get("n_namesakes")? })
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            if let Some(present) = tx.optional(sql::FOREIGN_TRAINER, args![&session.trainer]).await? {
+                return Err(OpenSessionError::Trainer { asked: session.trainer.clone(), present: present.get("trainer")? });
+            }
+            let count = tx.one(sql::COUNT_SESSIONS, args![&session.worker, now_us - HEARD_RECENTLY_US]).await?;
+            if count.get::<i64>("n_open")? >= SESSIONS_MOST {
+                return Err(OpenSessionError::TooMany);
+            }
+            let [device, memory_mib, datasets, labels] = placements::offered(&session.capabilities);
+            let [worker, version, trainer, n_slots, embedded, opened_us] =
+                args![&session.worker, &session.version, &session.trainer, session.n_slots, session.embedded, now_us];
+            let values = [worker, version, trainer, n_slots, embedded, opened_us, device, memory_mib, datasets, labels];
+            let id = tx.one(sql::INSERT_SESSION, values).await?.get("id")?;
+            tx.commit().await?;
+            Ok(OpenedSession { id: SessionId { id, opened_us: now_us }, n_namesakes: count.get("n_namesakes")? })
+        })
+        .await
     }
 
     /// Sends the open sessions of a worker home: after their running jobs, or at once. Answers with the number of sessions that this changed.
@@ -143,10 +152,13 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn drain(&self, worker: &str, give_back: bool) -> Result<u64, DatabaseError> {
-        let mut tx = self.begin().await?;
-        let drained = tx.run(sql::DRAIN_WORKERS, args![worker, if give_back { 2_i64 } else { 1 }]).await?;
-        tx.commit().await?;
-        Ok(drained)
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            let drained = tx.run(sql::DRAIN_WORKERS, args![worker, if give_back { 2_i64 } else { 1 }]).await?;
+            tx.commit().await?;
+            Ok(drained)
+        })
+        .await
     }
 }
 

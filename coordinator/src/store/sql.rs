@@ -53,10 +53,16 @@ pub(super) mod postgres {
 
     pub(in crate::store) const TAKE_TURNS: &str = include_str!("sql/postgres/take_turns.sql");
     pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
+    pub(in crate::store) const LOCK_UNFINISHED_JOBS: &str = include_str!("sql/postgres/lock_unfinished_jobs.sql");
 
     #[cfg(test)]
-    pub(in crate::store) const ALL: &[(&str, &str)] =
-        &[("whose_schema", WHOSE_SCHEMA), ("clock", CLOCK), ("take_turns", TAKE_TURNS), ("lock_known_jobs", LOCK_KNOWN_JOBS)];
+    pub(in crate::store) const ALL: &[(&str, &str)] = &[
+        ("whose_schema", WHOSE_SCHEMA),
+        ("clock", CLOCK),
+        ("take_turns", TAKE_TURNS),
+        ("lock_known_jobs", LOCK_KNOWN_JOBS),
+        ("lock_unfinished_jobs", LOCK_UNFINISHED_JOBS),
+    ];
 }
 
 statements! {
@@ -151,6 +157,7 @@ statements! {
         SERVER_VERSION = "server_version",
         SESSIONS_OF_BATCH = "sessions_of_batch",
         SETTLE = "settle",
+        SPONSOR_JOBS = "sponsor_jobs",
         STANDING_OF_JOB = "standing_of_job",
         SWEEPS_OF_JOBS = "sweeps_of_jobs",
         TOUCH_SESSIONS = "touch_sessions",

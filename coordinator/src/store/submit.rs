@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::control::{self, Requester, turn_base};
 use super::engine::args;
-use super::error::DatabaseError;
+use super::error::{DatabaseError, Passing};
 use super::{Reader, Store, Transaction, dependencies, frontier, json, placements, sql};
 
 /// Jobs of one statement: enough to spare round trips, and few enough that their text is small beside the coordinator's memory.
@@ -57,6 +57,12 @@ impl SubmitError {
     }
 }
 
+impl Passing for SubmitError {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_passing())
+    }
+}
+
 impl From<sqlx::Error> for SubmitError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
@@ -86,43 +92,54 @@ impl Store {
     /// # Errors
     /// When its dependencies and those of earlier sweeps go round in a circle, and those of the database.
     pub async fn submit(&self, sweep: &Sweep, text: &str, by: &Requester, now_us: i64) -> Result<Submitted, SubmitError> {
-        let sweep_key = sweep.key();
-        let mut tx = self.begin_alone().await?;
-        let mut before = Preview::default();
-        for keys in sweep.keys().chunks(CHUNK) {
-            let known: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
-            tx.run_on_postgres(sql::postgres::LOCK_KNOWN_JOBS, args![json(&known)]).await?;
-            count_known(&mut tx, keys, &mut before).await?;
-        }
-        if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
-            return Ok(Submitted { sweep: existing.get("id")?, created: false, before });
-        }
-        let scheduling = sweep.scheduling;
-        let values =
-            args![&sweep_key, &sweep.name, text, now_us, sweep.n_jobs() as i64, scheduling.priority, scheduling.max_failed_jobs, &by.who,];
-        let sweep_id: i64 = tx.one(sql::INSERT_SWEEP, values).await?.get("id")?;
-        let base = turn_base(&mut tx, scheduling.priority.into()).await?;
-        let mut placement_ids: HashMap<Requirements, i64> = HashMap::new();
-        for run in sweep.runs() {
-            let requirements = sweep.requirements(&run.first.config);
-            let placement = match placement_ids.get(&requirements) {
-                Some(id) => *id,
-                None => placements::id(&mut tx, &requirements).await?,
-            };
-            placement_ids.insert(requirements, placement);
-            insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
-        }
-        if before.n_known_jobs > 0 {
-            control::want_again(&mut tx, sweep_id, by, now_us).await?;
-            // Jobs that another sweep has, too, may be more urgent to this one.
-            tx.run(sql::SPONSOR, args![sweep_id, 0_i64]).await?;
-        }
-        insert_dependencies(&mut tx, sweep, sweep_id, before.n_known_jobs > 0, now_us).await?;
-        if before.n_finished_jobs > 0 {
-            frontier::found(&mut tx, sweep_id).await?;
-        }
-        tx.commit().await?;
-        Ok(Submitted { sweep: sweep_id, created: true, before })
+        self.persist(|| async {
+            let sweep_key = sweep.key();
+            let mut tx = self.begin_alone().await?;
+            let mut before = Preview::default();
+            for keys in sweep.keys().chunks(CHUNK) {
+                let known: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
+                tx.run_on_postgres(sql::postgres::LOCK_KNOWN_JOBS, args![json(&known)]).await?;
+                count_known(&mut tx, keys, &mut before).await?;
+            }
+            if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
+                return Ok(Submitted { sweep: existing.get("id")?, created: false, before });
+            }
+            let scheduling = sweep.scheduling;
+            let values = args![
+                &sweep_key,
+                &sweep.name,
+                text,
+                now_us,
+                sweep.n_jobs() as i64,
+                scheduling.priority,
+                scheduling.max_failed_jobs,
+                &by.who,
+            ];
+            let sweep_id: i64 = tx.one(sql::INSERT_SWEEP, values).await?.get("id")?;
+            let base = turn_base(&mut tx, scheduling.priority.into()).await?;
+            let mut placement_ids: HashMap<Requirements, i64> = HashMap::new();
+            for run in sweep.runs() {
+                let requirements = sweep.requirements(&run.first.config);
+                let placement = match placement_ids.get(&requirements) {
+                    Some(id) => *id,
+                    None => placements::id(&mut tx, &requirements).await?,
+                };
+                placement_ids.insert(requirements, placement);
+                insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
+            }
+            if before.n_known_jobs > 0 {
+                control::want_again(&mut tx, sweep_id, by, now_us).await?;
+                // Jobs that another sweep has, too, may be more urgent to this one.
+                control::sponsor(&mut tx, sweep_id, 0).await?;
+            }
+            insert_dependencies(&mut tx, sweep, sweep_id, before.n_known_jobs > 0, now_us).await?;
+            if before.n_finished_jobs > 0 {
+                frontier::found(&mut tx, sweep_id).await?;
+            }
+            tx.commit().await?;
+            Ok(Submitted { sweep: sweep_id, created: true, before })
+        })
+        .await
     }
 }
 

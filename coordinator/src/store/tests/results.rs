@@ -1,11 +1,20 @@
 use offramp_domain::network;
-use offramp_domain::outcome::{ExitResult, OperatingPoint};
 
+use super::report::Refusal;
 use super::*;
 
-#[tokio::test]
-async fn a_result_is_kept_to_the_last_bit() {
-    let store = fixture().await;
+on_both_engines! {
+    a_result_is_kept_to_the_last_bit,
+    a_repeated_result_changes_nothing,
+    a_job_says_what_its_result_is_of,
+    a_result_of_another_network_is_refused,
+    a_result_that_cannot_be_stored_leaves_nothing_behind,
+    cells_are_summed_up_over_seeds,
+    equal_seeds_deviate_by_nothing,
+    jobs_that_differ_in_more_than_the_seed_are_different_cells,
+}
+
+async fn a_result_is_kept_to_the_last_bit(store: Fixture) {
     store.submit_text(&sweep_text("a", r#"["constant"]"#, "0")).await;
     let session = store.session("w").await;
     let job = store.claim_one(session, START_US).await.unwrap();
@@ -16,7 +25,7 @@ async fn a_result_is_kept_to_the_last_bit() {
     for point in &mut result.operating_points {
         point.macs_cascade *= 1.0 + 1e-8 / 3.0;
     }
-    assert_eq!(store.complete(session, &job.attempt, &result, START_US + 7).await.unwrap(), Report::Accepted);
+    assert_eq!(store.complete(session, &job.attempt, &result, START_US + 7).await, Answer::Accepted);
 
     let detail = store.reader().job(job.attempt.key.id()).await.unwrap();
     assert_eq!(detail.config_json, job.config_json);
@@ -39,9 +48,15 @@ async fn a_result_is_kept_to_the_last_bit() {
     assert_eq!(store.reader().exits(1).await.unwrap(), detail.exits);
 }
 
-#[tokio::test]
-async fn a_repeated_result_changes_nothing() {
-    let store = fixture().await;
+/// Why a result is not taken.
+async fn refused(store: &Store, session: SessionId, attempt: &AttemptRef, result: &Outcome) -> Refusal {
+    match store.complete(session, attempt, result, START_US).await {
+        Answer::Refused(refusal) => refusal,
+        answer => panic!("{answer:?}"),
+    }
+}
+
+async fn a_repeated_result_changes_nothing(store: Fixture) {
     let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await.sweep;
     let session = store.session("w").await;
     let attempt = store.complete_next(session, &[(1.0, 0.5), (1.0, 0.4)]).await;
@@ -51,18 +66,16 @@ async fn a_repeated_result_changes_nothing() {
     // Even if it says something else, and even from the worker's next session.
     let other = store.session("w").await;
     for session in [session, other] {
-        let report = store.complete(session, &attempt, &contradicting, START_US + 9).await.unwrap();
-        assert_eq!(report, Report::Accepted);
+        let report = store.complete(session, &attempt, &contradicting, START_US + 9).await;
+        assert_eq!(report, Answer::Accepted);
     }
     assert_eq!(store.reader().job(attempt.key.id()).await.unwrap(), before);
     assert_eq!(store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap(), frontier);
 }
 
-#[tokio::test]
-async fn a_result_of_another_network_is_refused() {
+async fn a_result_of_another_network_is_refused(store: Fixture) {
     type Spoil = fn(&mut OperatingPoint);
 
-    let store = fixture().await;
     store.submit_text(&sweep_text("a", r#"["constant"]"#, "0")).await;
     let session = store.session("w").await;
     let ClaimedJob { attempt, config_json } = store.claim_one(session, START_US).await.unwrap();
@@ -70,7 +83,7 @@ async fn a_result_of_another_network_is_refused() {
     for n_exits in [3, 5] {
         let mut result = fitting.clone();
         result.exits.resize(n_exits, result.exits[0]);
-        let refusal = store.complete(session, &attempt, &result, START_US).await.unwrap_err();
+        let refusal = refused(&store, session, &attempt, &result).await;
         assert_eq!(refusal.to_string(), format!("a result of {n_exits} exits for job `{}`, whose network has 4", attempt.key));
     }
     // One part in a million is forgiven, two are not.
@@ -83,48 +96,47 @@ async fn a_result_of_another_network_is_refused() {
     for (field, spoil) in spoilt {
         let mut result = fitting.clone();
         spoil(&mut result.operating_points[1]);
-        let refusal = store.complete(session, &attempt, &result, START_US).await.unwrap_err();
-        assert!(matches!(&refusal, CompleteError::Cost { point: 1, field: named, .. } if *named == field), "{refusal}");
+        let refusal = refused(&store, session, &attempt, &result).await;
+        assert!(matches!(&refusal, Refusal::Cost { point: 1, field: named, .. } if *named == field), "{refusal}");
     }
     assert_eq!(store.job(&attempt).await.state, "leased");
-    assert_eq!(store.count("SELECT count(*) FROM operating_points").await, 0);
-    assert_eq!(store.complete(session, &attempt, &fitting, START_US).await.unwrap(), Report::Accepted);
+    assert_eq!(store.count("operating_points").await, 0);
+    assert_eq!(store.complete(session, &attempt, &fitting, START_US).await, Answer::Accepted);
 }
 
-#[tokio::test]
-async fn a_job_says_what_its_result_is_of() {
-    let store = fixture().await;
+async fn a_job_says_what_its_result_is_of(store: Fixture) {
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
     let session = store.session("w").await;
     let ClaimedJob { attempt, config_json } = store.claim_one(session, START_US).await.unwrap();
     assert_eq!(store.job(&attempt).await.trainer, None);
     let simulated = outcome(&config_json, 0.9, &[(1.0, 0.9)]);
     let real = Outcome { trainer: "burn-flex".into(), ..simulated.clone() };
-    let refusal = store.complete(session, &attempt, &real, START_US).await.unwrap_err();
+    let refusal = refused(&store, session, &attempt, &real).await;
     assert_eq!(refusal.to_string(), "a result of trainer `burn-flex` from a worker of trainer `simulated`");
     assert_eq!(store.job(&attempt).await.state, "leased");
-    store.complete(session, &attempt, &simulated, START_US).await.unwrap();
+    store.complete(session, &attempt, &simulated, START_US).await;
     assert_eq!(store.job(&attempt).await.trainer.as_deref(), Some("simulated"));
 }
 
-#[tokio::test]
-async fn a_result_that_cannot_be_stored_leaves_nothing_behind() {
-    let store = fixture().await;
+async fn a_result_that_cannot_be_stored_leaves_nothing_behind(store: Fixture) {
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
     let session = store.session("w").await;
     let ClaimedJob { attempt, config_json } = store.claim_one(session, START_US).await.unwrap();
-    // SQLite keeps no NaN; the last point is refused after everything before it was written.
-    let failed = store.complete(session, &attempt, &outcome(&config_json, 0.9, &[(1.0, 0.9), (1.0, f64::NAN)]), START_US).await;
-    assert!(matches!(failed, Err(CompleteError::Database(DatabaseError::Statement(_)))), "{failed:?}");
+    // No double is stored that is not finite; the last point is refused after everything before it was written.
+    for accuracy in [f64::NAN, f64::INFINITY] {
+        let result = outcome(&config_json, 0.9, &[(1.0, 0.9), (1.0, accuracy)]);
+        let report = AttemptReport { attempt: attempt.clone(), end: AttemptEnd::Completed(Box::new(result)) };
+        let failed = store.apply(&[Request { reports: vec![report], ..Request::new(session) }], START_US, LEASE_US).await;
+        assert!(matches!(failed, Err(DatabaseError::Statement(_))), "{failed:?}");
+    }
     assert_eq!(store.job(&attempt).await.state, "leased");
-    assert_eq!(store.count("SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM exit_results)").await, 0);
-    assert_eq!(store.count("SELECT (SELECT count(*) FROM operating_points) + (SELECT count(*) FROM frontier)").await, 0);
+    for table in ["results", "exit_results", "operating_points", "frontier"] {
+        assert_eq!(store.count(table).await, 0, "{table}");
+    }
     assert_eq!(store.attempt_outcomes(&attempt).await, ["running"]);
 }
 
-#[tokio::test]
-async fn cells_are_summed_up_over_seeds() {
-    let store = fixture().await;
+async fn cells_are_summed_up_over_seeds(store: Fixture) {
     let sweep = store.submit_text(&sweep_text("a", r#"["none", "constant"]"#, "[0, 1, 2, 3]")).await.sweep;
     let session = store.session("w").await;
     // Final accuracies of `none`: mean 0.93, deviation sqrt((0.03² + 0.01² + 0.02²) / 2); one of its four seeds stays away. Of `constant`: one.
@@ -132,7 +144,7 @@ async fn cells_are_summed_up_over_seeds() {
         let job = store.claim_one(session, START_US).await.unwrap();
         let Some(accuracy) = accuracy else { continue };
         // One point at the cost of the backbone, without branches: up to there chance, then as far again its accuracy.
-        store.complete(session, &job.attempt, &outcome(&job.config_json, accuracy, &[(1.0, accuracy / 2.0)]), START_US).await.unwrap();
+        store.complete(session, &job.attempt, &outcome(&job.config_json, accuracy, &[(1.0, accuracy / 2.0)]), START_US).await;
     }
     let patterns = store.reader().patterns(sweep).await.unwrap();
     let [none, constant] = patterns.as_slice() else { panic!("{patterns:?}") };
@@ -147,9 +159,7 @@ async fn cells_are_summed_up_over_seeds() {
     assert_eq!(constant.budget_error.to_bits(), 0.0_f64.to_bits());
 }
 
-#[tokio::test]
-async fn equal_seeds_deviate_by_nothing() {
-    let store = fixture().await;
+async fn equal_seeds_deviate_by_nothing(store: Fixture) {
     let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await.sweep;
     let session = store.session("w").await;
     for _ in 0..2 {
@@ -159,9 +169,7 @@ async fn equal_seeds_deviate_by_nothing() {
     assert_eq!((patterns[0].final_accuracy_deviation, patterns[0].n_seeds), (Some(0.0), 2));
 }
 
-#[tokio::test]
-async fn jobs_that_differ_in_more_than_the_seed_are_different_cells() {
-    let store = fixture().await;
+async fn jobs_that_differ_in_more_than_the_seed_are_different_cells(store: Fixture) {
     let text = sweep_text("a", r#"["none"]"#, "[0, 1]").replace("epochs = 2\n", "").replace("seed =", "epochs = [2, 3]\nseed =");
     let sweep = store.submit_text(&text).await.sweep;
     let session = store.session("w").await;
