@@ -287,7 +287,6 @@ async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<
 }
 
 /// Parts with clients that speak another version of the protocol. Clients that do not say what they speak are not ours, and know what they do.
-#[expect(clippy::result_large_err, reason = "the interceptor's signature")]
 fn check_protocol(request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
     let Some(spoken) = request.metadata().get(PROTOCOL_HEADER) else { return Ok(request) };
     let spoken: Option<u32> = spoken.to_str().ok().and_then(|text| text.parse().ok());
