@@ -7,6 +7,7 @@
 //! What is leased to a caller who has gone away in the meantime is given back, whether it left before the answer or with the answer on its way.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -280,7 +281,7 @@ impl<L: Ledger> Worker<L> {
     async fn answers(&self, requests: &[Request]) -> Vec<Answer> {
         let mut answers: Vec<Answer> = Vec::with_capacity(requests.len());
         // The last is the next, so that the answers come in order.
-        let mut parts: Vec<Range<usize>> = vec![0..requests.len()];
+        let mut parts: Vec<Range<usize>> = iter::once(0..requests.len()).collect();
         while let Some(part) = parts.pop() {
             match self.apply(&requests[part.clone()]).await {
                 Ok(carried_out) => answers.extend(carried_out),

@@ -17,7 +17,7 @@ pub(crate) use self::fleet::Fleet;
 pub(crate) use self::results::Results;
 pub(crate) use self::status::ending;
 pub(crate) use self::sweeps::Sweeps;
-pub(crate) use self::workers::Workers;
+pub(crate) use self::workers::{CLAIM_WAIT_MOST_MS, Workers};
 use crate::clock::Clock;
 use crate::dispatch::Dispatch;
 use crate::live::Live;

@@ -95,7 +95,7 @@ fn line_of_rpc(service: &str, method: &MethodDescriptorProto) -> String {
 }
 
 fn descriptors() -> FileDescriptorSet {
-    FileDescriptorSet::decode(offramp_proto::DESCRIPTORS).unwrap()
+    FileDescriptorSet::decode(offramp_proto::DESCRIPTORS).expect("the build wrote them")
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn difference_after(change: impl FnOnce(&mut FileDescriptorSet)) -> Difference {
 
 fn claim(descriptors: &mut FileDescriptorSet) -> &mut DescriptorProto {
     let mut messages = descriptors.file.iter_mut().flat_map(|file| &mut file.message_type);
-    messages.find(|message| message.name() == "ClaimRequest").unwrap()
+    messages.find(|message| message.name() == "ClaimRequest").expect("it is there")
 }
 
 #[test]

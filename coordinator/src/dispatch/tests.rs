@@ -178,7 +178,7 @@ async fn requests_that_come_during_a_commit_share_the_next() {
     until("the others wait", async || dispatched.dispatch.tickets.capacity() == QUEUE_MOST - 63).await;
     dispatched.open_gate();
     let mut jobs = std::collections::HashSet::new();
-    for claim in std::iter::once(first).chain(others) {
+    for claim in iter::once(first).chain(others) {
         let claimed = answered(claim).await.claimed;
         assert_eq!(claimed.len(), 1);
         jobs.insert(claimed[0].attempt.key.clone());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Sleep;
 use tokio_stream::StreamExt;
@@ -52,13 +52,18 @@ fn connections_of(n_descriptors: Option<u64>) -> usize {
     room.clamp(CONNECTIONS_LEAST, CONNECTIONS_MOST) as usize
 }
 
+/// How a peer is noticed that is gone without a word, before it speaks HTTP/2 and answers its pings.
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// Accepts connections, at most `most` at once, until `shutdown` is cancelled. One that has not begun to speak HTTP/2 after `silence` is closed.
 pub(super) fn accept(
-    mut incoming: TcpIncoming,
+    listener: TcpListener,
     most: usize,
     silence: Duration,
     shutdown: CancellationToken,
 ) -> ReceiverStream<Result<Connection, Infallible>> {
+    // An answer is one small segment, which waits for nothing.
+    let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEP_ALIVE));
     let (sender, receiver) = mpsc::channel(1);
     let accepting = async move {
         let room = Arc::new(Semaphore::new(most));
@@ -157,7 +162,6 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -174,9 +178,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let mut connections = accept(TcpIncoming::from(listener), 2, Duration::from_millis(50), shutdown.clone());
+        let mut connections = accept(listener, 2, Duration::from_millis(50), shutdown.clone());
         let _silent = TcpStream::connect(address).await.unwrap();
         let mut accepted = connections.next().await.unwrap().unwrap();
+        assert!(accepted.stream.nodelay().unwrap());
         let error = accepted.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 
@@ -193,7 +198,7 @@ mod tests {
     async fn at_the_bound_a_connection_waits_until_another_one_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = accept(TcpIncoming::from(listener), 2, Duration::from_mins(1), CancellationToken::new());
+        let mut connections = accept(listener, 2, Duration::from_mins(1), CancellationToken::new());
         let mut clients = Vec::new();
         for _ in 0..3 {
             clients.push(TcpStream::connect(address).await.unwrap());
@@ -204,13 +209,13 @@ mod tests {
         // All that can run has run when a task that only yields was run as often as there are steps.
         for _ in 0..100 {
             tokio::task::yield_now().await;
-            assert!(futures_pending(&mut third).await, "the third waits");
+            assert!(is_pending(&mut third).await, "the third waits");
         }
         drop(first);
         third.await.unwrap().unwrap();
     }
 
-    async fn futures_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
         std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
     }
 }

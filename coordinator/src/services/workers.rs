@@ -16,7 +16,8 @@ use super::fields::{at_most, in_range, name, quoted};
 use super::status::{self, malformed};
 use crate::store::{self, Answer, AttemptEnd, AttemptRef, AttemptReport, Beat, ClaimedJob, NewSession, SessionId};
 
-const CLAIM_WAIT_MOST_MS: u32 = 60_000;
+/// Longest wait that a claim may ask for.
+pub(crate) const CLAIM_WAIT_MOST_MS: u32 = 60_000;
 const CLAIM_JOBS_MOST: u32 = 64;
 /// Attempts in one message: far more than a worker holds.
 const ATTEMPTS_MOST: usize = 1_024;

@@ -121,14 +121,14 @@ async fn a_busy_database_is_told_apart_from_nobody_there() {
 /// A line to a server that can be cut and mended.
 struct Line {
     address: SocketAddr,
-    is_up: tokio::sync::watch::Sender<bool>,
+    is_up: watch::Sender<bool>,
 }
 
 impl Line {
     async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (is_up, up) = tokio::sync::watch::channel(true);
+        let (is_up, up) = watch::channel(true);
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let mut up = up.clone();
@@ -196,7 +196,7 @@ async fn post(channel: &Channel, path: &str, body: Vec<u8>, headers: &[(&'static
     std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
     match timeout(DEADLINE, channel.call(request.body(body).unwrap())).await.expect("an answer comes") {
         Ok(response) => Status::from_header_map(response.headers()).unwrap_or_else(|| Status::unknown(response.status().to_string())),
-        Err(error) => Status::unknown(crate::chain(&error)),
+        Err(error) => Status::unknown(chain(&error)),
     }
 }
 
@@ -227,6 +227,12 @@ async fn what_is_no_message_is_the_clients_fault() {
             let status = post(&served.channel, path, body, &[]).await;
             assert_eq!(status.code(), code, "{path}, {what}: {status:?}");
         }
+    }
+    // What only a report may be as long as.
+    let long = vec![0; 2 * 1024 * 1024];
+    for path in ["/offramp.v1.WorkerService/Heartbeat", "/offramp.v1.WorkerService/Claim", "/offramp.v1.FleetService/ListWorkers"] {
+        let status = post(&served.channel, path, frame(0, long.len() as u32, &long), &[]).await;
+        assert_eq!(status.code(), Code::OutOfRange, "{path}: {status:?}");
     }
     let status = post(&served.channel, report, frame(1, 3, &cut_short), &[("grpc-encoding", "zip".into())]).await;
     assert_eq!(status.code(), Code::Unimplemented, "{status:?}");
