@@ -233,7 +233,7 @@ impl Client {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => status,
             };
-            let delay = (status.code() == Code::Unavailable).then(|| back_off.next()).flatten();
+            let delay = is_away(&status).then(|| back_off.next()).flatten();
             let Some(delay) = delay else { return Err(self.refused(&status)) };
             tracing::debug!(?status, ?delay, "trying again");
             if back_off.is_first() {
@@ -256,7 +256,7 @@ impl Client {
                     None => failure,
                 }
             }
-            Code::Unavailable => {
+            _ if is_away(status) => {
                 tracing::debug!(?status, "call failed");
                 unreachable(&self.url)
             }
@@ -290,6 +290,16 @@ fn unreachable(url: &str) -> Failure {
         "start one with `offramp coordinator`, or name another with --coordinator; \
          reading commands take --database instead, without a coordinator",
     )
+}
+
+/// Whether the coordinator is away, so that the call may be repeated: it says so itself, or the connection broke. One that breaks in the middle of a
+/// call, as when the coordinator is killed, has a source and any of these codes.
+fn is_away(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => true,
+        Code::Unknown | Code::Internal => status.source().is_some(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

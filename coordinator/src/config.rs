@@ -91,8 +91,9 @@ impl FromStr for Database {
     /// Reads `sqlite:PATH` (`sqlite://PATH` means the same) or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     fn from_str(text: &str) -> Result<Self, DatabaseParseError> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let text = with_host(text);
             return match text.parse::<PgConnectOptions>() {
-                Ok(_) => Ok(Self::Postgres(PostgresUrl(text.to_owned()))),
+                Ok(_) => Ok(Self::Postgres(PostgresUrl(text))),
                 Err(error) => Err(DatabaseParseError::Url(crate::chain(&error))),
             };
         }
@@ -104,6 +105,16 @@ impl FromStr for Database {
             ":memory:" => Err(DatabaseParseError::Memory),
             path => Ok(Self::Sqlite(path.into())),
         }
+    }
+}
+
+/// The URL with a host after the user, where there is none: `postgres://USER@/DATABASE?host=/FOLDER`, as `psql` takes it and the driver doesn't.
+fn with_host(url: &str) -> String {
+    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    let path = url[authority..].find(['/', '?']).map_or(url.len(), |length| authority + length);
+    match url[authority..path].strip_suffix('@') {
+        Some(_) => format!("{}localhost{}", &url[..path], &url[path..]),
+        None => url.to_owned(),
     }
 }
 
@@ -284,6 +295,7 @@ mod tests {
         assert!(!format!("{database:?}").contains("secret"));
         let socket: Database = "postgres://me@/offramp?host=/run/postgresql&port=5433".parse().unwrap();
         assert_eq!(socket.to_string(), "postgres://me@/offramp?host=/run/postgresql&port=5433");
+        assert_eq!(socket.to_string().parse::<Database>().unwrap().to_string(), socket.to_string());
         assert!(matches!("postgres://me@host:port/x".parse::<Database>(), Err(DatabaseParseError::Url(_))));
     }
 }

@@ -18,7 +18,7 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tower_layer::{Identity, Stack};
 use tracing::{info, warn};
@@ -26,23 +26,38 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigProblem};
 use crate::live::Live;
-use crate::services::{Context, Fleet, Results, Sweeps, Workers};
+use crate::services::{CLAIM_WAIT_MOST_MS, Context, Fleet, Results, Sweeps, Workers};
 use crate::store::{DatabaseError, OpenError, Store};
 use crate::watches::Watches;
 use crate::{chain, dispatch, janitor};
 
+mod connections;
+mod intake;
+mod malformed;
 #[cfg(test)]
 mod tests;
 
-/// Largest message of a worker: a result of thousands of operating points.
-const WORKER_MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+use self::intake::Intake;
+use self::malformed::RestateMalformed;
+
+/// Largest report: results of thousands of operating points.
+const REPORT_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Largest submission: the longest sweep file, and its frame.
 const SWEEP_MESSAGE_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Largest of the other messages, which take names and numbers: heartbeats of all slots with their progress are the longest.
+const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+/// All requests that are being taken in.
+const REQUESTS_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// Above the longest wait that a claim may ask for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+const _: () = assert!(REQUEST_TIMEOUT.as_millis() > CLAIM_WAIT_MOST_MS as u128);
 /// A peer that is gone without a word is noticed within the sum of these, and its connection freed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A client that connects says so within this time.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Metadata of one request: ours takes some hundred bytes.
+const METADATA_MAX_BYTES: u32 = 16 * 1024;
 /// Requests that one connection may have open.
 const STREAMS_MOST: u32 = 256;
 /// How long requests may finish after the shutdown: waiting ones end by themselves at once.
@@ -196,7 +211,7 @@ async fn serve(
     listener: TcpListener,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEP_ALIVE_INTERVAL));
+    let incoming = connections::accept(listener, connections::most(), SILENCE, shutdown.clone());
     let router = router(context, working).await;
     let overdue = async {
         shutdown.cancelled().await;
@@ -211,10 +226,21 @@ async fn serve(
     }
 }
 
-/// The router before any service, every request checked for its protocol.
-type Checked = Stack<InterceptorLayer<fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status>>, Identity>;
+type Check = fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status>;
 
-async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<Checked> {
+/// The router before any service: every request is checked for its protocol and counted while it comes in.
+type Guarded = Stack<Intake, Stack<RestateMalformed, Stack<InterceptorLayer<Check>, Identity>>>;
+
+/// How large a message may be at the RPC of a path.
+fn message_max_bytes(path: &str) -> usize {
+    match path {
+        "/offramp.v1.WorkerService/Report" => REPORT_MAX_BYTES,
+        "/offramp.v1.SweepService/SubmitSweep" => SWEEP_MESSAGE_MAX_BYTES,
+        _ => MESSAGE_MAX_BYTES,
+    }
+}
+
+async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<Guarded> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SweepServiceServer<Sweeps>>().await;
     health.set_serving::<WorkerServiceServer<Workers>>().await;
@@ -240,25 +266,27 @@ async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let compiled_in = "the descriptors were compiled with this binary";
-    let check: fn(tonic::Request<()>) -> Result<tonic::Request<()>, Status> = check_protocol;
+    let check: Check = check_protocol;
     Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MOST)
+        .http2_max_header_list_size(METADATA_MAX_BYTES)
         .layer(InterceptorLayer::new(check))
+        .layer(RestateMalformed)
+        .layer(Intake::new(REQUESTS_MAX_BYTES, message_max_bytes))
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(compiled_in))
         // Clients older than the stable name still ask for this one.
         .add_service(reflection().build_v1alpha().expect(compiled_in))
         .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
-        .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(WORKER_MESSAGE_MAX_BYTES))
-        .add_service(FleetServiceServer::new(Fleet(context.clone())))
-        .add_service(ResultServiceServer::new(Results(context)))
+        .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(REPORT_MAX_BYTES))
+        .add_service(FleetServiceServer::new(Fleet(context.clone())).max_decoding_message_size(MESSAGE_MAX_BYTES))
+        .add_service(ResultServiceServer::new(Results(context)).max_decoding_message_size(MESSAGE_MAX_BYTES))
 }
 
 /// Parts with clients that speak another version of the protocol. Clients that do not say what they speak are not ours, and know what they do.
-#[expect(clippy::result_large_err, reason = "the interceptor's signature")]
 fn check_protocol(request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
     let Some(spoken) = request.metadata().get(PROTOCOL_HEADER) else { return Ok(request) };
     let spoken: Option<u32> = spoken.to_str().ok().and_then(|text| text.parse().ok());
@@ -270,7 +298,10 @@ fn check_protocol(request: tonic::Request<()>) -> Result<tonic::Request<()>, Sta
     };
     let spoken = spoken.map_or_else(|| "none that it understands".to_owned(), |spoken| format!("version {spoken}"));
     let version = env!("CARGO_PKG_VERSION");
-    Err(Status::failed_precondition(format!(
+    let mut status = Status::failed_precondition(format!(
         "the client speaks {spoken} of the protocol, this coordinator (offramp {version}) speaks version {ours}\nhint: upgrade {side}"
-    )))
+    ));
+    // So that programs can tell this from other preconditions.
+    status.metadata_mut().insert(PROTOCOL_HEADER, ours.into());
+    Err(status)
 }

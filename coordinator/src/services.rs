@@ -1,6 +1,7 @@
 //! gRPC handlers: decode, call, encode. One file a service, and one table from errors to status codes.
 
 mod control;
+mod fields;
 mod fleet;
 mod results;
 mod status;
@@ -14,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::fleet::Fleet;
 pub(crate) use self::results::Results;
+pub(crate) use self::status::ending;
 pub(crate) use self::sweeps::Sweeps;
-pub(crate) use self::workers::Workers;
+pub(crate) use self::workers::{CLAIM_WAIT_MOST_MS, Workers};
 use crate::clock::Clock;
 use crate::dispatch::Dispatch;
 use crate::live::Live;

@@ -34,6 +34,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use offramp_domain::lifecycle::Limits;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
@@ -62,6 +63,8 @@ pub struct Store {
     /// What claims go by: shared by clones, lost without harm.
     claims: Arc<claim::Course>,
     failpoints: Failpoints,
+    /// Held by whoever changes sweeps.
+    turns: Arc<Mutex<()>>,
     _lock: Option<Arc<open::Lock>>,
 }
 
@@ -79,6 +82,7 @@ impl Store {
             limits,
             claims: Arc::default(),
             failpoints: Failpoints::default(),
+            turns: Arc::default(),
             _lock: opened.lock.map(Arc::new),
         })
     }
@@ -123,6 +127,13 @@ impl Store {
         self.failpoints.pass(&format!("{what}.after-commit")).await
     }
 
+    /// Commits what `what` wrote; the next one may change sweeps after that.
+    async fn commit_alone(&self, Alone { tx, _turn: turn }: Alone, what: &str) -> Result<(), sqlx::Error> {
+        let committed = self.commit(tx, what).await;
+        drop(turn);
+        committed
+    }
+
     /// Runs a transaction, and again where it lost against another one or its connection. One whose end was not heard of although it came about
     /// finds nothing left to do the second time, or does again what does no harm twice.
     async fn persist<T, E: Passing, F: Future<Output = Result<T, E>>>(&self, transaction: impl Fn() -> F) -> Result<T, E> {
@@ -138,10 +149,33 @@ impl Store {
     }
 
     /// Begins a transaction that changes sweeps; no other one does at the same time.
-    async fn begin_alone(&self) -> Result<Transaction, sqlx::Error> {
+    async fn begin_alone(&self) -> Result<Alone, sqlx::Error> {
+        // First within the process: whoever waits for the server's lock has a connection meanwhile, and the batches need one.
+        let turn = Arc::clone(&self.turns).lock_owned().await;
         let mut tx = self.begin().await?;
         tx.run_on_postgres(sql::postgres::TAKE_TURNS, []).await?;
-        Ok(tx)
+        Ok(Alone { tx, _turn: turn })
+    }
+}
+
+/// A transaction that changes sweeps while no other one does.
+#[derive(Debug)]
+struct Alone {
+    tx: Transaction,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl std::ops::Deref for Alone {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.tx
+    }
+}
+
+impl std::ops::DerefMut for Alone {
+    fn deref_mut(&mut self) -> &mut Transaction {
+        &mut self.tx
     }
 }
 

@@ -111,7 +111,6 @@ CREATE TABLE events (
     message TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX events_job ON events (job_id) WHERE job_id IS NOT NULL;
-CREATE INDEX events_sweep ON events (sweep_id) WHERE sweep_id IS NOT NULL;
 
 CREATE VIEW v_sweeps AS
 WITH counts AS (
@@ -275,7 +274,12 @@ UNION ALL
 SELECT
     events.at_us, substr(jobs.key, 1, 12), events.sweep_id, events.attempt, events.event, events.state, events.who, events.message
 FROM events
-LEFT JOIN jobs ON jobs.id = events.job_id;
+JOIN jobs ON jobs.id = events.job_id
+UNION ALL
+-- Of a sweep as a whole.
+SELECT events.at_us, CAST(NULL AS TEXT), events.sweep_id, events.attempt, events.event, events.state, events.who, events.message
+FROM events
+WHERE events.job_id IS NULL;
 
 CREATE VIEW v_exits AS
 SELECT

@@ -151,7 +151,6 @@ CREATE TABLE events (
     message TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_job ON events (job_id) WHERE job_id IS NOT NULL;
-CREATE INDEX events_sweep ON events (sweep_id) WHERE sweep_id IS NOT NULL;
 
 CREATE VIEW v_sweeps AS
 WITH counts AS (
@@ -315,7 +314,12 @@ UNION ALL
 SELECT
     events.at_us, substr(jobs.key, 1, 12), events.sweep_id, events.attempt, events.event, events.state, events.who, events.message
 FROM events
-LEFT JOIN jobs ON jobs.id = events.job_id;
+JOIN jobs ON jobs.id = events.job_id
+UNION ALL
+-- Of a sweep as a whole.
+SELECT events.at_us, NULL, events.sweep_id, events.attempt, events.event, events.state, events.who, events.message
+FROM events
+WHERE events.job_id IS NULL;
 
 CREATE VIEW v_exits AS
 SELECT

@@ -25,6 +25,7 @@ pub(crate) fn config(dataset: &str, seed: u64) -> JobConfig {
             augment: Augment::None,
         },
         evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        private_to: None,
         seed,
     }
 }

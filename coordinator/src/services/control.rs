@@ -8,6 +8,7 @@ use tonic::{Response, Status};
 use tracing::info;
 
 use super::Context;
+use super::fields::{printable_text, selector};
 use super::status::malformed;
 use crate::store::{ControlError, Controlled, Requester, RetryStates};
 
@@ -18,18 +19,9 @@ const REASON_MAX_CHARS: usize = 1_000;
 
 /// Who asks, and why: both end up on terminals.
 pub(super) fn requester(by: String, reason: String) -> Result<Requester, Status> {
-    for (field, text, most, expected) in [
-        ("by", &by, WHO_MAX_CHARS, "at most 200 printable characters"),
-        ("reason", &reason, REASON_MAX_CHARS, "at most 1000 printable characters"),
-    ] {
-        let n_chars = text.chars().count();
-        if n_chars > most {
-            return Err(malformed(&DecodeError::Range { field, value: format!("{n_chars} characters"), expected }));
-        }
-        if let Some(control) = text.chars().find(|c| c.is_control()) {
-            return Err(malformed(&DecodeError::Range { field, value: control.escape_debug().to_string(), expected }));
-        }
-    }
+    printable_text("by", &by, WHO_MAX_CHARS, "at most 200 printable characters")
+        .and_then(|()| printable_text("reason", &reason, REASON_MAX_CHARS, "at most 1000 printable characters"))
+        .map_err(|error| malformed(&error))?;
     let who = if by.is_empty() { "somebody".to_owned() } else { by };
     Ok(Requester { who, reason })
 }
@@ -43,12 +35,19 @@ pub(super) fn priority(priority: i32) -> Result<i32, Status> {
 
 impl Context {
     /// The id of the sweep that a selector means.
-    pub(super) async fn sweep_id(&self, selector: &str) -> Result<i64, Status> {
-        Ok(self.store.reader().sweep(selector).await?.sweep)
+    pub(super) async fn sweep_id(&self, sweep: &str) -> Result<i64, Status> {
+        Ok(self.sweep(sweep).await?.sweep)
+    }
+
+    /// The sweep that a selector means.
+    pub(super) async fn sweep(&self, sweep: &str) -> Result<v1::SweepRow, Status> {
+        selector("sweep", sweep)?;
+        Ok(self.store.reader().sweep(sweep).await?)
     }
 
     /// The key of the job that an id or a prefix means.
     pub(super) async fn job_key(&self, prefix: &str) -> Result<JobKey, Status> {
+        selector("job", prefix)?;
         Ok(self.store.reader().job_key(prefix).await?)
     }
 
@@ -103,13 +102,13 @@ impl Context {
                 let key = self.job_key(&prefix).await?;
                 self.store.retry_job(&key, &by, now_us).await?
             }
-            Some(v1::retry_jobs_request::Which::Sweep(selector)) => {
+            Some(v1::retry_jobs_request::Which::Sweep(sweep)) => {
                 let states = RetryStates { failed, quarantined, cancelled };
                 if states == RetryStates::default() {
                     let expected = "at least one of `failed`, `quarantined` and `cancelled`";
                     return Err(malformed(&DecodeError::Range { field: "which", value: "no state".to_owned(), expected }));
                 }
-                let sweep = self.sweep_id(&selector).await?;
+                let sweep = self.sweep_id(&sweep).await?;
                 self.store.retry_sweep(sweep, states, &by, now_us).await?
             }
         };

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::Context;
 use super::control::requester;
+use super::fields::{quoted, selector};
 use super::sweeps::bounded;
 
 const WORKERS_DEFAULT: u32 = 1_000;
@@ -26,13 +27,13 @@ impl FleetService for Fleet {
     async fn drain_workers(&self, request: Request<v1::DrainWorkersRequest>) -> Result<Response<v1::DrainWorkersResponse>, Status> {
         let v1::DrainWorkersRequest { worker, give_back, by } = request.into_inner();
         let by = requester(by, String::new())?;
+        selector("worker", &worker)?;
         let n_drained = self.0.store.drain(&worker, give_back).await?;
         let workers = self.0.store.reader().workers(false, WORKERS_MOST).await?;
         let workers: Vec<v1::WorkerRow> = workers.into_iter().filter(|row| row.worker == worker).collect();
         if workers.is_empty() {
-            let name: String = worker.chars().take(100).collect();
             let hint = "hint: `offramp workers list` shows the names";
-            return Err(Status::not_found(format!("no worker that is connected is called `{}`\n{hint}", name.escape_debug())));
+            return Err(Status::not_found(format!("no worker that is connected is called {}\n{hint}", quoted(&worker))));
         }
         info!(worker, n_drained, give_back, by = by.who, "worker drained");
         // A waiting claim ends at once instead of after its time.

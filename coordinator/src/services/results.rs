@@ -18,21 +18,21 @@ impl ResultService for Results {
         let request = request.into_inner();
         let metric = cost_metric(request.cost_metric).map_err(|error| malformed(&error))?;
         let reader = self.0.store.reader();
-        let sweep = reader.sweep(&request.sweep).await?;
+        let sweep = self.0.sweep(&request.sweep).await?;
         let points = reader.frontier(sweep.sweep, metric).await?;
         Ok(Response::new(v1::GetFrontierResponse { sweep: Some(sweep), points }))
     }
 
     async fn list_results(&self, request: Request<v1::ListResultsRequest>) -> Result<Response<v1::ListResultsResponse>, Status> {
         let reader = self.0.store.reader();
-        let sweep = reader.sweep(&request.into_inner().sweep).await?;
+        let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let exits = reader.exits(sweep.sweep).await?;
         Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits }))
     }
 
     async fn list_patterns(&self, request: Request<v1::ListPatternsRequest>) -> Result<Response<v1::ListPatternsResponse>, Status> {
         let reader = self.0.store.reader();
-        let sweep = reader.sweep(&request.into_inner().sweep).await?;
+        let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let patterns = reader.patterns(sweep.sweep).await?;
         Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns }))
     }

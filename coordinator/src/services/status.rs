@@ -65,7 +65,8 @@ impl From<DispatchError> for Status {
             },
             DispatchError::Database(error) => database(error),
             DispatchError::Hangs => failing(Code::Unavailable, error.to_string()),
-            DispatchError::Ending => Self::unavailable(error.to_string()),
+            DispatchError::Ending => ending(),
+            DispatchError::Crowded => Self::resource_exhausted(error.to_string()),
         }
     }
 }
@@ -111,9 +112,22 @@ impl From<OpenSessionError> for Status {
     }
 }
 
+/// What a request hears that the end of the coordinator cuts short.
+pub(crate) fn ending() -> Status {
+    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::Unavailable, "the coordinator is shutting down", details)
+}
+
 /// A message that could not be taken.
 pub(super) fn malformed(error: &DecodeError) -> Status {
-    Status::invalid_argument(error.to_string())
+    let (DecodeError::Missing(field) | DecodeError::Range { field, .. }) = error;
+    at_fault(field, error.to_string())
+}
+
+/// A field that holds what it cannot. Programs find its name in the details, people in the message.
+pub(super) fn at_fault(field: &str, message: String) -> Status {
+    let details = ErrorDetails::with_bad_request_violation(field, message.clone());
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 fn with_hint(message: String, hint: Option<&str>) -> String {

@@ -5,19 +5,23 @@ use offramp_domain::problem::{self, Problem};
 use offramp_domain::sweep;
 use offramp_proto::v1;
 use offramp_proto::v1::sweep_service_server::SweepService;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::Context;
 use super::control::{self, requester};
+use super::fields::{at_most_chars, quoted, selector};
+use super::status::{at_fault, malformed};
 use crate::store::{JobsFilter, RetryStates};
 use crate::watches;
 
 /// How much of a rendered list of problems goes into a status message. It travels as a header, of which clients take 16 KiB in all.
 const PROBLEMS_MAX_BYTES: usize = 8 * 1024;
+
+/// Longest name of a sweep file: it is there for messages, which are to be read.
+const FILE_NAME_MAX_CHARS: usize = 1_024;
 
 const SWEEPS_DEFAULT: u32 = 100;
 const SWEEPS_MOST: u32 = 1_000;
@@ -32,6 +36,7 @@ impl SweepService for Sweeps {
     async fn submit_sweep(&self, request: Request<v1::SubmitSweepRequest>) -> Result<Response<v1::SubmitSweepResponse>, Status> {
         let v1::SubmitSweepRequest { text, file_name, dry_run, retry_failed, by } = request.into_inner();
         let by = requester(by, String::new())?;
+        at_most_chars("file_name", &file_name, FILE_NAME_MAX_CHARS, "at most 1024 characters").map_err(|error| malformed(&error))?;
         // Expanding thousands of jobs takes long enough to hold up every other request of this thread.
         let (text, parsed) = tokio::task::spawn_blocking(move || {
             let parsed = sweep::parse(&text);
@@ -85,19 +90,19 @@ impl SweepService for Sweeps {
     }
 
     async fn get_sweep(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<v1::SweepStatus>, Status> {
-        let sweep = self.0.store.reader().sweep(&request.into_inner().sweep).await?;
+        let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         Ok(Response::new(status(&self.0, sweep.sweep).await?))
     }
 
     type WatchSweepStream = ReceiverStream<Result<v1::SweepStatus, Status>>;
 
     async fn watch_sweep(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<Self::WatchSweepStream>, Status> {
-        let sweep = self.0.store.reader().sweep(&request.into_inner().sweep).await?;
+        let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         // One message of room: a slow watcher gets fewer, newer messages instead of a backlog.
         let (sender, receiver) = mpsc::channel(1);
         let Context { store, live, watches, shutdown, .. } = &self.0;
         let seen = watches.follow(sweep.sweep, store, live, shutdown);
-        tokio::spawn(pass_on(seen, sender, shutdown.clone()));
+        tokio::spawn(watches::pass_on(seen, sender, shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -110,14 +115,16 @@ impl SweepService for Sweeps {
         let reader = self.0.store.reader();
         let sweep = match sweep.as_str() {
             "" => None,
-            selector => Some(reader.sweep(selector).await?.sweep),
+            sweep => Some(self.0.sweep_id(sweep).await?),
         };
         let filter = JobsFilter { sweep, state, limit: bounded(limit, JOBS_DEFAULT, JOBS_MOST), offset };
         Ok(Response::new(v1::ListJobsResponse { jobs: reader.jobs(filter).await? }))
     }
 
     async fn explain_job(&self, request: Request<v1::ExplainJobRequest>) -> Result<Response<v1::JobExplanation>, Status> {
-        Ok(Response::new(self.0.store.reader().explain(&request.into_inner().job, self.0.clock.now_us()).await?))
+        let job = request.into_inner().job;
+        selector("job", &job)?;
+        Ok(Response::new(self.0.store.reader().explain(&job, self.0.clock.now_us()).await?))
     }
 
     async fn pause_sweep(&self, request: Request<v1::ControlSweepRequest>) -> Result<Response<v1::ControlSweepResponse>, Status> {
@@ -167,35 +174,9 @@ impl SweepService for Sweeps {
     }
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::JobDetail>, Status> {
-        Ok(Response::new(self.0.store.reader().job(&request.into_inner().job).await?))
-    }
-}
-
-/// Passes a followed sweep's status on, until it is over or nobody listens.
-async fn pass_on(
-    mut seen: watch::Receiver<Option<Result<v1::SweepStatus, Status>>>,
-    sender: mpsc::Sender<Result<v1::SweepStatus, Status>>,
-    shutdown: CancellationToken,
-) {
-    loop {
-        let status = seen.borrow_and_update().clone();
-        if let Some(status) = status {
-            let over = status.as_ref().map_or(true, watches::is_over);
-            // Whoever hung up does not need to be told.
-            if sender.send(status).await.is_err() || over {
-                return;
-            }
-        }
-        tokio::select! {
-            changed = seen.changed() => if changed.is_err() {
-                return;
-            },
-            () = sender.closed() => return,
-            () = shutdown.cancelled() => {
-                let _ = sender.send(Err(Status::unavailable("the coordinator is shutting down"))).await;
-                return;
-            }
-        }
+        let job = request.into_inner().job;
+        selector("job", &job)?;
+        Ok(Response::new(self.0.store.reader().job(&job).await?))
     }
 }
 
@@ -206,8 +187,7 @@ async fn status(context: &Context, sweep: i64) -> Result<v1::SweepStatus, Status
 
 fn unknown_state(name: &str) -> Status {
     let known = State::ALL.map(State::as_str).join("`, `");
-    let name: String = name.chars().take(40).collect();
-    Status::invalid_argument(format!("no job state is called `{}`\nhint: the states are `{known}`", name.escape_debug()))
+    at_fault("state", format!("no job state is called {}\nhint: the states are `{known}`", quoted(name)))
 }
 
 pub(super) const fn bounded(limit: u32, default: u32, most: u32) -> u32 {
@@ -227,13 +207,26 @@ fn render(mut problems: Vec<Problem>, file_name: &str, text: &str) -> String {
         n_bytes += encoded_length(problem);
         n_bytes <= PROBLEMS_MAX_BYTES
     });
-    // Even a single problem that is too long is shown: whoever asked learns more from it than from nothing.
-    let n_shown = n_shown.count().max(1).min(rendered.len());
+    let n_shown = n_shown.count();
     let mut parts = rendered[..n_shown].to_vec();
-    if n_shown < rendered.len() {
-        parts.push(format!("{} more problems are not shown", rendered.len() - n_shown));
+    // Of a single problem that is too long, the beginning: whoever asked learns more from it than from nothing.
+    if let (0, Some(first)) = (n_shown, rendered.first()) {
+        parts.push(format!("{}...", beginning(first)));
+    }
+    if parts.len() < rendered.len() {
+        parts.push(format!("{} more problems are not shown", rendered.len() - parts.len()));
     }
     parts.join("\n")
+}
+
+/// As much of a text as a status message holds.
+fn beginning(text: &str) -> &str {
+    let mut n_bytes = 0;
+    let fits = |(_, c): &(usize, char)| {
+        n_bytes += encoded_length(c.encode_utf8(&mut [0; 4]));
+        n_bytes > PROBLEMS_MAX_BYTES
+    };
+    text.char_indices().find(fits).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Length of a status message on the wire, where everything but plain ASCII is written as `%XX`.

@@ -1,5 +1,6 @@
 //! Workers: sessions, leases, reports.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use offramp_domain::outcome::{Outcome, Progress};
@@ -11,10 +12,12 @@ use tonic::{Request, Response, Status};
 use tracing::{debug, info, warn};
 
 use super::Context;
+use super::fields::{at_most, in_range, name, quoted};
 use super::status::{self, malformed};
 use crate::store::{self, Answer, AttemptEnd, AttemptRef, AttemptReport, Beat, ClaimedJob, NewSession, SessionId};
 
-const CLAIM_WAIT_MOST_MS: u32 = 60_000;
+/// Longest wait that a claim may ask for.
+pub(crate) const CLAIM_WAIT_MOST_MS: u32 = 60_000;
 const CLAIM_JOBS_MOST: u32 = 64;
 /// Attempts in one message: far more than a worker holds.
 const ATTEMPTS_MOST: usize = 1_024;
@@ -26,7 +29,14 @@ const LABELS_MOST: usize = 64;
 /// Operating points in one result: a setting for every sample of the largest calibration split that anyone uses, and a bound on how long one
 /// result holds the database.
 const POINTS_MOST: usize = 10_000;
-const NAME_MAX_CHARS: usize = 200;
+/// Exits of one network, here only to bound a message: real ones have tens.
+const EXITS_MOST: usize = 1_024;
+/// Epochs of one attempt that are stored: a message cannot make the database grow without end.
+const EPOCHS_MOST: u32 = 1_000_000;
+/// Jobs that one worker works on at once.
+const SLOTS: RangeInclusive<u32> = 1..=1_024;
+/// Failure messages are taken as far as they are stored.
+const MESSAGE_MAX_CHARS: usize = 8_000;
 
 /// Answers for [`WorkerService`].
 pub(crate) struct Workers(pub(crate) Context);
@@ -52,8 +62,9 @@ impl WorkerService for Workers {
 
     async fn claim(&self, request: Request<v1::ClaimRequest>) -> Result<Response<v1::ClaimResponse>, Status> {
         let request = request.into_inner();
-        in_range("max_jobs", request.max_jobs, 1..=CLAIM_JOBS_MOST, "1 to 64")?;
-        in_range("wait_ms", request.wait_ms, 0..=CLAIM_WAIT_MOST_MS, "0 to 60000")?;
+        in_range("max_jobs", request.max_jobs, 1..=CLAIM_JOBS_MOST, "1 to 64")
+            .and_then(|()| in_range("wait_ms", request.wait_ms, 0..=CLAIM_WAIT_MOST_MS, "0 to 60000"))
+            .map_err(|error| malformed(&error))?;
         let wait = Duration::from_millis(request.wait_ms.into());
         let wanted = store::Request {
             n_jobs: request.max_jobs as usize,
@@ -67,13 +78,14 @@ impl WorkerService for Workers {
     async fn heartbeat(&self, request: Request<v1::HeartbeatRequest>) -> Result<Response<v1::HeartbeatResponse>, Status> {
         let request = request.into_inner();
         let session = session_id(&request.session)?;
-        at_most("attempts", request.attempts.len(), ATTEMPTS_MOST, "at most 1024 values")?;
+        at_most("attempts", request.attempts.len(), ATTEMPTS_MOST, "at most 1024 values").map_err(|error| malformed(&error))?;
         let slots: Vec<u32> = request.attempts.iter().map(|attempt| attempt.slot).collect();
         let beats: Vec<Beat> = request.attempts.into_iter().map(beat).collect::<Result<_, _>>().map_err(|error| malformed(&error))?;
         let reply = self.0.dispatch.ask(store::Request { beats: Some(beats.clone()), ..store::Request::new(session) }).await?;
         status::database_works();
+        let now_us = self.0.clock.now_us();
         for (beat, slot) in beats.into_iter().zip(slots).filter(|(beat, _)| !reply.stale.contains(&beat.attempt)) {
-            self.0.live.record(&beat.attempt, slot, beat.progress.map(Into::into));
+            self.0.live.record(&beat.attempt, slot, beat.progress.map(Into::into), now_us);
         }
         Ok(Response::new(v1::HeartbeatResponse {
             stale: reply.stale.iter().map(attempt_id).collect(),
@@ -86,11 +98,12 @@ impl WorkerService for Workers {
     async fn report(&self, request: Request<v1::ReportRequest>) -> Result<Response<v1::ReportResponse>, Status> {
         let request = request.into_inner();
         let session = session_id(&request.session)?;
-        at_most("reports", request.reports.len(), REPORTS_MOST, "1 to 64 values")?;
         if request.reports.is_empty() {
             return Err(malformed(&DecodeError::Missing("reports")));
         }
-        in_range("claim_jobs", request.claim_jobs, 0..=CLAIM_JOBS_MOST, "0 to 64")?;
+        at_most("reports", request.reports.len(), REPORTS_MOST, "1 to 64 values")
+            .and_then(|()| in_range("claim_jobs", request.claim_jobs, 0..=CLAIM_JOBS_MOST, "0 to 64"))
+            .map_err(|error| malformed(&error))?;
         let reports = request.reports.into_iter().map(report).collect::<Result<Vec<_>, _>>().map_err(|error| malformed(&error))?;
         let asked = store::Request {
             reports,
@@ -120,11 +133,7 @@ impl WorkerService for Workers {
 }
 
 fn session_id(text: &str) -> Result<SessionId, Status> {
-    let malformed = || DecodeError::Range {
-        field: "session",
-        value: format!("`{}`", text.chars().take(40).collect::<String>().escape_debug()),
-        expected: "what OpenSession answered",
-    };
+    let malformed = || DecodeError::Range { field: "session", value: quoted(text), expected: "what OpenSession answered" };
     SessionId::parse(text).ok_or_else(|| self::malformed(&malformed()))
 }
 
@@ -142,23 +151,9 @@ fn new_session(request: v1::OpenSessionRequest) -> Result<NewSession, DecodeErro
     for (field, text) in [("worker", &worker), ("version", &version), ("trainer", &trainer)] {
         name(field, text)?;
     }
+    in_range("n_slots", n_slots, SLOTS, "1 to 1024")?;
     let capabilities = self::capabilities(capabilities)?;
     Ok(NewSession { worker, version, trainer, n_slots, embedded, capabilities })
-}
-
-/// A name that may end up on terminals.
-fn name(field: &'static str, text: &str) -> Result<(), DecodeError> {
-    if text.is_empty() {
-        return Err(DecodeError::Missing(field));
-    }
-    if let Some(control) = text.chars().find(|c| c.is_control()) {
-        return Err(DecodeError::Range { field, value: control.escape_debug().to_string(), expected: "printable characters" });
-    }
-    let n_chars = text.chars().count();
-    if n_chars > NAME_MAX_CHARS {
-        return Err(DecodeError::Range { field, value: format!("{n_chars} characters"), expected: "at most 200 characters" });
-    }
-    Ok(())
 }
 
 /// What a worker offers. Of one that doesn't say, nothing is known, and whether it has a job's data shows when it looks for it.
@@ -170,7 +165,7 @@ fn capabilities(message: Option<v1::Capabilities>) -> Result<Capabilities, Decod
         "" => None,
         name => Some(DeviceKind::parse(name).ok_or_else(|| DecodeError::Range {
             field: "capabilities.device",
-            value: format!("`{}`", name.chars().take(40).collect::<String>().escape_debug()),
+            value: quoted(name),
             expected: "`cpu`, `cuda` or `vulkan`",
         })?),
     };
@@ -183,9 +178,7 @@ fn capabilities(message: Option<v1::Capabilities>) -> Result<Capabilities, Decod
         ("capabilities.labels", &labels, LABELS_MOST, "at most 64 values"),
     ];
     for (field, names, most, expected) in lists {
-        if names.len() > most {
-            return Err(DecodeError::Range { field, value: format!("{} values", names.len()), expected });
-        }
+        at_most(field, names.len(), most, expected)?;
         names.iter().try_for_each(|text| name(field, text))?;
     }
     Ok(Capabilities {
@@ -201,26 +194,33 @@ fn report(message: v1::AttemptReport) -> Result<AttemptReport, DecodeError> {
     let end = match message.end.ok_or(DecodeError::Missing("reports.end"))? {
         v1::attempt_report::End::Outcome(message) => AttemptEnd::Completed(Box::new(outcome(message)?)),
         v1::attempt_report::End::Failure(failure) => {
-            AttemptEnd::Failed { kind: convert::failure_kind(failure.kind)?, message: failure.message }
+            AttemptEnd::Failed { kind: convert::failure_kind(failure.kind)?, message: storable(&failure.message) }
         }
         v1::attempt_report::End::GivenBack(v1::GivenBack {}) => AttemptEnd::GivenBack,
     };
     Ok(AttemptReport { attempt, end })
 }
 
+/// A trainer's last words as they are stored: as many as anyone reads, and without NUL, which not every database takes.
+fn storable(message: &str) -> String {
+    message.chars().take(MESSAGE_MAX_CHARS).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 fn outcome(message: v1::Outcome) -> Result<Outcome, DecodeError> {
-    let n_points = message.operating_points.len();
-    if n_points > POINTS_MOST {
-        let value = format!("{n_points} values");
-        return Err(DecodeError::Range { field: "outcome.operating_points", value, expected: "at most 10000 values" });
-    }
+    at_most("outcome.exits", message.exits.len(), EXITS_MOST, "at most 1024 values")?;
+    at_most("outcome.operating_points", message.operating_points.len(), POINTS_MOST, "at most 10000 values")?;
+    name("outcome.trainer", &message.trainer)?;
     message.try_into()
 }
 
 fn beat(message: v1::AttemptProgress) -> Result<Beat, DecodeError> {
     // Progress is there to be shown: where it makes no sense, the lease is kept all the same.
-    let progress = message.progress.and_then(|progress| Progress::try_from(progress).ok());
+    let progress = message.progress.and_then(|progress| Progress::try_from(progress).ok()).filter(makes_sense);
     Ok(Beat { attempt: attempt_ref(message.attempt.as_ref())?, progress })
+}
+
+fn makes_sense(progress: &Progress) -> bool {
+    progress.epoch <= progress.n_epochs.min(EPOCHS_MOST) && progress.exit_accuracy.len() <= EXITS_MOST
 }
 
 fn attempt_ref(id: Option<&v1::AttemptId>) -> Result<AttemptRef, DecodeError> {
@@ -243,15 +243,4 @@ fn answer(answer: Answer) -> v1::ReportResult {
         Answer::Refused(refusal) => (v1::ReportAnswer::Refused, refusal.to_string()),
     };
     v1::ReportResult { answer: answer.into(), reason }
-}
-
-fn in_range(field: &'static str, value: u32, range: std::ops::RangeInclusive<u32>, expected: &'static str) -> Result<(), Status> {
-    if range.contains(&value) { Ok(()) } else { Err(malformed(&DecodeError::Range { field, value: value.to_string(), expected })) }
-}
-
-fn at_most(field: &'static str, n_values: usize, most: usize, expected: &'static str) -> Result<(), Status> {
-    if n_values <= most {
-        return Ok(());
-    }
-    Err(malformed(&DecodeError::Range { field, value: format!("{n_values} values"), expected }))
 }

@@ -11,7 +11,7 @@ use super::dependencies::{self, Unleased};
 use super::engine::{Row, Value, args, storable};
 use super::error::{DatabaseError, Passing};
 use super::report::{EndedAttempt, outcome_name};
-use super::{Store, Transaction, claim, json, sql};
+use super::{Alone, Store, Transaction, claim, json, sql};
 
 /// Who asks for something, and why; for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Standing {
 impl Store {
     /// Begins a transaction that changes a sweep. It has the sweep's jobs before it has the sweep, as transactions that take reports do: otherwise
     /// each would wait for the other.
-    async fn begin_with(&self, sweep: i64) -> Result<Transaction, sqlx::Error> {
+    async fn begin_with(&self, sweep: i64) -> Result<Alone, sqlx::Error> {
         let mut tx = self.begin_alone().await?;
         tx.run_on_postgres(sql::postgres::LOCK_UNFINISHED_JOBS, args![sweep]).await?;
         Ok(tx)
@@ -134,7 +134,7 @@ impl Store {
                 return Self::unchanged(&mut tx, sweep).await;
             }
             let n_jobs = sponsor(&mut tx, sweep, 0).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
         .await
@@ -151,7 +151,7 @@ impl Store {
                 return Self::unchanged(&mut tx, sweep).await;
             }
             let n_jobs = readmit(&mut tx, sweep).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
         .await
@@ -173,7 +173,7 @@ impl Store {
             let ended = cancel(&mut tx, &jobs, by, now_us).await?;
             // Other sweeps' jobs that this one was the most urgent for.
             sponsor(&mut tx, sweep, 0).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
         })
         .await
@@ -193,7 +193,7 @@ impl Store {
                 _ => {}
             }
             let ended = cancel(&mut tx, &[job], by, now_us).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs: 1, changed: true, ended })
         })
         .await
@@ -221,7 +221,7 @@ impl Store {
             if reactivated || n_jobs > 0 {
                 readmit(&mut tx, sweep).await?;
             }
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: reactivated || n_jobs > 0, ended: Vec::new() })
         })
         .await
@@ -251,7 +251,7 @@ impl Store {
                 set_state(&mut tx, *newest, "cancelled", "active", by, now_us).await?;
             }
             let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
         .await
@@ -271,7 +271,7 @@ impl Store {
             let n_jobs = sponsor(&mut tx, sweep, shift).await?;
             let message = said(&format!("priority {priority}"), by);
             tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
         .await
@@ -294,7 +294,7 @@ impl Store {
             let message = said(&format!("priority {priority}"), by);
             let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);
             tx.insert(sql::INSERT_EVENT, vec![event]).await?;
-            self.commit(tx, "control").await?;
+            self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs: 1, changed: true, ended: Vec::new() })
         })
         .await

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
-use sqlx::Row as _;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{Connection as _, Row as _};
 
 type Decoded<T> = Result<T, sqlx::Error>;
 
@@ -164,7 +165,7 @@ pub(super) enum Transaction {
 /// Whatever statements can be run on.
 pub(super) enum Executor<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
-    Postgres(&'a mut sqlx::PgConnection),
+    Postgres(&'a mut PgConnection),
 }
 
 fn bind_sqlite(statement: &'static str, values: impl IntoIterator<Item = Value>) -> Query<'static, Sqlite, SqliteArguments> {
@@ -331,11 +332,33 @@ impl Lent {
     }
 }
 
+/// How long a server may take to let somebody in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects once. A pool tries again for as long as it may, and then says that it waited, not why it was refused.
+pub(super) async fn try_connecting(options: &PgConnectOptions) -> Decoded<()> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected?.close().await,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// A connection or a transaction of a pool, or why there is none: a pool that nobody gives back to, or a server that lets nobody in.
+async fn explained<T>(pool: &PgPool, acquired: Decoded<T>) -> Decoded<T> {
+    match acquired {
+        Err(sqlx::Error::PoolTimedOut) => {
+            try_connecting(&pool.connect_options()).await?;
+            Err(sqlx::Error::PoolTimedOut)
+        }
+        acquired => acquired,
+    }
+}
+
 impl Pool {
     async fn lend(&self) -> Decoded<Lent> {
         Ok(match self {
             Self::Sqlite(pool) => Lent::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Lent::Postgres(pool.acquire().await?),
+            Self::Postgres(pool) => Lent::Postgres(explained(pool, pool.acquire().await).await?),
         })
     }
 
@@ -358,7 +381,10 @@ impl Pool {
     pub(super) async fn begin_reading(&self) -> Decoded<Transaction> {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+            Self::Postgres(pool) => {
+                let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                Transaction::Postgres(explained(pool, begun).await?)
+            }
         })
     }
 
@@ -367,7 +393,7 @@ impl Pool {
     pub(super) async fn begin_writing(&self) -> Decoded<Transaction> {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Transaction::Postgres(explained(pool, pool.begin().await).await?),
         })
     }
 

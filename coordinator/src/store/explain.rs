@@ -47,7 +47,8 @@ impl Reader {
                 let wait_us = job.not_before_us.map_or(0, |until_us| until_us - now_us);
                 if wait_us > 0 {
                     let n_failures = job.n_failures;
-                    reasons.push(format!("it failed {n_failures} times and is tried again in {:.1} s", wait_us as f64 / 1e6));
+                    let seconds = wait_us as f64 / 1e6;
+                    reasons.push(format!("it failed ({n_failures} of its tries) and is tried again in {seconds:.1} s"));
                 }
                 let values = args![
                     place.get::<i64>("placement_id")?,

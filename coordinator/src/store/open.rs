@@ -10,21 +10,21 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlSafeStr};
 
-use super::engine::Pool;
+use super::engine::{self, Pool};
 use super::error::DatabaseError;
 use super::sql;
 use crate::config::{Database, PostgresUrl};
 
 /// A migration: version, what it does, statements.
-type Step = (i64, &'static str, &'static str);
+pub(super) type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite. Versions rise by one, and a line that was released never changes.
-const SQLITE_MIGRATIONS: &[Step] = &[
+pub(super) const SQLITE_MIGRATIONS: &[Step] = &[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, "queue", include_str!("../../../migrations/sqlite/0002_queue.sql")),
 ];
 /// The same of PostgreSQL.
-const POSTGRES_MIGRATIONS: &[Step] = &[
+pub(super) const POSTGRES_MIGRATIONS: &[Step] = &[
     (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, "queue", include_str!("../../../migrations/postgres/0002_queue.sql")),
 ];
@@ -38,6 +38,8 @@ const LEAST_SQLITE: [u32; 3] = [3, 51, 3];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request waits for a connection before it is turned away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same where connections can be lost: long enough for a server that is restarted, and short enough to be tried again.
+const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough for the page and a few clients; readers hinder nobody.
 const N_READERS: u32 = 4;
 /// One for the batches of reports and claims, and some for what is rare and may take long: submissions, control, the janitor.
@@ -280,9 +282,10 @@ fn reading_options(url: &PostgresUrl) -> PgConnectOptions {
 }
 
 async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnectOptions) -> Result<PgPool, OpenError> {
+    engine::try_connecting(&options).await.map_err(|error| OpenError::Database { database: url.to_string(), source: error.into() })?;
     let pool = PgPoolOptions::new()
         .max_connections(n_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(POSTGRES_ACQUIRE_TIMEOUT)
         // A server that was restarted has forgotten its connections: found out before a request runs into it. Not asked of a connection that
         // has just been used: under load, every batch would pay for one more round trip.
         .test_before_acquire(false)
@@ -294,9 +297,8 @@ async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnect
                 Ok(true)
             })
         })
-        .connect_with(options)
-        .await;
-    pool.map_err(|error| OpenError::Database { database: url.to_string(), source: error.into() })
+        .connect_lazy_with(options);
+    Ok(pool)
 }
 
 /// The schema version of a PostgreSQL database; `None` where it is empty. Refuses what is not ours and what is newer than this build.
@@ -372,7 +374,7 @@ fn newest(migrations: &[Step]) -> i64 {
     migrations.iter().map(|(version, ..)| *version).max().expect("there is a first migration")
 }
 
-fn migrator(migrations: &[Step]) -> Migrator {
+pub(super) fn migrator(migrations: &[Step]) -> Migrator {
     let migration = |&(version, description, statements): &Step| {
         Migration::new(version, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
     };

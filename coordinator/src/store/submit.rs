@@ -137,7 +137,7 @@ impl Store {
             if before.n_finished_jobs > 0 {
                 frontier::found(&mut tx, sweep_id).await?;
             }
-            self.commit(tx, "submit").await?;
+            self.commit_alone(tx, "submit").await?;
             Ok(Submitted { sweep: sweep_id, created: true, before })
         })
         .await
@@ -156,7 +156,7 @@ struct Target {
 
 /// Stores the jobs of a run, which differ in nothing but their seeds.
 async fn insert_run(tx: &mut Transaction, sweep: &Sweep, run: &Run, target: &Target) -> Result<(), sqlx::Error> {
-    let cell = Cell::new(&run.first, run.json.key(0).as_str());
+    let cell = Common::new(&run.first, run.json.key(0).as_str());
     let exits = exit_inputs(&run.first);
     let indices: Vec<usize> = run.jobs.clone().collect();
     for chunk in indices.chunks(CHUNK) {
@@ -233,12 +233,12 @@ struct JobInput<'a> {
     config: String,
     seed: i64,
     #[serde(flatten)]
-    cell: &'a Cell,
+    cell: &'a Common,
 }
 
 /// What jobs that differ in their seeds have in common.
 #[derive(Serialize)]
-struct Cell {
+struct Common {
     cell: String,
     backbone: String,
     dataset: String,
@@ -254,7 +254,7 @@ struct Cell {
     n_classes: usize,
 }
 
-impl Cell {
+impl Common {
     fn new(job: &SweepJob, cell: &str) -> Self {
         let (config, network) = (&job.config, &job.network);
         Self {

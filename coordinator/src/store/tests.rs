@@ -23,17 +23,28 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
+mod batches;
+mod concurrency;
+mod control;
+mod dependencies;
+mod explanations;
 mod frontier;
 mod leases;
-//mod model;
-//mod opening;
+mod model;
+mod opening;
+mod opening_postgres;
+mod order;
+mod placement;
+mod plans;
 mod results;
+mod reuse;
 mod sessions;
-//mod statements;
+mod statements;
 mod submission;
+mod upgrading;
 
 use std::hash::{BuildHasher, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use offramp_domain::network::ExitCost;
 use offramp_domain::outcome::{ExitResult, FailureKind, OperatingPoint, Outcome};
@@ -55,13 +66,8 @@ pub(crate) const LIMITS: Limits = Limits { max_failures: 3, quarantine_after: 2 
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) database: Database,
-    _home: Home,
-}
-
-#[derive(Debug)]
-enum Home {
-    Folder(TempDir),
-    Server(Dropped),
+    _folder: Option<TempDir>,
+    _dropped: Option<Dropped>,
 }
 
 /// Drops a database of a server.
@@ -92,7 +98,7 @@ impl TestDatabase {
     /// A file that does not exist yet.
     pub(crate) fn sqlite() -> Self {
         let folder = TempDir::new().unwrap();
-        Self { database: Database::Sqlite(folder.path().join("offramp.db")), _home: Home::Folder(folder) }
+        Self { database: Database::Sqlite(folder.path().join("offramp.db")), _folder: Some(folder), _dropped: None }
     }
 
     /// A new, empty database; `None` where there is no server.
@@ -115,9 +121,10 @@ impl TestDatabase {
             maintenance.split_once('?').map_or((maintenance.as_str(), String::new()), |(address, query)| (address, format!("?{query}")));
         let (server, _) = address.rsplit_once('/').expect("the URL names a database");
         let database = format!("{server}/{name}{query}").parse().unwrap();
-        Some(Self { database, _home: Home::Server(Dropped { maintenance, name }) })
+        Some(Self { database, _folder: None, _dropped: Some(Dropped { maintenance, name }) })
     }
 
+    /// Where the file is.
     fn path(&self) -> &Path {
         match &self.database {
             Database::Sqlite(path) => path,
@@ -259,7 +266,7 @@ impl Store {
     }
 
     /// Rows of a statement of the test's own.
-    pub(crate) async fn rows(&self, text: &str) -> Vec<Row> {
+    async fn rows(&self, text: &str) -> Vec<Row> {
         self.reader().pool().all(statement(text), []).await.unwrap()
     }
 

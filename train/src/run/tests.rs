@@ -30,6 +30,7 @@ fn job(epochs: u32) -> JobConfig {
             augment: Augment::Crop,
         },
         evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        private_to: None,
         seed: 1,
     }
 }

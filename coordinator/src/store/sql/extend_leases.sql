@@ -1,6 +1,6 @@
 -- Gives every lease until $1 at least, except those of workers that had been silent for $2 when others were last heard: they did not fall silent
 -- because nobody listened.
--- Caller: extend_leases. Index: job_states_lease, sessions_open.
+-- Caller: extend_leases. Index: job_states_session, sessions_open.
 UPDATE job_states SET lease_until_us = $1
 WHERE state = 'leased' AND lease_until_us < $1
     AND session_id IN (

@@ -1,4 +1,4 @@
--- Open sessions with what they offer and hold.
+-- Open sessions with what they offer and hold, those that were heard of last first; at most $1.
 -- Caller: explain. Index: sessions_open, job_states_session.
 SELECT
     sessions.worker AS worker, sessions.n_slots AS n_slots, sessions.draining AS draining,
@@ -6,5 +6,5 @@ SELECT
     (SELECT count(*) FROM job_states WHERE job_states.session_id = sessions.id AND job_states.state = 'leased') AS n_leased
 FROM sessions
 WHERE sessions.ended_us IS NULL
-ORDER BY sessions.id
+ORDER BY sessions.seen_us DESC, sessions.id DESC
 LIMIT $1;

@@ -1,6 +1,6 @@
 -- Where the queue of priority $1 stands: the turn of its most advanced first job or of the last one that was handed out and is not over, whichever
 -- is later, because a job that came back waits with its old turn; NULL where there is neither.
--- Caller: submit, control. Index: job_states_claim, job_states_lease.
+-- Caller: submit, control. Index: job_states_claim, either one of leases.
 SELECT max(stands.turn) AS turn
 FROM (
     SELECT (

@@ -34,7 +34,7 @@ async fn brute_force(store: &Store, sweep: i64, metric: CostMetric) -> Vec<(u64,
     points
 }
 
-async fn check(store: &Store) {
+pub(super) async fn check(store: &Store) {
     for sweep in store.reader().sweeps(10).await.unwrap() {
         for metric in CostMetric::ALL {
             assert_eq!(stored(store, sweep.sweep, metric).await, brute_force(store, sweep.sweep, metric).await);

@@ -1,81 +1,151 @@
+//! The statements themselves: that each engine takes them, and by which way it answers them.
+
 use std::collections::BTreeSet;
 
 use offramp_proto::v1;
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
+use sqlx::{Executor, SqlSafeStr};
 
 use super::*;
 
+/// Names of the statements in a folder.
+fn files(folder: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql").join(folder);
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(".sql").map(str::to_owned)).collect()
+}
+
 #[test]
 fn every_file_is_listed() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql");
-    let files: BTreeSet<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let listed: BTreeSet<String> = sql::ALL.iter().map(|(name, _)| format!("{name}.sql")).collect();
-    assert_eq!(files, listed);
+    let names = |statements: &[Statement]| statements.iter().map(|statement| statement.name.to_owned()).collect::<Vec<_>>();
+    let own = |statements: &[(&str, &str)]| statements.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(files(""), names(sql::ALIKE).into_iter().collect());
+    let split = names(sql::BY_ENGINE);
+    assert_eq!(files("sqlite"), split.iter().cloned().chain(own(sql::sqlite::ALL)).collect());
+    assert_eq!(files("postgres"), split.into_iter().chain(own(sql::postgres::ALL)).collect());
 }
 
-#[tokio::test]
-async fn every_statement_can_be_prepared() {
-    let store = fixture().await;
-    let mut connection = store.store.writer.acquire().await.unwrap();
-    for (name, statement) in sql::ALL {
-        let prepared = connection.prepare(statement.into_sql_str()).await;
-        assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+/// Every statement with its name, as an engine says it.
+pub(super) fn all(postgres: bool) -> Vec<(&'static str, &'static str)> {
+    let own = if postgres { sql::postgres::ALL } else { sql::sqlite::ALL };
+    let said = |statement: &Statement| (statement.name, if postgres { statement.postgres } else { statement.sqlite });
+    sql::ALIKE.iter().chain(sql::BY_ENGINE).map(said).chain(own.iter().copied()).collect()
+}
+
+on_both_engines! {
+    every_statement_can_be_prepared,
+    every_statement_says_who_runs_it,
+    views_have_the_columns_of_the_messages,
+    rows_are_read_as_messages,
+}
+
+async fn every_statement_can_be_prepared(store: Fixture) {
+    for (name, statement) in all(store.is_postgres()) {
+        let refused = match &store.writer {
+            Pool::Sqlite(pool) => pool.acquire().await.unwrap().prepare(statement.into_sql_str()).await.err(),
+            Pool::Postgres(pool) => pool.acquire().await.unwrap().prepare(statement.into_sql_str()).await.err(),
+        };
+        assert!(refused.is_none(), "{name}: {refused:?}");
     }
 }
 
-#[tokio::test]
-async fn every_statement_says_who_runs_it_and_uses_the_indexes_that_it_names() {
-    let store = fixture().await;
-    let indexes: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
-        .fetch_all(store.reader().pool())
-        .await
-        .unwrap();
-    let (mut used, mut unused) = (BTreeSet::new(), Vec::new());
-    for (name, statement) in sql::ALL {
-        let header = statement.lines().nth(1).unwrap();
+async fn every_statement_says_who_runs_it(store: Fixture) {
+    for (name, statement) in all(store.is_postgres()) {
+        let header = header(statement);
         assert!(header.starts_with("-- Caller: ") && header.contains(". Index: "), "{name}: {header}");
-        let promised: Vec<&String> =
-            indexes.iter().filter(|index| header.split([' ', ',', '.']).any(|word| word == index.as_str())).collect();
-        if promised.is_empty() {
-            continue;
-        }
-        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let rows = sqlx::raw_sql(explain).fetch_all(&store.store.writer).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
-        for index in promised {
-            if plan.iter().any(|line| line.contains(index.as_str())) {
-                used.insert(index.clone());
-            } else {
-                unused.push(format!("{name} does not use {index}: {plan:?}"));
-            }
-        }
     }
-    assert!(unused.is_empty(), "{unused:#?}");
-    assert_eq!(used, indexes.into_iter().collect(), "an index that no statement relies on");
 }
 
-fn fields<T: Default + Serialize>() -> serde_json::Value {
-    serde_json::to_value(T::default()).unwrap()
+/// The line that says who runs a statement, and which index it relies on: the last one before the statement.
+pub(super) fn header(statement: &str) -> &str {
+    statement.lines().take_while(|line| line.starts_with("--")).last().unwrap()
+}
+
+fn fields<T: Default + Serialize>() -> BTreeSet<String> {
+    serde_json::to_value(T::default()).unwrap().as_object().unwrap().keys().cloned().collect()
+}
+
+fn named(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The public interface: the views have the columns of the messages, no more and no fewer.
-#[tokio::test]
-async fn views_have_the_columns_of_the_messages() {
-    let store = fixture().await;
-    let check = async |view: &str, message: serde_json::Value| {
-        let columns: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM pragma_table_info($1)").bind(view).fetch_all(store.reader().pool()).await.unwrap();
-        let columns: BTreeSet<String> = columns.into_iter().collect();
-        let fields: BTreeSet<String> = message.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(columns, fields, "{view}");
+async fn views_have_the_columns_of_the_messages(store: Fixture) {
+    let columns = if store.is_postgres() {
+        "SELECT table_name::text AS relation, column_name::text AS name FROM information_schema.columns WHERE table_schema = 'public'"
+    } else {
+        "SELECT sqlite_schema.name AS relation, columns.name AS name FROM sqlite_schema, pragma_table_info(sqlite_schema.name) AS columns"
     };
-    check("v_sweeps", fields::<v1::SweepRow>()).await;
-    check("v_jobs", fields::<v1::JobRow>()).await;
-    check("v_attempts", fields::<v1::AttemptRow>()).await;
-    check("v_exits", fields::<v1::ExitRow>()).await;
-    check("v_operating_points", fields::<v1::OperatingPointRow>()).await;
-    check("v_frontier", fields::<v1::FrontierRow>()).await;
-    check("v_patterns", fields::<v1::PatternRow>()).await;
+    let mut found = std::collections::BTreeMap::<String, BTreeSet<String>>::new();
+    for row in store.rows(columns).await {
+        found.entry(row.get("relation").unwrap()).or_default().insert(row.get("name").unwrap());
+    }
+    found.retain(|relation, _| relation.starts_with("v_"));
+    let mut jobs = fields::<v1::JobRow>();
+    assert!(jobs.remove("reused"), "it depends on the sweep, so v_sweep_jobs has it");
+    let expected = [
+        ("v_attempts", fields::<v1::AttemptRow>()),
+        ("v_dependencies", named(&["job", "waits_for"])),
+        ("v_events", fields::<v1::EventRow>()),
+        ("v_exits", fields::<v1::ExitRow>()),
+        ("v_frontier", fields::<v1::FrontierRow>()),
+        ("v_jobs", jobs),
+        ("v_operating_points", fields::<v1::OperatingPointRow>()),
+        ("v_patterns", fields::<v1::PatternRow>()),
+        ("v_sweep_jobs", named(&["sweep", "position", "job", "reused"])),
+        ("v_sweeps", fields::<v1::SweepRow>()),
+        ("v_workers", fields::<v1::WorkerRow>()),
+    ];
+    assert_eq!(found, expected.map(|(view, columns)| (view.to_owned(), columns)).into());
+}
+
+/// Every column of every view can be read into its message, with values in it and without.
+async fn rows_are_read_as_messages(store: Fixture) {
+    let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1, 2]")).await.sweep;
+    let capabilities = Capabilities {
+        device: Some(offramp_domain::placement::DeviceKind::Cuda),
+        memory_mib: Some(8_000),
+        datasets: Datasets::Named(vec!["digits".into(), "cifar10".into()]),
+        labels: vec!["a100".into(), "nvlink".into()],
+    };
+    let session = store.open_session(&NewSession { capabilities, ..new_session("w", false) }, START_US).await.unwrap().id;
+    let silent = store.session("silent").await;
+    store.complete_next(session, &[(1.0, 0.9)]).await;
+    let failed = store.claim_one(session, START_US).await.unwrap().attempt;
+    store.fail(session, &failed, FailureKind::TimedOut, "too slow", START_US).await;
+    store.claim_one(session, START_US).await.unwrap();
+    store.close_session(silent, START_US + 1).await.unwrap();
+
+    let reader = store.reader();
+    let workers = reader.workers(true, 10).await.unwrap();
+    let open = v1::WorkerRow {
+        session: workers[1].session,
+        worker: "w".into(),
+        state: "open".into(),
+        version: "1.2.3".into(),
+        trainer: "simulated".into(),
+        device: "cuda".into(),
+        memory_mib: Some(8_000),
+        datasets: "digits, cifar10".into(),
+        labels: "a100, nvlink".into(),
+        n_slots: 2,
+        n_leased: 1,
+        opened_us: START_US,
+        seen_us: START_US,
+        ended_us: None,
+    };
+    assert_eq!(workers[1], open);
+    let [ended, _] = workers.as_slice() else { panic!("{workers:?}") };
+    assert_eq!((ended.state.as_str(), ended.datasets.as_str(), ended.labels.as_str()), ("ended", "*", ""));
+    assert_eq!((ended.memory_mib, ended.ended_us), (None, Some(START_US + 1)));
+    assert_eq!(reader.workers(false, 10).await.unwrap(), [open]);
+
+    let activity = reader.sweep_activity(sweep).await.unwrap();
+    assert_eq!((activity.sweep.n_jobs, activity.running.len(), activity.running[0].1.worker.as_str()), (3, 1, "w"));
+    assert_eq!(activity.sweep, reader.sweeps(1).await.unwrap()[0]);
+    let (version, schema) = reader.versions().await.unwrap();
+    assert!(version.starts_with(if store.is_postgres() { "PostgreSQL " } else { "SQLite 3." }), "{version}");
+    assert_eq!(schema, 2);
+    let leased = JobsFilter { sweep: Some(sweep), state: Some(offramp_domain::lifecycle::State::Leased), limit: 9, offset: 0 };
+    assert_eq!(reader.jobs(leased).await.unwrap().len(), 1);
 }
