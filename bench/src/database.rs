@@ -151,7 +151,7 @@ impl Database {
 }
 
 /// As durable as the coordinator's connections, and with plans that are made once and look rows up by their keys: what is best for the loops.
-const PLAINLY: [(&str, &str); 9] = [
+const PLAINLY: [(&str, &str); 10] = [
     ("synchronous_commit", "on"),
     ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
@@ -160,7 +160,8 @@ const PLAINLY: [(&str, &str); 9] = [
     ("enable_mergejoin", "off"),
     ("join_collapse_limit", "1"),
     ("from_collapse_limit", "1"),
-    ("random_page_cost", "1"),
+    ("seq_page_cost", "0.01"),
+    ("random_page_cost", "0.01"),
 ];
 
 /// A connection.

@@ -44,8 +44,6 @@ const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const N_READERS: u32 = 4;
 /// One for the batches of reports and claims, and some for what is rare and may take long: submissions, control, the janitor.
 const N_POSTGRES_WRITERS: u32 = 4;
-/// A connection to a server that was used within this time is taken to be there still.
-const TRUSTED: Duration = Duration::from_millis(100);
 /// What a server may take over one statement: the longest, one of thousands of rows, takes a second.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a transaction of ours waits for a lock: nobody holds one for longer than a batch.
@@ -273,7 +271,9 @@ fn writing_options(url: &PostgresUrl) -> PgConnectOptions {
         ("enable_mergejoin", "off"),
         ("join_collapse_limit", "1"),
         ("from_collapse_limit", "1"),
-        ("random_page_cost", "1"),
+        // What counts is how many rows are touched: the pages that hold them are in memory, or soon will be.
+        ("seq_page_cost", "0.01"),
+        ("random_page_cost", "0.01"),
     ])
 }
 
@@ -286,17 +286,8 @@ async fn postgres_pool(url: &PostgresUrl, n_connections: u32, options: PgConnect
     let pool = PgPoolOptions::new()
         .max_connections(n_connections)
         .acquire_timeout(POSTGRES_ACQUIRE_TIMEOUT)
-        // A server that was restarted has forgotten its connections: found out before a request runs into it. Not asked of a connection that
-        // has just been used: under load, every batch would pay for one more round trip.
-        .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
-            Box::pin(async move {
-                if metadata.idle_for > TRUSTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
+        // A server that was restarted has forgotten its connections: found out before a request runs into it.
+        .test_before_acquire(true)
         .connect_lazy_with(options);
     Ok(pool)
 }
