@@ -28,7 +28,8 @@ pub(crate) fn serve(database: &str) -> anyhow::Result<()> {
         database: database.parse()?,
         lease: LEASE,
         heartbeat: Config::HEARTBEAT,
-        max_failures: Config::MAX_FAILURES,
+        // A job that fails waits for nothing but to be asked for again.
+        max_failures: 1,
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Default::default(),
         insecure: false,

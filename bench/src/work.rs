@@ -185,6 +185,21 @@ impl Worker {
         Ok(())
     }
 
+    /// Reports that every job which it has failed.
+    pub(crate) async fn fail(&mut self) -> anyhow::Result<()> {
+        let failure = || v1::Failure { kind: v1::FailureKind::Failed.into(), message: "to be tried again".to_owned() };
+        let reports = self.held.drain(..).map(|lease| v1::AttemptReport {
+            attempt: Some(v1::AttemptId { job_key: lease.job_key, attempt: lease.attempt }),
+            end: Some(v1::attempt_report::End::Failure(failure())),
+        });
+        let request = v1::ReportRequest { session: self.session.clone(), reports: reports.collect(), claim_jobs: 0, claim_sweep: 0 };
+        let response = self.client.report(request).await?.into_inner();
+        if response.results.iter().any(|result| result.answer != i32::from(v1::ReportAnswer::Accepted)) {
+            bail!("a failure was not accepted");
+        }
+        Ok(())
+    }
+
     /// Says that it lives.
     pub(crate) async fn beat(&mut self) -> anyhow::Result<()> {
         let attempts = self.held.iter().map(|lease| v1::AttemptProgress {
