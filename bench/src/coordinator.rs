@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use offramp_coordinator::Config;
+use offramp_coordinator::{Config, Failpoints};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// Longer than any phase of the benchmark leaves a job alone: what is measured is not how leases run out.
 const LEASE: Duration = Duration::from_mins(10);
 /// How long a coordinator may take to come up, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What /proc counts in, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -31,7 +31,7 @@ pub(crate) fn serve(database: &str) -> anyhow::Result<()> {
         // A job that fails waits for nothing but to be asked for again.
         max_failures: 1,
         quarantine_after: Config::QUARANTINE_AFTER,
-        failpoints: Default::default(),
+        failpoints: Failpoints::default(),
         insecure: false,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -73,7 +73,7 @@ impl Site {
                 connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
                 connection.close().await?;
                 self.made.push(name.clone());
-                Ok(Database::Postgres { url: renamed(&url, &name), options: options.database(&name) })
+                Ok(Database::Postgres { url: renamed(&url, &name), options: Box::new(options.database(&name)) })
             }
         }
     }
@@ -108,7 +108,7 @@ fn renamed(url: &str, name: &str) -> String {
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     Sqlite(PathBuf),
-    Postgres { url: String, options: PgConnectOptions },
+    Postgres { url: String, options: Box<PgConnectOptions> },
 }
 
 impl Database {
@@ -129,7 +129,7 @@ impl Database {
                 Connection::Sqlite(options.connect().await?)
             }
             Self::Postgres { options, .. } => {
-                let options = options.clone().options(PLAINLY).disable_statement_logging();
+                let options = options.as_ref().clone().options(PLAINLY).disable_statement_logging();
                 Connection::Postgres(options.connect().await?)
             }
         })

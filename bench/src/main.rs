@@ -145,5 +145,5 @@ async fn measure(queue: &Queue) -> anyhow::Result<bool> {
     } else {
         table::print(&figures, &scale);
     }
-    Ok(queue.quick || figures.iter().all(|figure| figure.is_met()))
+    Ok(queue.quick || figures.iter().all(table::Figure::is_met))
 }

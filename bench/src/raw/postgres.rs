@@ -16,7 +16,7 @@ use crate::work::{POLICIES, Results, TRAINER};
 /// Connections that share a queue.
 #[derive(Debug)]
 pub(crate) struct Loops {
-    loops: Vec<Loop>,
+    each: Vec<Loop>,
     statement: &'static str,
     /// The most accurate point that is known to be on the frontier, as committed. What it dominates stays dominated, and needs no lock.
     best: Cell<f64>,
@@ -128,11 +128,11 @@ impl Loops {
             let Connection::Postgres(connection) = connection else { bail!("not a PostgreSQL database") };
             loops.push(Loop { connection, place });
         }
-        Ok(Self { loops, statement: statement().leak(), best: Cell::new(f64::NEG_INFINITY) })
+        Ok(Self { each: loops, statement: statement().leak(), best: Cell::new(f64::NEG_INFINITY) })
     }
 
     pub(crate) async fn run(&mut self, results: &Results, n_jobs: u64, batch: usize) -> anyhow::Result<Duration> {
-        let Self { loops, statement, best } = self;
+        let Self { each: loops, statement, best } = self;
         let mut held = Vec::new();
         for one in &mut *loops {
             held.push(one.step(statement, best, results, &[], batch).await?);
@@ -155,11 +155,11 @@ impl Loops {
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.loops.len()
+        self.each.len()
     }
 
     pub(crate) async fn close(self) -> anyhow::Result<()> {
-        for one in self.loops {
+        for one in self.each {
             one.connection.close().await?;
         }
         Ok(())

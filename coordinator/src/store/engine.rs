@@ -293,7 +293,8 @@ enum Parameters {
 
 /// [`repeat_tuple`], made once: of each insertion there are as many as there are powers of two up to [`ROWS_MOST`].
 fn repeated(statement: &'static str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> &'static str {
-    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize, Parameters), &'static str>>> = LazyLock::new(Mutex::default);
+    type Texts = HashMap<(&'static str, usize, Parameters), &'static str>;
+    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     // A panic leaves the map whole.
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     texts.entry((statement, n_tuples, parameters)).or_insert_with(|| repeat_tuple(statement, n_columns, n_tuples, parameters).leak())
