@@ -1,6 +1,7 @@
-//! Repository tasks: `cargo xtask check` (format, lints, docs, tidy), `cargo xtask test` (everything that must pass) and `cargo xtask chaos`
-//! (everything that may break).
+//! Repository tasks: `cargo xtask check` (format, lints, docs, tidy), `cargo xtask test` (everything that must pass), `cargo xtask chaos`
+//! (everything that may break) and `cargo xtask bench` (everything that must be fast).
 
+mod bench;
 mod chaos;
 mod command;
 mod postgres;
@@ -35,6 +36,8 @@ enum Task {
     },
     /// Breaks workers, coordinators, the database and the network under a fleet that trains, by a schedule that can be repeated.
     Chaos(chaos::Arguments),
+    /// Measures speed beside what the machine could do at best.
+    Bench(bench::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Test { quick, without_postgres } => test::run(quick, without_postgres),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Bench(arguments) => bench::start(&arguments),
     }
 }
 

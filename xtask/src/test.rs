@@ -8,10 +8,10 @@ use offramp_tests::postgres::{Installation, Postgres};
 
 use crate::chaos as task;
 use crate::command::{cargo_with, root, say};
-use crate::{postgres, python};
+use crate::{bench, postgres, python};
 
 /// Crates whose tests need neither Burn nor the built binary.
-const QUICK: &[&str] = &["offramp-domain", "offramp-proto", "offramp-coordinator", "offramp-worker", "xtask"];
+const QUICK: &[&str] = &["offramp-domain", "offramp-proto", "offramp-coordinator", "offramp-worker", "offramp-bench", "xtask"];
 
 /// What the tests find in their environment.
 type Variables = Vec<(&'static str, String)>;
@@ -52,6 +52,10 @@ pub(crate) fn run(quick: bool, without_postgres: bool) -> anyhow::Result<()> {
     variables.push(("OFFRAMP_TEST_BINARY", text(&binary)?));
     variables.push(("OFFRAMP_TEST_PYTHON", text(&python)?));
     cargo(&[&["test", "--release", "--package", "offramp-tests", "--tests"], filter].concat(), &variables)?;
+
+    // Whether the benchmark still measures what it says; how fast things are shows on a quiet machine alone.
+    let url = server.as_ref().map(|(_, postgres)| postgres.url("postgres"));
+    bench::queue(url.as_deref(), &["--quick".to_owned()])?;
 
     let engines = [Some(chaos::Store::Sqlite(None)), server.as_ref().map(|(installation, _)| chaos::Store::Postgres(installation.clone()))];
     for store in engines.into_iter().flatten() {

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("offramp-worker", &["offramp-domain", "offramp-proto"]),
     ("offramp-train", &["offramp-domain"]),
     ("offramp", &["offramp-coordinator", "offramp-domain", "offramp-proto", "offramp-train", "offramp-worker"]),
+    ("offramp-bench", &["offramp-coordinator", "offramp-domain", "offramp-proto"]),
     ("offramp-tests", &[]),
     ("xtask", &["offramp-tests"]),
 ];
@@ -24,10 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Dependencies that only the named crates may have: `(dependency, crates)`. A name that ends in `*` stands for all that begin so.
 const CONFINED: &[(&str, &[&str])] = &[
     ("burn*", &["offramp-train"]),
-    ("clap*", &["offramp", "xtask"]),
-    ("sqlx*", &["offramp-coordinator"]),
-    ("anyhow", &["offramp", "xtask"]),
-    ("tokio", &["offramp-coordinator", "offramp-worker", "offramp"]),
+    ("clap*", &["offramp", "offramp-bench", "xtask"]),
+    ("sqlx*", &["offramp-coordinator", "offramp-bench"]),
+    ("anyhow", &["offramp", "offramp-bench", "xtask"]),
+    ("tokio", &["offramp-coordinator", "offramp-worker", "offramp", "offramp-bench"]),
 ];
 
 /// A source file's lines before its tests.

@@ -3,13 +3,15 @@
 //! Integers are 64 bits wide, and there are doubles and texts besides: what both engines store alike. Bulk rows travel as one JSON text
 //! (integers and texts) or as many parameters (doubles, which must arrive to the last bit).
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlSafeStr};
+use sqlx::{Connection as _, Row as _};
 
 type Decoded<T> = Result<T, sqlx::Error>;
 
@@ -69,6 +71,17 @@ impl From<f64> for Value {
 impl From<Option<f64>> for Value {
     fn from(value: Option<f64>) -> Self {
         value.map_or(Self::Real(None), Self::from)
+    }
+}
+
+impl Value {
+    /// No value, of the same type.
+    const fn nothing(&self) -> Self {
+        match self {
+            Self::Integer(_) => Self::Integer(None),
+            Self::Real(_) => Self::Real(None),
+            Self::Text(_) => Self::Text(None),
+        }
     }
 }
 
@@ -229,33 +242,21 @@ impl Transaction {
 
     /// Inserts rows with a statement that ends in one tuple of `VALUES`, as many at a time as go into one statement.
     ///
-    /// Doubles arrive as they are, which they would not by way of a text on every engine. The numbers of rows a statement are powers of two,
-    /// so that few statements are prepared.
+    /// Doubles arrive as they are, which they would not by way of a text on every engine. The numbers of tuples a statement are powers of two, so
+    /// that few statements are prepared; what is left of one is filled up with nothing. The first column must have a value in every row.
     pub(super) async fn insert(&mut self, statement: Statement, rows: Vec<Vec<Value>>) -> Decoded<()> {
-        let mut rest = rows.as_slice();
-        while !rest.is_empty() {
-            let n_rows = (1 << rest.len().ilog2()).min(ROWS_MOST);
-            let (now, later) = rest.split_at(n_rows);
-            rest = later;
-            let values = now.iter().flatten().cloned();
+        for rows in rows.chunks(ROWS_MOST) {
+            let (n_columns, n_tuples) = (rows[0].len(), rows.len().next_power_of_two());
+            let filling = rows[0].iter().map(Value::nothing).cycle().take(n_columns * (n_tuples - rows.len()));
+            let values = rows.iter().flatten().cloned().chain(filling);
             match self {
                 Self::Sqlite(tx) => {
-                    let text = AssertSqlSafe(repeat_tuple(statement.sqlite, now[0].len(), n_rows)).into_sql_str();
-                    let query = values.fold(sqlx::query(text), |query, value| match value {
-                        Value::Integer(value) => query.bind(value),
-                        Value::Real(value) => query.bind(value),
-                        Value::Text(value) => query.bind(value),
-                    });
-                    query.execute(&mut **tx).await?;
+                    bind_sqlite(repeated(statement.sqlite, n_columns, n_tuples, Parameters::InOrder), values).execute(&mut **tx).await?;
                 }
                 Self::Postgres(tx) => {
-                    let text = AssertSqlSafe(repeat_tuple(statement.postgres, now[0].len(), n_rows)).into_sql_str();
-                    let query = values.fold(sqlx::query(text), |query, value| match value {
-                        Value::Integer(value) => query.bind(value),
-                        Value::Real(value) => query.bind(value),
-                        Value::Text(value) => query.bind(value),
-                    });
-                    query.execute(&mut **tx).await?;
+                    bind_postgres(repeated(statement.postgres, n_columns, n_tuples, Parameters::Numbered), values)
+                        .execute(&mut **tx)
+                        .await?;
                 }
             }
         }
@@ -288,16 +289,39 @@ impl Transaction {
 /// Rows of one statement: 64 of ten columns are far from the 32,766 parameters of SQLite, and spare nearly all round trips.
 const ROWS_MOST: usize = 64;
 
-/// The statement with its one tuple of parameters, `($1, ..., $n_columns)`, repeated for `n_rows` rows.
-fn repeat_tuple(statement: &str, n_columns: usize, n_rows: usize) -> String {
-    let tuple = |row: usize| {
-        let parameters: Vec<String> = (1..=n_columns).map(|column| format!("${}", row * n_columns + column)).collect();
-        format!("({})", parameters.join(", "))
+/// How the parameters of many tuples are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Parameters {
+    /// `$1`, `$2` and so on.
+    Numbered,
+    /// `?` each: SQLite looks a parameter's name up among all of them, so that hundreds with names take their time.
+    InOrder,
+}
+
+/// [`repeat_tuple`], made once: of each insertion there are as many as there are powers of two up to [`ROWS_MOST`].
+fn repeated(statement: &'static str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> &'static str {
+    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize, Parameters), &'static str>>> = LazyLock::new(Mutex::default);
+    // A panic leaves the map whole.
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    texts.entry((statement, n_tuples, parameters)).or_insert_with(|| repeat_tuple(statement, n_columns, n_tuples, parameters).leak())
+}
+
+/// The statement with its one tuple of parameters, `($1, ..., $n_columns)`, repeated `n_tuples` times, of which those count that begin with a value.
+fn repeat_tuple(statement: &str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> String {
+    if n_tuples == 1 {
+        return statement.to_owned();
+    }
+    let tuple = |row: usize, parameters: Parameters| {
+        let parameter = |column: usize| match parameters {
+            Parameters::Numbered => format!("${}", row * n_columns + column),
+            Parameters::InOrder => "?".to_owned(),
+        };
+        format!("({})", (1..=n_columns).map(parameter).collect::<Vec<_>>().join(", "))
     };
-    let first = tuple(0);
+    let first = format!("VALUES {}", tuple(0, Parameters::Numbered));
     let (head, tail) = statement.split_once(&first).expect("an insertion has one tuple of parameters, numbered from $1");
-    let tuples: Vec<String> = (0..n_rows).map(tuple).collect();
-    format!("{head}{}{tail}", tuples.join(", "))
+    let tuples: Vec<String> = (0..n_tuples).map(|row| tuple(row, parameters)).collect();
+    format!("{head}SELECT * FROM (VALUES {}) AS filled WHERE column1 IS NOT NULL{tail}", tuples.join(", "))
 }
 
 /// A connection that reads: outside a transaction, each statement sees what is committed then.
@@ -396,8 +420,13 @@ mod tests {
     #[test]
     fn tuples_are_numbered_on() {
         let statement = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2)\nON CONFLICT DO NOTHING;";
-        assert_eq!(repeat_tuple(statement, 2, 1), statement);
-        let expected = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT DO NOTHING;";
-        assert_eq!(repeat_tuple(statement, 2, 3), expected);
+        assert_eq!(repeat_tuple(statement, 2, 1, Parameters::InOrder), statement);
+        let expected = |tuples: &str| {
+            format!(
+                "-- Of two.\nINSERT INTO t (a, b)\nSELECT * FROM (VALUES {tuples}) AS filled WHERE column1 IS NOT NULL\nON CONFLICT DO NOTHING;"
+            )
+        };
+        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::Numbered), expected("($1, $2), ($3, $4)"));
+        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::InOrder), expected("(?, ?), (?, ?)"));
     }
 }

@@ -65,14 +65,6 @@ impl Candidate {
     }
 }
 
-/// One frontier among those of a sweep.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    sweep_id: i64,
-    dataset: &'a str,
-    metric: CostMetric,
-}
-
 /// Advances the frontiers of every sweep that has the jobs whose points these are, each with its dataset.
 pub(super) async fn advance(tx: &mut Transaction, points: &[(&str, Candidate)]) -> Result<(), sqlx::Error> {
     let jobs: BTreeSet<i64> = points.iter().map(|(_, point)| point.job_id).collect();
@@ -88,9 +80,7 @@ pub(super) async fn advance(tx: &mut Transaction, points: &[(&str, Candidate)]) 
         }
     }
     for ((sweep_id, dataset), candidates) in places {
-        for metric in CostMetric::ALL {
-            insert(tx, Place { sweep_id, dataset, metric }, &candidates).await?;
-        }
+        insert(tx, sweep_id, dataset, &candidates).await?;
     }
     Ok(())
 }
@@ -103,21 +93,27 @@ pub(super) async fn found(tx: &mut Transaction, sweep_id: i64) -> Result<(), sql
         by_dataset.entry(row.get("dataset")?).or_default().push(Candidate::read(row)?);
     }
     for (dataset, points) in &by_dataset {
-        for metric in CostMetric::ALL {
-            insert(tx, Place { sweep_id, dataset, metric }, points).await?;
-        }
+        insert(tx, sweep_id, dataset, points).await?;
     }
     Ok(())
 }
 
-async fn insert(tx: &mut Transaction, place: Place<'_>, candidates: &[Candidate]) -> Result<(), sqlx::Error> {
-    let rows = tx.all(sql::FRONTIER_MEMBERS, args![place.sweep_id, place.dataset, place.metric.as_str()]).await?;
-    let members: Vec<Candidate> = rows.iter().map(Candidate::read).collect::<Result<_, _>>()?;
-    let points = |candidates: &[Candidate]| candidates.iter().map(|candidate| candidate.under(place.metric)).collect::<Vec<_>>();
-    let Insertion { entered, displaced } = frontier::insert(&points(&members), &points(candidates));
-    let row = |Candidate { job_id, point, .. }: Candidate| args![place.sweep_id, place.dataset, place.metric.as_str(), job_id, point];
-    for index in displaced {
-        tx.run(sql::DELETE_FRONTIER_POINT, row(members[index])).await?;
+/// Lets points enter the frontiers of a sweep and a dataset, one a metric.
+async fn insert(tx: &mut Transaction, sweep_id: i64, dataset: &str, candidates: &[Candidate]) -> Result<(), sqlx::Error> {
+    let mut members: HashMap<String, Vec<Candidate>> = HashMap::new();
+    for row in tx.all(sql::FRONTIER_MEMBERS, args![sweep_id, dataset]).await? {
+        members.entry(row.get("cost_metric")?).or_default().push(Candidate::read(&row)?);
     }
-    tx.insert(sql::INSERT_FRONTIER_POINT, entered.into_iter().map(|index| row(candidates[index]).to_vec()).collect()).await
+    let mut rows = Vec::new();
+    for metric in CostMetric::ALL {
+        let members = members.remove(metric.as_str()).unwrap_or_default();
+        let points = |candidates: &[Candidate]| candidates.iter().map(|candidate| candidate.under(metric)).collect::<Vec<_>>();
+        let Insertion { entered, displaced } = frontier::insert(&points(&members), &points(candidates));
+        let row = |Candidate { job_id, point, .. }: Candidate| args![sweep_id, dataset, metric.as_str(), job_id, point];
+        for index in displaced {
+            tx.run(sql::DELETE_FRONTIER_POINT, row(members[index])).await?;
+        }
+        rows.extend(entered.into_iter().map(|index| row(candidates[index]).to_vec()));
+    }
+    tx.insert(sql::INSERT_FRONTIER_POINT, rows).await
 }

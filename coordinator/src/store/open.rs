@@ -231,7 +231,7 @@ async fn read_only_sqlite(path: &Path) -> Result<SqlitePool, OpenError> {
 }
 
 async fn read_write_postgres(url: &PostgresUrl) -> Result<Opened, OpenError> {
-    let writer = postgres_pool(url, N_POSTGRES_WRITERS, postgres_options(url)).await?;
+    let writer = postgres_pool(url, N_POSTGRES_WRITERS, writing_options(url)).await?;
     check_postgres(&writer, url).await?;
     // Takes an advisory lock: of coordinators that start together, one migrates and the others wait.
     migrator(POSTGRES_MIGRATIONS).run(&writer).await.map_err(|source| migrate_error(url.to_string(), source))?;
@@ -255,6 +255,25 @@ fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
         ("idle_in_transaction_session_timeout", ms(STATEMENT_TIMEOUT)),
         // What was answered is on disk, whatever the server's default.
         ("synchronous_commit", "on".to_owned()),
+        // Statements here are short, whatever the planner makes of a JSON text's length: compiling one takes longer than running it.
+        ("jit", "off".to_owned()),
+    ])
+}
+
+/// What a coordinator writes it finds by its keys, however many rows there are. The server cannot know: at the time at which statements are
+/// planned, tables are often empty that soon hold hundreds of thousands of rows, and to read one that is empty as a whole is cheapest. So these
+/// connections plan each statement once, as look-ups in the order in which it names its tables.
+fn writing_options(url: &PostgresUrl) -> PgConnectOptions {
+    postgres_options(url).options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("join_collapse_limit", "1"),
+        ("from_collapse_limit", "1"),
+        // What counts is how many rows are touched: the pages that hold them are in memory, or soon will be.
+        ("seq_page_cost", "0.01"),
+        ("random_page_cost", "0.01"),
     ])
 }
 
@@ -296,6 +315,8 @@ async fn pool(n_connections: u32, options: SqliteConnectOptions) -> Result<Sqlit
     let pool = SqlitePoolOptions::new()
         .max_connections(n_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A file does not hang up; asking costs a trip to the connection's thread and back.
+        .test_before_acquire(false)
         // After an I/O error SQLite has rolled back by itself; the driver then fails to, and takes the connection to be in a transaction
         // for ever. Such a connection is closed and replaced.
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))

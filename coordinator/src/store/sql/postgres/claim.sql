@@ -1,7 +1,10 @@
 -- Leases claimable jobs of the placements in the JSON array $1 to the sessions in the JSON array $2, one each, until $3: the highest priority
 -- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL.
 -- Caller: batch. Index: job_states_claim, unique (sweep_id, job_id).
-WITH candidates AS (
+WITH slots AS MATERIALIZED (
+    SELECT $2::jsonb AS sessions
+),
+candidates AS (
     SELECT queue.job_id, queue.priority, queue.turn
     FROM jsonb_array_elements_text($1::jsonb) AS allowed (value)
     CROSS JOIN LATERAL (
@@ -18,13 +21,14 @@ WITH candidates AS (
     ) AS queue
 ),
 placed AS (
-    SELECT candidates.job_id, row_number() OVER (ORDER BY candidates.priority DESC, candidates.turn, candidates.job_id) AS place
+    SELECT candidates.job_id, row_number() OVER (ORDER BY candidates.priority DESC, candidates.turn, candidates.job_id) - 1 AS place
     FROM candidates
 ),
 picked AS (
-    SELECT placed.job_id, slots.value::bigint AS session_id
+    SELECT placed.job_id, (slots.sessions ->> placed.place::integer)::bigint AS session_id
     FROM placed
-    JOIN jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS slots (value, place) ON slots.place = placed.place
+    CROSS JOIN slots
+    WHERE placed.place < $5
 )
 UPDATE job_states
 SET state = 'leased', attempt = job_states.attempt + 1, session_id = picked.session_id, lease_until_us = $3
@@ -33,4 +37,4 @@ JOIN jobs ON jobs.id = picked.job_id
 WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
 RETURNING
     job_states.job_id AS job_id, job_states.attempt AS attempt, job_states.session_id AS session_id, job_states.priority AS priority,
-    job_states.turn AS turn,     jobs.key AS key, jobs.config AS config;
+    job_states.turn AS turn, jobs.key AS key, jobs.config AS config;

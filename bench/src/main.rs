@@ -1,0 +1,149 @@
+//! How fast the queue is, beside what its database could do at best: `cargo xtask bench queue`.
+//!
+//! A coordinator runs in a process of its own (this program again), with the settings that it has in service; its clients are in this one and
+//! talk to it over loopback. Beside each figure stands a bound from the same run: the same rows written by a loop that has the database to
+//! itself and does nothing else. So the figures that matter are ratios, which a slower machine leaves as they are.
+//!
+//! - `coordinator`: the other process. `database`: databases that go away with the run.
+//! - `work`: jobs without work in them, and the workers that pretend to do it.
+//! - `raw`, `bulk`: the bounds.
+//! - `audit`: whether both sides have written what they should.
+//! - `figures`: what is measured; `statistics`, `table`: what is made of it.
+
+mod audit;
+mod bulk;
+mod clock;
+mod coordinator;
+mod database;
+mod figures;
+mod raw;
+mod statistics;
+mod table;
+mod work;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::database::{Engine, Site};
+use crate::figures::Scale;
+
+/// Measures Offramp beside what the machine could do at best.
+#[derive(Debug, Parser)]
+#[command(name = "offramp-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// The queue: claims, reports, submissions, memory.
+    Queue(Queue),
+    /// Serves a database until the standard input ends. For this program's own use.
+    #[command(hide = true)]
+    Coordinator {
+        /// What to serve.
+        #[arg(long)]
+        database: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Queue {
+    /// Which databases to measure on; without this, SQLite, and PostgreSQL where `--postgres` names a server.
+    #[arg(long, value_enum)]
+    engine: Option<Engines>,
+    /// A PostgreSQL server on which databases may be made and dropped: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Where SQLite files are made. On a disk: where nothing has to be written out, there is nothing to measure.
+    #[arg(long, value_name = "PATH", default_value = "target/bench")]
+    directory: PathBuf,
+    /// Few jobs: whether everything works, not how fast it is. Misses no requirement.
+    #[arg(long)]
+    quick: bool,
+    /// Repetitions of each figure, in place of five.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    repetitions: Option<u64>,
+    /// Print JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Only figures whose names begin so; several may be given.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engines {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+impl Queue {
+    fn engines(&self) -> anyhow::Result<Vec<Engine>> {
+        let engines = match (self.engine, &self.postgres) {
+            (Some(Engines::Sqlite), _) | (None, None) => vec![Engine::Sqlite],
+            (Some(Engines::Postgres), Some(_)) => vec![Engine::Postgres],
+            (Some(Engines::Both) | None, Some(_)) => vec![Engine::Sqlite, Engine::Postgres],
+            (Some(Engines::Postgres | Engines::Both), None) => {
+                anyhow::bail!("no PostgreSQL server to measure on\nhint: name one with --postgres postgres://USER@HOST:PORT/DATABASE")
+            }
+        };
+        Ok(engines)
+    }
+}
+
+fn main() -> ExitCode {
+    let ended = match Arguments::parse().subject {
+        Subject::Coordinator { database } => coordinator::serve(&database).map(|()| true),
+        Subject::Queue(queue) => measure(&queue),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            table::complain(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether every requirement is met.
+///
+/// One thread serves all clients: they are to take as little as possible of the time that they share with the coordinator.
+#[tokio::main(flavor = "current_thread")]
+async fn measure(queue: &Queue) -> anyhow::Result<bool> {
+    let engines = queue.engines()?;
+    let mut site = Site::new(&queue.directory, queue.postgres.as_deref())?;
+    let mut scale = if queue.quick { Scale::QUICK } else { Scale::FULL };
+    if let Some(n_repetitions) = queue.repetitions {
+        scale.n_repetitions = n_repetitions;
+    }
+    let measuring = async {
+        let mut figures = Vec::new();
+        for engine in engines {
+            if !queue.quick {
+                site.refuse_haste(engine).await?;
+            }
+            figures.extend(figures::measure(&mut site, engine, &scale, &queue.only).await?);
+        }
+        Ok(figures)
+    };
+    let measured = tokio::select! {
+        measured = measuring => measured,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    // Whatever happened, nothing stays behind.
+    let cleared = site.clear().await;
+    let figures = measured?;
+    cleared?;
+    if queue.json {
+        table::print_json(&figures, &scale)?;
+    } else {
+        table::print(&figures, &scale);
+    }
+    Ok(queue.quick || figures.iter().all(|figure| figure.is_met()))
+}
