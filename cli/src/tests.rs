@@ -54,6 +54,7 @@ impl Coordinator {
             heartbeat: Config::HEARTBEAT,
             max_failures: Config::MAX_FAILURES,
             quarantine_after: Config::QUARANTINE_AFTER,
+            failpoints: offramp_coordinator::Failpoints::default(),
             insecure: false,
         };
         let running = offramp_coordinator::start(config, stop.clone()).await.unwrap();

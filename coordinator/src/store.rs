@@ -165,6 +165,16 @@ struct Alone {
     _turn: OwnedMutexGuard<()>,
 }
 
+impl Alone {
+    /// Ends a transaction that is to change nothing, and passes the answer on. A rollback that is left to the pool comes a moment later, and until
+    /// then its locks hide jobs from claims.
+    async fn give_up<T>(self, answer: T) -> T {
+        // A connection that cannot even roll back is closed by the pool, which comes to the same.
+        let _ = self.tx.rollback().await;
+        answer
+    }
+}
+
 impl std::ops::Deref for Alone {
     type Target = Transaction;
 

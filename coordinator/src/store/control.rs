@@ -131,7 +131,8 @@ impl Store {
         self.persist(|| async {
             let mut tx = self.begin_with(sweep).await?;
             if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
-                return Self::unchanged(&mut tx, sweep).await;
+                let answer = Self::unchanged(&mut tx, sweep).await;
+                return tx.give_up(answer).await;
             }
             let n_jobs = sponsor(&mut tx, sweep, 0).await?;
             self.commit_alone(tx, "control").await?;
@@ -148,7 +149,8 @@ impl Store {
         self.persist(|| async {
             let mut tx = self.begin_with(sweep).await?;
             if !set_state(&mut tx, sweep, "paused", "active", by, now_us).await? {
-                return Self::unchanged(&mut tx, sweep).await;
+                let answer = Self::unchanged(&mut tx, sweep).await;
+                return tx.give_up(answer).await;
             }
             let n_jobs = readmit(&mut tx, sweep).await?;
             self.commit_alone(tx, "control").await?;
@@ -166,7 +168,7 @@ impl Store {
             let mut tx = self.begin_with(sweep).await?;
             let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
             if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
-                return Ok(Controlled::default());
+                return tx.give_up(Ok(Controlled::default())).await;
             }
             let rows = tx.all(sql::CANCELLABLE_JOBS, args![sweep]).await?;
             let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
@@ -188,8 +190,8 @@ impl Store {
             let mut tx = self.begin_alone().await?;
             let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
             match job.state {
-                State::Cancelled => return Ok(Controlled::default()),
-                state if state.is_final() => return Err(ControlError::Over { key: key.clone(), state }),
+                State::Cancelled => return tx.give_up(Ok(Controlled::default())).await,
+                state if state.is_final() => return tx.give_up(Err(ControlError::Over { key: key.clone(), state })).await,
                 _ => {}
             }
             let ended = cancel(&mut tx, &[job], by, now_us).await?;
@@ -237,9 +239,11 @@ impl Store {
             let mut tx = self.begin_alone().await?;
             let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
             match job.state {
-                State::Succeeded => return Err(ControlError::HasResult(key.clone())),
-                State::Blocked | State::Leased => return Err(ControlError::NotOver { key: key.clone(), state: job.state }),
-                State::Queued => return Ok(Controlled::default()),
+                State::Succeeded => return tx.give_up(Err(ControlError::HasResult(key.clone()))).await,
+                State::Blocked | State::Leased => {
+                    return tx.give_up(Err(ControlError::NotOver { key: key.clone(), state: job.state })).await;
+                }
+                State::Queued => return tx.give_up(Ok(Controlled::default())).await,
                 State::Failed | State::Diverged | State::Quarantined | State::Cancelled => {}
             }
             let sweeps = tx.all(sql::SWEEPS_OF_JOB, args![job.job_id]).await?;
@@ -265,7 +269,7 @@ impl Store {
         self.persist(|| async {
             let mut tx = self.begin_with(sweep).await?;
             if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
-                return Ok(Controlled::default());
+                return tx.give_up(Ok(Controlled::default())).await;
             }
             let shift = shift(&mut tx, sweep, priority.into()).await?;
             let n_jobs = sponsor(&mut tx, sweep, shift).await?;
@@ -286,10 +290,10 @@ impl Store {
             let mut tx = self.begin_alone().await?;
             let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
             if job.state.is_final() {
-                return Err(ControlError::Over { key: key.clone(), state: job.state });
+                return tx.give_up(Err(ControlError::Over { key: key.clone(), state: job.state })).await;
             }
             if tx.run(sql::SET_JOB_PRIORITY, args![job.job_id, priority]).await? == 0 {
-                return Ok(Controlled::default());
+                return tx.give_up(Ok(Controlled::default())).await;
             }
             let message = said(&format!("priority {priority}"), by);
             let event = job_event(&job, "prioritized", job.state, &by.who, &message, now_us);

@@ -271,6 +271,13 @@ impl Transaction {
         }
     }
 
+    pub(super) async fn rollback(self) -> Decoded<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+    }
+
     pub(super) async fn commit(self) -> Decoded<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,

@@ -102,7 +102,8 @@ impl Store {
                 count_known(&mut tx, keys, &mut before).await?;
             }
             if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
-                return Ok(Submitted { sweep: existing.get("id")?, created: false, before });
+                let sweep = existing.get("id")?;
+                return tx.give_up(Ok(Submitted { sweep, created: false, before })).await;
             }
             let scheduling = sweep.scheduling;
             let values = args![
