@@ -30,6 +30,7 @@ pub(crate) fn serve(database: &str) -> anyhow::Result<()> {
         heartbeat: Config::HEARTBEAT,
         // A job that fails waits for nothing but to be asked for again.
         max_failures: 1,
+        grace: Config::GRACE,
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,

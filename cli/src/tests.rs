@@ -53,6 +53,7 @@ impl Coordinator {
             lease: Config::LEASE,
             heartbeat: Config::HEARTBEAT,
             max_failures: Config::MAX_FAILURES,
+            grace: Config::GRACE,
             quarantine_after: Config::QUARANTINE_AFTER,
             failpoints: offramp_coordinator::Failpoints::default(),
             insecure: false,

@@ -129,6 +129,8 @@ pub struct Config {
     pub lease: Duration,
     /// How often workers are asked to send one.
     pub heartbeat: Duration,
+    /// How long leases last at least after a time in which no worker could be heard, such as a restart.
+    pub grace: Duration,
     /// How often a job may fail.
     pub max_failures: u32,
     /// On how many workers a job may crash the trainer before it is kept from the others.
@@ -160,6 +162,8 @@ impl Config {
     pub const LEASE: Duration = Duration::from_secs(15);
     /// Five heartbeats a lease.
     pub const HEARTBEAT: Duration = Duration::from_secs(3);
+    /// Workers take up to five seconds between two tries to reach a coordinator: twice that.
+    pub const GRACE: Duration = Duration::from_secs(10);
     /// Enough to get past a fault of one machine, and few enough to stop on a fault of the job.
     pub const MAX_FAILURES: u32 = 3;
     /// Two machines agree: it is the job.
@@ -187,6 +191,13 @@ impl Config {
                 setting: "heartbeat",
                 message: format!("{:?} does not fit a lease of {:?}", self.heartbeat, self.lease),
                 hint: "let a heartbeat come at least twice a lease",
+            });
+        }
+        if !LEASE_RANGE.contains(&self.grace) {
+            problems.push(ConfigProblem {
+                setting: "grace",
+                message: format!("{:?} is out of range", self.grace),
+                hint: "give 1 second to 1 hour",
             });
         }
         if self.max_failures == 0 {
@@ -237,6 +248,7 @@ mod tests {
             database: Database::Sqlite("offramp.db".into()),
             lease: Config::LEASE,
             heartbeat: Config::HEARTBEAT,
+            grace: Config::GRACE,
             max_failures: Config::MAX_FAILURES,
             quarantine_after: Config::QUARANTINE_AFTER,
             failpoints: Failpoints::default(),

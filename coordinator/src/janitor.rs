@@ -17,12 +17,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Two ticks that succeed further apart than this say that the process stood still or the database took no writes: then no heartbeat could be
 /// taken either, and silence says nothing about a worker. Above one tick, which a busy machine stretches.
 const PAUSE: Duration = TICK.saturating_mul(2);
-/// How long workers may take to come back to a coordinator that was away: twice the longest pause between two tries of ours.
-const COME_BACK: Duration = Duration::from_secs(10);
-
-/// What is left of every lease after a time in which no worker could be heard, microseconds.
-pub(crate) fn grace_us(lease: Duration) -> i64 {
-    micros(lease.max(COME_BACK))
+/// What is left of every lease after a time in which no worker could be heard, microseconds: a whole lease at least.
+pub(crate) fn grace_us(lease: Duration, grace: Duration) -> i64 {
+    micros(lease.max(grace))
 }
 
 /// Longer than a tick takes that does not wait for a database which stands still.
@@ -33,11 +30,11 @@ pub(crate) async fn run(
     store: Store,
     clock: Clock,
     live: Arc<Live>,
-    lease: Duration,
+    grace_us: i64,
     works: watch::Sender<bool>,
     shutdown: CancellationToken,
 ) {
-    let mut janitor = Janitor { store, live, grace_us: grace_us(lease), last_us: clock.now_us(), prolonged: false };
+    let mut janitor = Janitor { store, live, grace_us, last_us: clock.now_us(), prolonged: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
@@ -75,10 +72,16 @@ impl Janitor {
         let prolongs = heartbeat_failed || pause_us > micros(PAUSE);
         if prolongs {
             // Until it succeeds, the next tick tries it again.
-            self.store.extend_leases(now_us, self.grace_us).await.inspect_err(|_| self.live.heartbeat_failed())?;
+            self.store
+                .extend_leases(now_us, self.grace_us, self.last_us - self.grace_us)
+                .await
+                .inspect_err(|_| self.live.heartbeat_failed())?;
             // Said once: a tick that waited long for the database is followed by another that finds a pause.
             if !self.prolonged {
                 warn!(pause_s = pause_us as f64 / 1e6, "workers could not be heard for a while, leases are prolonged");
+            }
+            if self.store.promote(now_us).await? {
+                self.live.jobs_queued();
             }
         } else {
             let expired = self.store.expire(now_us).await?;
@@ -186,8 +189,8 @@ mod tests {
 
     #[test]
     fn grace_is_a_lease_and_long_enough_to_come_back_in() {
-        assert_eq!(grace_us(Duration::from_secs(15)), 15 * SECOND_US);
-        assert_eq!(grace_us(Duration::from_secs(2)), 10 * SECOND_US);
+        assert_eq!(grace_us(Duration::from_secs(15), Duration::from_secs(10)), 15 * SECOND_US);
+        assert_eq!(grace_us(Duration::from_secs(2), Duration::from_secs(10)), 10 * SECOND_US);
     }
 
     async fn writes_that_failed_count_as_a_pause(store: Fixture) {

@@ -24,6 +24,9 @@ pub use config::{Config, ConfigProblem, Database, DatabaseParseError, PostgresUr
 pub use failpoint::{FailpointError, Failpoints};
 pub use server::{Running, ServeError, StartError, start};
 
+/// How the note begins of a sweep that its circuit breaker has paused.
+pub const BREAKER_NOTE: &str = "paused by coordinator: circuit breaker";
+
 /// An error with its whole chain of sources, for a log line or a status message. What a source says that is said already is left out:
 /// some libraries repeat the source in their own message.
 fn chain(error: &dyn std::error::Error) -> String {

@@ -154,10 +154,15 @@ async fn run(
 ) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     let live = Arc::new(Live::default());
-    store.mend_times(clock.now_us(), config.lease.as_micros() as i64).await?;
-    janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
-    // Workers could not renew theirs while nobody listened.
-    store.extend_leases(clock.now_us(), janitor::grace_us(config.lease)).await?;
+    let grace_us = janitor::grace_us(config.lease, config.grace);
+    // Of a database that others may use at this moment, nothing is known of its clock or its workers that the others don't know better.
+    if !store.is_shared() {
+        store.mend_times(clock.now_us(), config.lease.as_micros() as i64).await?;
+        janitor::announce(&store.lose_embedded(clock.now_us()).await?, &live);
+    }
+    // Workers could not renew theirs while nobody listened. Those that had fallen silent before have no part in that.
+    let heard_us = store.last_heard_us().await?.unwrap_or_default();
+    store.extend_leases(clock.now_us(), grace_us, heard_us - grace_us).await?;
     info!(%address, database = %config.database, "coordinator started");
 
     // Ends with the caller's token, and can be ended without ending the caller.
@@ -177,7 +182,7 @@ async fn run(
         shutdown: shutdown.clone(),
     };
     let (works, working) = watch::channel(true);
-    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, config.lease, works, shutdown.clone()));
+    let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, grace_us, works, shutdown.clone()));
     let join = tokio::spawn({
         let store = store.clone();
         async move {

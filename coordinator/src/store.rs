@@ -51,6 +51,11 @@ use self::error::Passing;
 use crate::config::Database;
 use crate::failpoint::Failpoints;
 
+/// How long a transaction that changes sweeps waits for its turn among all coordinators, milliseconds; below the time of one statement.
+const TURN_WAIT_MS: &str = "15000";
+/// How long it waits for other locks, as every transaction does.
+const LOCK_WAIT_MS: &str = "5000";
+
 /// How often a transaction is tried that somebody waits for: enough for a deadlock, and for a server that was restarted.
 const TRIES: usize = 3;
 
@@ -91,6 +96,11 @@ impl Store {
     #[must_use]
     pub fn with_failpoints(self, failpoints: Failpoints) -> Self {
         Self { failpoints, ..self }
+    }
+
+    /// Whether other coordinators may use the database at the same time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.writer, Pool::Postgres(_))
     }
 
     /// The reading half.
@@ -153,7 +163,10 @@ impl Store {
         // First within the process: whoever waits for the server's lock has a connection meanwhile, and the batches need one.
         let turn = Arc::clone(&self.turns).lock_owned().await;
         let mut tx = self.begin().await?;
+        // A submission takes its time, and nobody else is held up by waiting for it.
+        tx.run_on_postgres(sql::postgres::WAIT_FOR_TURN, engine::args![TURN_WAIT_MS]).await?;
         tx.run_on_postgres(sql::postgres::TAKE_TURNS, []).await?;
+        tx.run_on_postgres(sql::postgres::WAIT_FOR_TURN, engine::args![LOCK_WAIT_MS]).await?;
         Ok(Alone { tx, _turn: turn })
     }
 }

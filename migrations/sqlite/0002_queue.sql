@@ -290,7 +290,7 @@ SELECT
     first_sweeps.id AS sweep,
     0 AS attempt,
     'submitted' AS event,
-    CASE WHEN EXISTS (SELECT 1 FROM job_dependencies WHERE job_dependencies.job_id = jobs.id) THEN 'blocked' ELSE 'queued' END AS state,
+    'queued' AS state,
     first_sweeps.submitted_by AS who,
     '' AS message
 FROM jobs

@@ -45,6 +45,7 @@ pub(crate) fn config(listen: SocketAddr, database: Database) -> Config {
         lease: Config::LEASE,
         heartbeat: Config::HEARTBEAT,
         max_failures: Config::MAX_FAILURES,
+        grace: Config::GRACE,
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,

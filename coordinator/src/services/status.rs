@@ -34,7 +34,7 @@ fn database(error: &DatabaseError) -> Status {
     let code = match error {
         DatabaseError::Full(_) => Code::ResourceExhausted,
         // Not UNAVAILABLE, which clients take for a coordinator that is not there.
-        DatabaseError::Busy(_) | DatabaseError::Overloaded(_) => Code::Aborted,
+        DatabaseError::Busy(_) | DatabaseError::Contended(_) | DatabaseError::Overloaded(_) => Code::Aborted,
         DatabaseError::Closed(_) | DatabaseError::Unreachable(_) => Code::Unavailable,
         DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
         DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Refused(_) | DatabaseError::Statement(_) => Code::Internal,

@@ -20,6 +20,10 @@ use super::{Transaction, json, placements, sql};
 const LOW_PRIORITY_SHARE: u64 = 16;
 /// Most jobs of one statement.
 const MOST_JOBS: usize = 1_024;
+/// What was looked for in vain is not looked for again before this time is over.
+const MOMENT_US: i64 = 100_000;
+/// Groups of workers that are remembered.
+const GROUPS_MOST: usize = 1_000;
 /// Above every priority.
 const NO_CEILING: i64 = i64::MAX;
 
@@ -34,11 +38,24 @@ struct CourseState {
     /// Every placement up to `last_placement`; rows of that table never change.
     placements: Vec<(i64, Requirements)>,
     last_placement: i64,
+    /// When these were last looked for.
+    learned_us: i64,
+    /// What the workers go by that may be given the same jobs.
+    groups: HashMap<Group, GroupState>,
+}
+
+/// Workers that may be given the same jobs: those of these placements and, where one is named, of this sweep.
+type Group = (Vec<i64>, Option<i64>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct GroupState {
     n_claimed: u64,
     /// The priority of the last job that was handed out by priority alone.
     usual: Option<i64>,
     /// The priority of the last job that was taken from below.
     low: Option<i64>,
+    /// Nothing was found below; not to be looked for before.
+    look_below_us: i64,
 }
 
 impl Course {
@@ -47,9 +64,16 @@ impl Course {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns of placements that were stored since the last time.
-    async fn learn(&self, tx: &mut Transaction) -> Result<(), sqlx::Error> {
-        let last = self.state().last_placement;
+    /// Learns of placements that were stored since the last time, at once or where a moment has passed since: other coordinators store some, too.
+    async fn learn(&self, tx: &mut Transaction, now_us: i64) -> Result<(), sqlx::Error> {
+        let last = {
+            let mut state = self.state();
+            if now_us > state.learned_us && now_us < state.learned_us + MOMENT_US {
+                return Ok(());
+            }
+            state.learned_us = now_us;
+            state.last_placement
+        };
         let rows = tx.all(sql::NEW_PLACEMENTS, args![last]).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -72,18 +96,39 @@ impl Course {
         state.placements.iter().filter(|(_, needed)| needed.lacks(offered).is_empty()).map(|(id, _)| *id).collect()
     }
 
+    /// Lets the next claim look for new placements: some were stored here.
+    pub(super) fn forget_placements(&self) {
+        self.state().learned_us = 0;
+    }
+
+    fn group(&self, group: &Group) -> GroupState {
+        self.state().groups.get(group).copied().unwrap_or_default()
+    }
+
+    fn set_group(&self, group: &Group, now: GroupState) {
+        let groups = &mut self.state().groups;
+        // Workers come and go; what is forgotten costs nobody more than a turn.
+        if groups.len() >= GROUPS_MOST && !groups.contains_key(group) {
+            groups.clear();
+        }
+        groups.insert(group.clone(), now);
+    }
+}
+
+impl GroupState {
     /// How many of the next `n_jobs` are to be taken from below.
-    fn n_low(&self, n_jobs: usize) -> usize {
-        let n_claimed = self.state().n_claimed;
-        ((n_claimed + n_jobs as u64) / LOW_PRIORITY_SHARE - n_claimed / LOW_PRIORITY_SHARE) as usize
+    fn n_low(&self, n_jobs: usize, now_us: i64) -> usize {
+        if now_us < self.look_below_us && now_us + MOMENT_US > self.look_below_us {
+            return 0;
+        }
+        ((self.n_claimed + n_jobs as u64) / LOW_PRIORITY_SHARE - self.n_claimed / LOW_PRIORITY_SHARE) as usize
     }
 
     /// The highest priorities that a job from below may have, to be tried in this order.
     fn ceilings(&self) -> Vec<i64> {
-        let state = self.state();
-        let Some(usual) = state.usual else { return Vec::new() };
+        let Some(usual) = self.usual else { return Vec::new() };
         let below = |priority: i64| priority.saturating_sub(1);
-        match state.low.filter(|low| *low < usual) {
+        match self.low.filter(|low| *low < usual) {
             Some(low) => vec![below(low), below(usual)],
             None => vec![below(usual)],
         }
@@ -131,9 +176,9 @@ pub(super) async fn claim(
     if wants.iter().all(|want| want.n_jobs == 0) {
         return Ok(answers);
     }
-    course.learn(tx).await?;
+    course.learn(tx, now_us).await?;
     // Workers that offer the same are served by one statement.
-    let mut groups: HashMap<(Vec<i64>, Option<i64>), Vec<usize>> = HashMap::new();
+    let mut groups: HashMap<Group, Vec<usize>> = HashMap::new();
     for (index, want) in wants.iter().enumerate().filter(|(_, want)| want.n_jobs > 0 && !want.session.is_draining()) {
         groups.entry((course.allowed(&want.session.capabilities), want.sweep)).or_default().push(index);
     }
@@ -141,9 +186,9 @@ pub(super) async fn claim(
     // Whoever came first, first.
     groups.sort_by_key(|(_, members)| members.first().copied());
     let mut attempts = Vec::new();
-    for ((allowed, sweep), members) in groups {
+    for (group, members) in groups {
         let places = places(wants, &members);
-        let mut leased = lease(tx, course, &allowed, sweep, &places, lease_until_us).await?;
+        let mut leased = lease(tx, course, &group, &places, now_us, lease_until_us).await?;
         leased.sort_by_key(|leased| (std::cmp::Reverse(leased.priority), leased.turn, leased.job_id));
         attempts.extend(
             leased
@@ -166,12 +211,13 @@ fn places(wants: &[Want<'_>], members: &[usize]) -> Vec<i64> {
 async fn lease(
     tx: &mut Transaction,
     course: &Course,
-    allowed: &[i64],
-    sweep: Option<i64>,
+    group: &Group,
     places: &[i64],
+    now_us: i64,
     lease_until_us: i64,
 ) -> Result<Vec<Leased>, sqlx::Error> {
-    let allowed = json(allowed);
+    let (allowed, sweep) = (json(&group.0), group.1);
+    let mut state = course.group(group);
     let mut leased = Vec::new();
     let mut take = async |places: &[i64], ceiling: i64| -> Result<Vec<Leased>, sqlx::Error> {
         if places.is_empty() {
@@ -180,12 +226,14 @@ async fn lease(
         let values = args![&allowed, json(places), lease_until_us, ceiling, places.len() as i64, sweep];
         tx.all(sql::CLAIM, values).await?.iter().map(Leased::read).collect()
     };
-    let n_low = course.n_low(places.len());
+    let n_low = state.n_low(places.len(), now_us);
     if n_low > 0 {
-        for ceiling in course.ceilings() {
+        state.look_below_us = now_us + MOMENT_US;
+        for ceiling in state.ceilings() {
             let low = take(&places[..n_low], ceiling).await?;
-            course.state().low = low.iter().map(|leased| leased.priority).min();
+            state.low = low.iter().map(|leased| leased.priority).min();
             if !low.is_empty() {
+                state.look_below_us = 0;
                 leased.extend(low);
                 break;
             }
@@ -198,12 +246,12 @@ async fn lease(
         rest.remove(place);
     }
     let usual = take(&rest, NO_CEILING).await?;
-    let mut state = course.state();
     if let Some(priority) = usual.iter().map(|leased| leased.priority).min() {
         state.usual = Some(priority);
     }
     leased.extend(usual);
     state.n_claimed += leased.len() as u64;
+    course.set_group(group, state);
     Ok(leased)
 }
 

@@ -130,11 +130,12 @@ impl Store {
     pub async fn pause(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
         self.persist(|| async {
             let mut tx = self.begin_with(sweep).await?;
-            if !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
+            // A sweep that is over has nothing to hold back.
+            if !is_open(&mut tx, sweep).await? || !set_state(&mut tx, sweep, "active", "paused", by, now_us).await? {
                 let answer = Self::unchanged(&mut tx, sweep).await;
                 return tx.give_up(answer).await;
             }
-            let n_jobs = sponsor(&mut tx, sweep, 0).await?;
+            let n_jobs = sponsor(&mut tx, sweep).await?;
             self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
@@ -166,6 +167,9 @@ impl Store {
     pub async fn cancel_sweep(&self, sweep: i64, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
         self.persist(|| async {
             let mut tx = self.begin_with(sweep).await?;
+            if !is_open(&mut tx, sweep).await? {
+                return tx.give_up(Ok(Controlled::default())).await;
+            }
             let was_active = set_state(&mut tx, sweep, "active", "cancelled", by, now_us).await?;
             if !was_active && !set_state(&mut tx, sweep, "paused", "cancelled", by, now_us).await? {
                 return tx.give_up(Ok(Controlled::default())).await;
@@ -174,7 +178,7 @@ impl Store {
             let jobs: Vec<Standing> = rows.iter().map(Standing::read).collect::<Result<_, _>>()?;
             let ended = cancel(&mut tx, &jobs, by, now_us).await?;
             // Other sweeps' jobs that this one was the most urgent for.
-            sponsor(&mut tx, sweep, 0).await?;
+            sponsor(&mut tx, sweep).await?;
             self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs: jobs.len() as u64, changed: true, ended })
         })
@@ -271,8 +275,9 @@ impl Store {
             if tx.run(sql::SET_SWEEP_PRIORITY, args![sweep, priority]).await? == 0 {
                 return tx.give_up(Ok(Controlled::default())).await;
             }
-            let shift = shift(&mut tx, sweep, priority.into()).await?;
-            let n_jobs = sponsor(&mut tx, sweep, shift).await?;
+            // While its jobs are not in that queue yet.
+            queue_up(&mut tx, sweep, priority.into()).await?;
+            let n_jobs = sponsor(&mut tx, sweep).await?;
             let message = said(&format!("priority {priority}"), by);
             tx.insert(sql::INSERT_EVENT, vec![sweep_event(sweep, "prioritized", "", &by.who, &message, now_us)]).await?;
             self.commit_alone(tx, "control").await?;
@@ -306,9 +311,14 @@ impl Store {
 
     /// What a request for a state that the sweep is not in comes to: nothing, unless the sweep is cancelled.
     async fn unchanged(tx: &mut Transaction, sweep: i64) -> Result<Controlled, ControlError> {
-        let row = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?;
+        let row = tx.one(sql::SWEEP_STANDING, args![sweep]).await?;
         if row.get::<String>("state")? == "cancelled" { Err(ControlError::Cancelled(sweep)) } else { Ok(Controlled::default()) }
     }
+}
+
+/// Whether any of a sweep's jobs is not over.
+async fn is_open(tx: &mut Transaction, sweep: i64) -> Result<bool, sqlx::Error> {
+    tx.one(sql::SWEEP_STANDING, args![sweep]).await?.get("is_open")
 }
 
 /// Queues the jobs of a new sweep again that somebody had cancelled: somebody wants them now.
@@ -329,10 +339,11 @@ pub(super) async fn trip_breakers(tx: &mut Transaction, failed: &[i64], now_us: 
     for row in tx.all(sql::TRIPPED_BREAKERS, args![json(&sweeps.into_iter().collect::<Vec<_>>())]).await? {
         let (sweep, n_failed, most): (i64, i64, i64) = (row.get("sweep_id")?, row.get("n_failed")?, row.get("max_failed_jobs")?);
         let reason = format!("circuit breaker: {n_failed} jobs failed, at most {most} may");
+        debug_assert!(crate::BREAKER_NOTE.ends_with("coordinator: circuit breaker"), "clients know it by these words");
         let by = Requester { who: "coordinator".to_owned(), reason };
         if set_state(tx, sweep, "active", "paused", &by, now_us).await? {
             tracing::warn!(sweep, reason = by.reason, "sweep paused");
-            sponsor(tx, sweep, 0).await?;
+            sponsor(tx, sweep).await?;
         }
     }
     Ok(())
@@ -352,28 +363,39 @@ async fn set_state(tx: &mut Transaction, sweep: i64, from: &str, to: &str, by: &
 /// Lets a sweep's jobs be handed out again, behind those that wait now; the breaker counts from here.
 async fn readmit(tx: &mut Transaction, sweep: i64) -> Result<u64, sqlx::Error> {
     tx.run(sql::FORGIVE_FAILURES, args![sweep]).await?;
-    let priority = tx.one(sql::SWEEP_BY_ID, args![sweep]).await?.get("priority")?;
-    let shift = shift(tx, sweep, priority).await?;
-    sponsor(tx, sweep, shift).await
+    let priority = tx.one(sql::SWEEP_STANDING, args![sweep]).await?.get("priority")?;
+    // While its jobs are not in the queue yet.
+    queue_up(tx, sweep, priority).await?;
+    sponsor(tx, sweep).await
 }
 
-/// Decides anew for the sake of which sweep each unfinished job of a sweep is handed out, and moves their turns.
-pub(super) async fn sponsor(tx: &mut Transaction, sweep: i64, shift: i64) -> Result<u64, sqlx::Error> {
+/// Decides anew for the sake of which sweep each unfinished job of a sweep is handed out.
+pub(super) async fn sponsor(tx: &mut Transaction, sweep: i64) -> Result<u64, sqlx::Error> {
     tx.run_on_postgres(sql::postgres::LOCK_UNFINISHED_JOBS, args![sweep]).await?;
-    tx.run(sql::SPONSOR, args![sweep, shift]).await
+    tx.run(sql::SPONSOR, args![sweep]).await
 }
 
-/// By how much the turns of a sweep's waiting jobs have to grow so that the first is no earlier than where the queue of a priority stands.
-async fn shift(tx: &mut Transaction, sweep: i64, priority: i64) -> Result<i64, sqlx::Error> {
-    let least: Option<i64> = tx.one(sql::LEAST_TURN, args![sweep]).await?.get("turn")?;
-    let base = turn_base(tx, priority).await?;
-    Ok(least.map_or(0, |least| (base - least).max(0)))
+/// Moves the turns of a sweep's waiting jobs to where the queue of a priority stands, where they are earlier: as if they had just come.
+async fn queue_up(tx: &mut Transaction, sweep: i64, priority: i64) -> Result<(), sqlx::Error> {
+    for row in tx.all(sql::LEAST_TURNS, args![sweep]).await? {
+        let (placement, least): (i64, i64) = (row.get("placement_id")?, row.get("turn")?);
+        let shift = turn_base(tx, priority, placement).await? - least;
+        if shift > 0 {
+            tx.run(sql::SHIFT_TURNS, args![sweep, placement, shift]).await?;
+        }
+    }
+    Ok(())
 }
 
-/// Where the queue of a priority stands.
-pub(super) async fn turn_base(tx: &mut Transaction, priority: i64) -> Result<i64, sqlx::Error> {
-    Ok(tx.one(sql::TURN_BASE, args![priority]).await?.get::<Option<i64>>("turn")?.unwrap_or(0))
+/// Where the queue of a priority stands for jobs that need the same; where none of these waits or runs, where it stands for any.
+pub(super) async fn turn_base(tx: &mut Transaction, priority: i64, placement: i64) -> Result<i64, sqlx::Error> {
+    let stands = tx.one(sql::TURN_BASE, args![priority, placement]).await?;
+    let (own, anywhere): (Option<i64>, Option<i64>) = (stands.get("own")?, stands.get("anywhere")?);
+    Ok(own.or(anywhere).unwrap_or(0))
 }
+
+/// No placement has this number: asked about it, the queue is looked at as a whole.
+const ANY_PLACEMENT: i64 = 0;
 
 /// Cancels jobs that are not over, and fails what waits for them. Answers with the attempts that this ended.
 async fn cancel(tx: &mut Transaction, jobs: &[Standing], by: &Requester, now_us: i64) -> Result<Vec<AttemptRef>, sqlx::Error> {
@@ -422,7 +444,7 @@ async fn retry(tx: &mut Transaction, jobs: Vec<Standing>, by: &Requester, now_us
         return Ok(0);
     }
     // Their priorities may differ; where the most usual queue stands is good enough for all of them.
-    let base = turn_base(tx, 0).await?;
+    let base = turn_base(tx, 0, ANY_PLACEMENT).await?;
     let retried: Vec<Retried> = (base..).zip(&all).map(|(turn, job)| Retried { job_id: job.job_id, turn }).collect();
     tx.run(sql::RETRY, args![json(&retried)]).await?;
     // Sweeps were paused, cancelled and put first while these jobs were over.
@@ -430,8 +452,15 @@ async fn retry(tx: &mut Transaction, jobs: Vec<Standing>, by: &Requester, now_us
     tx.run(sql::SPONSOR_JOBS, args![json(&ids)]).await?;
     let events = all.iter().map(|job| job_event(job, "retried", next(job.state, Event::Retried), &by.who, &by.reason, now_us));
     tx.insert(sql::INSERT_EVENT, events.collect()).await?;
+    for row in tx.all(sql::SWEEPS_OF_JOBS, args![json(&ids)]).await?.chunk_by(|a, b| sweep_of(a).ok() == sweep_of(b).ok()) {
+        tx.run(sql::CAP_FORGIVEN, args![sweep_of(&row[0])?]).await?;
+    }
     dependencies::block(tx, &ids, now_us).await?;
     Ok(all.len() as u64)
+}
+
+fn sweep_of(row: &Row) -> Result<i64, sqlx::Error> {
+    row.get("sweep_id")
 }
 
 fn next(state: State, event: Event) -> State {

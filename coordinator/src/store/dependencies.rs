@@ -72,7 +72,14 @@ pub(super) async fn block(tx: &mut Transaction, jobs: &[i64], now_us: i64) -> Re
     if jobs.is_empty() {
         return Ok(());
     }
-    tx.run(sql::BLOCK, args![json(jobs)]).await?;
+    tx.run_on_postgres(sql::postgres::LOCK_AWAITED_JOBS, args![json(jobs)]).await?;
+    let mut events = Vec::new();
+    for row in tx.all(sql::BLOCK, args![json(jobs)]).await? {
+        let (job_id, attempt): (i64, u32) = (row.get("job_id")?, row.get("attempt")?);
+        let message = "a job that it waits for has no result yet";
+        events.push(args![now_us, job_id, None::<i64>, attempt, "blocked", State::Blocked.as_str(), "coordinator", message].to_vec());
+    }
+    tx.insert(sql::INSERT_EVENT, events).await?;
     let failed = fail_among(tx, jobs, now_us).await?;
     fail(tx, &failed, now_us).await
 }

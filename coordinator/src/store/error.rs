@@ -12,6 +12,9 @@ pub enum DatabaseError {
     /// Another process holds the database for longer than this one waits.
     #[error("the database is held by another process")]
     Busy(#[source] sqlx::Error),
+    /// Another transaction was in the way, for longer than this one waits.
+    #[error("another transaction was in the way")]
+    Contended(#[source] sqlx::Error),
     /// Requests come faster than the disk takes them.
     #[error("the database does not keep up with the requests")]
     Overloaded(#[source] sqlx::Error),
@@ -47,6 +50,7 @@ impl DatabaseError {
             Self::Refused(_) => Some("check user, password and database of the URL; `createdb NAME` makes a database"),
             Self::ReadOnly(_) => Some("make the file and its directory writable, or choose another with `--database sqlite:PATH`"),
             Self::Busy(_) => Some("end the program that holds the database, then try again"),
+            Self::Contended(_) => Some("try again: other coordinators or sessions change the same rows at this moment"),
             Self::Io(_) => Some("check the disk's free space and the file's permissions; network file systems are not supported"),
             Self::NotADatabase(_) => Some("name another file with `--database sqlite:PATH`"),
             Self::Damaged(_) => Some("restore the file from a backup; `sqlite3 FILE .recover` saves what can be read"),
@@ -86,7 +90,7 @@ impl DatabaseError {
             // Read-only, and missing rights.
             "25006" | "42501" => Self::ReadOnly(error),
             // A deadlock, a serialisation failure, a lock or a statement that took too long.
-            "40001" | "40P01" | "55P03" | "57014" => Self::Busy(error),
+            "40001" | "40P01" | "55P03" | "57014" => Self::Contended(error),
             "53300" => Self::Overloaded(error),
             // Shut down, crashed, starting up, cut off.
             "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08003" | "08006" => Self::Unreachable(error),
@@ -99,7 +103,7 @@ impl DatabaseError {
 
     /// Whether the same request may succeed in a moment, because it was another one's or the connection's fault.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Unreachable(_))
+        matches!(self, Self::Busy(_) | Self::Contended(_) | Self::Unreachable(_))
     }
 }
 

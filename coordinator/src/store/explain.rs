@@ -11,6 +11,8 @@ use super::{Reader, placements, rows, sql};
 const SESSIONS_MOST: i64 = 1_000;
 /// Workers told of.
 const WORKERS_SHOWN: usize = 20;
+/// A worker that was not heard of for longer is taken to be gone, whatever its session says.
+const HEARD_RECENTLY_US: i64 = 60_000_000;
 /// Jobs ahead that are counted.
 const AHEAD_MOST: i64 = 100_000;
 
@@ -67,7 +69,7 @@ impl Reader {
             }
         }
         let mut fits = Vec::new();
-        for row in tx.all(sql::OPEN_SESSIONS, args![SESSIONS_MOST]).await? {
+        for row in tx.all(sql::OPEN_SESSIONS, args![SESSIONS_MOST, now_us - HEARD_RECENTLY_US]).await? {
             let mut lacks: Vec<String> = needed.lacks(&placements::capabilities(&row)?).iter().map(ToString::to_string).collect();
             if row.get::<i64>("draining")? > 0 {
                 lacks.push("it is draining".to_owned());
@@ -90,7 +92,10 @@ fn about_workers(fits: &[v1::WorkerFit], needed: &Requirements, n_ahead: u64) ->
         return Some("no worker is connected".to_owned());
     };
     if !nearest.lacks.is_empty() {
-        let needs = format!("dataset `{}`, {}", needed.dataset, needed.label());
+        let needs = match needed.label().as_str() {
+            "-" => format!("dataset `{}`", needed.dataset),
+            others => format!("dataset `{}`, {others}", needed.dataset),
+        };
         return Some(format!("no worker can run it (it needs {needs}); the nearest is `{}`: {}", nearest.worker, nearest.lacks.join("; ")));
     }
     let able: Vec<&v1::WorkerFit> = fits.iter().filter(|fit| fit.lacks.is_empty()).collect();

@@ -45,13 +45,16 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn expire(&self, now_us: i64) -> Result<Expired, DatabaseError> {
-        let mut tx = self.begin().await?;
-        let rows = tx.all(sql::HELD_TOO_LONG, args![now_us]).await?;
-        let lost = self.end_all(&mut tx, &rows, Event::Lost, "the lease ran out", now_us).await?;
-        let promoted = tx.run(sql::PROMOTE, args![now_us]).await? > 0;
-        tx.run(sql::LAPSE_SESSIONS, args![now_us, now_us - SESSION_LAPSES_US]).await?;
-        tx.commit().await?;
-        Ok(Expired { lost, promoted })
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            let rows = tx.all(sql::HELD_TOO_LONG, args![now_us]).await?;
+            let lost = self.end_all(&mut tx, &rows, Event::Lost, "the lease ran out", now_us).await?;
+            let promoted = tx.run(sql::PROMOTE, args![now_us]).await? > 0;
+            tx.run(sql::LAPSE_SESSIONS, args![now_us, now_us - SESSION_LAPSES_US]).await?;
+            tx.commit().await?;
+            Ok(Expired { lost, promoted })
+        })
+        .await
     }
 
     /// Takes back at once whatever workers in an earlier coordinator's process held: they died with it. For a coordinator's start, before it
@@ -81,15 +84,40 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Lets every lease last for `lease_us` from now at least: while no heartbeat could arrive, none was missed. Workers that had been silent for as
-    /// long already, while others were heard, are not spared.
+    /// Lets every lease last for `lease_us` from now at least: while no heartbeat could arrive, none was missed. Workers that were not heard of
+    /// since `heard_since_us`, when others could be, are not spared.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn extend_leases(&self, now_us: i64, lease_us: i64) -> Result<(), DatabaseError> {
-        let mut tx = self.begin().await?;
-        tx.run(sql::EXTEND_LEASES, args![now_us + lease_us, lease_us]).await?;
-        Ok(tx.commit().await?)
+    pub async fn extend_leases(&self, now_us: i64, lease_us: i64, heard_since_us: i64) -> Result<(), DatabaseError> {
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            tx.run(sql::EXTEND_LEASES, args![now_us + lease_us, heard_since_us]).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// When a worker was last heard of, where one is connected.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn last_heard_us(&self) -> Result<Option<i64>, DatabaseError> {
+        Ok(self.reader.pool().one(sql::LAST_HEARD, []).await?.get("seen_us")?)
+    }
+
+    /// Lets the back-offs end that are over; whether there was any.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn promote(&self, now_us: i64) -> Result<bool, DatabaseError> {
+        self.persist(|| async {
+            let mut tx = self.begin().await?;
+            let promoted = tx.run(sql::PROMOTE, args![now_us]).await? > 0;
+            tx.commit().await?;
+            Ok(promoted)
+        })
+        .await
     }
 
     async fn end_all(

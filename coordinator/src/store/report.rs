@@ -247,8 +247,9 @@ pub(super) async fn take(
         let message = format!("a report came after the cancellation ({outcome}); nothing was changed");
         tx.run(sql::INSERT_LATE_REPORT, args![now_us, found.held.job_id, found.held.attempt.attempt, &found.worker, message]).await?;
     }
-    insert_results(tx, &results).await?;
+    // Jobs before sweeps, whose frontiers come last: every transaction takes its locks in this order.
     taken.queued = settle(tx, &ends, limits, now_us).await?;
+    insert_results(tx, &results).await?;
     taken.ended = ends.into_iter().map(|end| end.held.attempt).collect();
     Ok(taken)
 }
@@ -275,13 +276,8 @@ pub(super) async fn cancelled(tx: &mut Transaction, attempts: &[&AttemptRef]) ->
     }
     let wanted: Vec<Wanted<'_>> =
         attempts.iter().enumerate().map(|(place, attempt)| Wanted { place, key: attempt.key.as_str(), attempt: attempt.attempt }).collect();
-    let mut cancelled = HashSet::new();
-    for row in tx.all(sql::REPORTED, args![json(&wanted)]).await? {
-        if row.get::<String>("outcome")? == "cancelled" {
-            cancelled.insert(attempts[row.get::<usize>("place")?].clone());
-        }
-    }
-    Ok(cancelled)
+    let rows = tx.all(sql::CANCELLED_ATTEMPTS, args![json(&wanted)]).await?;
+    rows.iter().map(|row| Ok(attempts[row.get::<usize>("place")?].clone())).collect()
 }
 
 /// The costs of the exits of every job that a result came for, by job.
@@ -418,7 +414,7 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
     }
     let messages: Vec<String> = ends.iter().map(|end| storable(truncated(end.message))).collect();
     let (mut settled, mut attempts) = (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
-    let (mut succeeded, mut failed, mut queued) = (Vec::new(), Vec::new(), false);
+    let (mut succeeded, mut failed, mut requeued, mut queued) = (Vec::new(), Vec::new(), Vec::new(), false);
     for (End { held, event, .. }, message) in ends.iter().zip(&messages) {
         let tally = Tally {
             n_failures: held.n_failures,
@@ -449,7 +445,10 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
         });
         match next.state {
             State::Succeeded => succeeded.push(held.job_id),
-            State::Queued => queued = true,
+            State::Queued => {
+                requeued.push(held.job_id);
+                queued |= !next.backs_off;
+            }
             state if state.is_final() => failed.push(held.job_id),
             _ => {}
         }
@@ -462,6 +461,8 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
         )));
     }
     tx.run(sql::END_ATTEMPTS, args![json(&attempts), now_us]).await?;
+    // While it ran, another sweep may have said that it waits for something.
+    dependencies::block(tx, &requeued, now_us).await?;
     queued |= dependencies::release(tx, &succeeded, now_us).await?;
     dependencies::fail(tx, &failed, now_us).await?;
     Ok(queued)

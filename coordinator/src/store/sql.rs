@@ -52,6 +52,8 @@ pub(super) mod postgres {
     pub(in crate::store) const CLOCK: &str = include_str!("sql/postgres/clock.sql");
 
     pub(in crate::store) const TAKE_TURNS: &str = include_str!("sql/postgres/take_turns.sql");
+    pub(in crate::store) const LOCK_AWAITED_JOBS: &str = include_str!("sql/postgres/lock_awaited_jobs.sql");
+    pub(in crate::store) const WAIT_FOR_TURN: &str = include_str!("sql/postgres/wait_for_turn.sql");
     pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
     pub(in crate::store) const LOCK_UNFINISHED_JOBS: &str = include_str!("sql/postgres/lock_unfinished_jobs.sql");
 
@@ -60,6 +62,8 @@ pub(super) mod postgres {
         ("whose_schema", WHOSE_SCHEMA),
         ("clock", CLOCK),
         ("take_turns", TAKE_TURNS),
+        ("lock_awaited_jobs", LOCK_AWAITED_JOBS),
+        ("wait_for_turn", WAIT_FOR_TURN),
         ("lock_known_jobs", LOCK_KNOWN_JOBS),
         ("lock_unfinished_jobs", LOCK_UNFINISHED_JOBS),
     ];
@@ -69,6 +73,7 @@ statements! {
     alike {
         ATTEMPTS_OF_JOB = "attempts_of_job",
         CAP_BACK_OFFS = "cap_back_offs",
+        CAP_FORGIVEN = "cap_forgiven",
         CAP_LEASES = "cap_leases",
         CLAIM_PLACE = "claim_place",
         CONFIG_OF_JOB = "config_of_job",
@@ -104,7 +109,8 @@ statements! {
         KEY_OF_JOB = "key_of_job",
         KEYS_BY_PREFIX = "keys_by_prefix",
         LAPSE_SESSIONS = "lapse_sessions",
-        LEAST_TURN = "least_turn",
+        LAST_HEARD = "last_heard",
+        LEAST_TURNS = "least_turns",
         LIST_JOBS = "list_jobs",
         LIST_SWEEP_JOBS = "list_sweep_jobs",
         LIST_SWEEPS = "list_sweeps",
@@ -123,9 +129,11 @@ statements! {
         SET_JOB_PRIORITY = "set_job_priority",
         SET_SWEEP_PRIORITY = "set_sweep_priority",
         SET_SWEEP_STATE = "set_sweep_state",
+        SHIFT_TURNS = "shift_turns",
         SPONSOR = "sponsor",
         SWEEP_BY_ID = "sweep_by_id",
         SWEEP_BY_KEY = "sweep_by_key",
+        SWEEP_STANDING = "sweep_standing",
         SWEEPS_OF_JOB = "sweeps_of_job",
         TURN_BASE = "turn_base",
     }
@@ -134,6 +142,7 @@ statements! {
         BLOCKED_DEPENDANTS = "blocked_dependants",
         CANCEL_LEASED = "cancel_leased",
         CANCELLABLE_JOBS = "cancellable_jobs",
+        CANCELLED_ATTEMPTS = "cancelled_attempts",
         CLAIM = "claim",
         COSTS_OF_JOBS = "costs_of_jobs",
         COUNT_KNOWN_JOBS = "count_known_jobs",

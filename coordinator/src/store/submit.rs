@@ -75,12 +75,7 @@ impl Reader {
     /// # Errors
     /// Those of the database.
     pub async fn preview(&self, sweep: &Sweep) -> Result<Preview, DatabaseError> {
-        let mut tx = self.pool().begin_reading().await?;
-        let mut before = Preview::default();
-        for keys in sweep.keys().chunks(CHUNK) {
-            count_known(&mut tx, keys, &mut before).await?;
-        }
-        Ok(before)
+        Ok(count_all_known(&mut self.pool().begin_reading().await?, sweep).await?)
     }
 }
 
@@ -95,12 +90,7 @@ impl Store {
         self.persist(|| async {
             let sweep_key = sweep.key();
             let mut tx = self.begin_alone().await?;
-            let mut before = Preview::default();
-            for keys in sweep.keys().chunks(CHUNK) {
-                let known: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
-                tx.run_on_postgres(sql::postgres::LOCK_KNOWN_JOBS, args![json(&known)]).await?;
-                count_known(&mut tx, keys, &mut before).await?;
-            }
+            let before = count_all_known(&mut tx, sweep).await?;
             if let Some(existing) = tx.optional(sql::SWEEP_BY_KEY, args![&sweep_key]).await? {
                 let sweep = existing.get("id")?;
                 return tx.give_up(Ok(Submitted { sweep, created: false, before })).await;
@@ -117,31 +107,48 @@ impl Store {
                 &by.who,
             ];
             let sweep_id: i64 = tx.one(sql::INSERT_SWEEP, values).await?.get("id")?;
-            let base = turn_base(&mut tx, scheduling.priority.into()).await?;
-            let mut placement_ids: HashMap<Requirements, i64> = HashMap::new();
+            let mut queues: HashMap<Requirements, Queue> = HashMap::new();
             for run in sweep.runs() {
                 let requirements = sweep.requirements(&run.first.config);
-                let placement = match placement_ids.get(&requirements) {
-                    Some(id) => *id,
-                    None => placements::id(&mut tx, &requirements).await?,
+                let queue = match queues.get(&requirements) {
+                    Some(queue) => *queue,
+                    None => Queue::of(&mut tx, &requirements, scheduling.priority).await?,
                 };
-                placement_ids.insert(requirements, placement);
-                insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, base, placement, now_us }).await?;
+                insert_run(&mut tx, sweep, &run, &Target { sweep_id, priority: scheduling.priority, queue, now_us }).await?;
+                queues.insert(requirements, Queue { turn: queue.turn + run.jobs.len() as i64, ..queue });
             }
+            // From here on no result of a job that was known comes unseen.
+            tx.run_on_postgres(sql::postgres::LOCK_KNOWN_JOBS, args![sweep_id]).await?;
             self.failpoints.pass("submit.in-the-middle").await?;
             if before.n_known_jobs > 0 {
                 control::want_again(&mut tx, sweep_id, by, now_us).await?;
                 // Jobs that another sweep has, too, may be more urgent to this one.
-                control::sponsor(&mut tx, sweep_id, 0).await?;
+                control::sponsor(&mut tx, sweep_id).await?;
             }
             insert_dependencies(&mut tx, sweep, sweep_id, before.n_known_jobs > 0, now_us).await?;
-            if before.n_finished_jobs > 0 {
+            if before.n_known_jobs > 0 {
                 frontier::found(&mut tx, sweep_id).await?;
             }
             self.commit_alone(tx, "submit").await?;
+            self.claims.forget_placements();
             Ok(Submitted { sweep: sweep_id, created: true, before })
         })
         .await
+    }
+}
+
+/// Jobs that need the same, as they join the queue.
+#[derive(Clone, Copy)]
+struct Queue {
+    placement: i64,
+    /// Turn of the next one.
+    turn: i64,
+}
+
+impl Queue {
+    async fn of(tx: &mut Transaction, requirements: &Requirements, priority: i32) -> Result<Self, sqlx::Error> {
+        let placement = placements::id(tx, requirements).await?;
+        Ok(Self { placement, turn: turn_base(tx, priority.into(), placement).await? })
     }
 }
 
@@ -149,9 +156,7 @@ impl Store {
 struct Target {
     sweep_id: i64,
     priority: i32,
-    /// Turn of the sweep's first job.
-    base: i64,
-    placement: i64,
+    queue: Queue,
     now_us: i64,
 }
 
@@ -171,9 +176,10 @@ async fn insert_run(tx: &mut Transaction, sweep: &Sweep, run: &Run, target: &Tar
         tx.run(sql::INSERT_JOBS, args![json(&jobs), target.now_us]).await?;
         let exits: Vec<ExitInput<'_>> = keys().flat_map(|(_, job)| exits.iter().map(move |exit| ExitInput { job, exit })).collect();
         tx.run(sql::INSERT_EXITS, args![json(&exits)]).await?;
-        let places: Vec<Place<'_>> = keys().map(|(position, key)| Place { position, key, placement: target.placement }).collect();
-        let places = json(&places);
-        tx.run(sql::INSERT_JOB_STATES, args![&places, target.sweep_id, target.priority, target.base]).await?;
+        let Queue { placement, turn } = target.queue;
+        let place = |(position, key)| Place { position, key, placement, turn: turn + (position - run.jobs.start) as i64 };
+        let places = json(&keys().map(place).collect::<Vec<Place<'_>>>());
+        tx.run(sql::INSERT_JOB_STATES, args![&places, target.sweep_id, target.priority]).await?;
         tx.run(sql::INSERT_SWEEP_JOBS, args![target.sweep_id, places]).await?;
     }
     Ok(())
@@ -203,6 +209,14 @@ async fn insert_dependencies(tx: &mut Transaction, sweep: &Sweep, sweep_id: i64,
     Ok(dependencies::block(tx, &waiting, now_us).await?)
 }
 
+async fn count_all_known(tx: &mut Transaction, sweep: &Sweep) -> Result<Preview, sqlx::Error> {
+    let mut before = Preview::default();
+    for keys in sweep.keys().chunks(CHUNK) {
+        count_known(tx, keys, &mut before).await?;
+    }
+    Ok(before)
+}
+
 async fn count_known(tx: &mut Transaction, keys: &[JobKey], before: &mut Preview) -> Result<(), sqlx::Error> {
     let keys: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
     let row = tx.one(sql::COUNT_KNOWN_JOBS, args![json(&keys)]).await?;
@@ -217,6 +231,7 @@ struct Place<'a> {
     position: usize,
     key: &'a str,
     placement: i64,
+    turn: i64,
 }
 
 /// As `insert_dependencies.sql` reads it.

@@ -57,10 +57,16 @@ async fn a_restarted_coordinator_goes_on_where_the_last_one_died(home: TestDatab
     let shutdown = CancellationToken::new();
     let second = start(config(&home.database), shutdown.clone()).await.unwrap();
     let mut workers = WorkerServiceClient::new(connect(second.address).await);
-    let gone = workers.claim(claim(&inside)).await.unwrap_err();
-    assert_eq!(gone.code(), Code::NotFound, "the embedded worker died with its process");
-    let retried = workers.claim(claim(&outside)).await.unwrap().into_inner().leases.remove(0);
-    assert_eq!((retried.job_key, retried.attempt), (lost.job_key, 2));
+    if matches!(home.database, Database::Sqlite(_)) {
+        let gone = workers.claim(claim(&inside)).await.unwrap_err();
+        assert_eq!(gone.code(), Code::NotFound, "the embedded worker died with its process");
+        let retried = workers.claim(claim(&outside)).await.unwrap().into_inner().leases.remove(0);
+        assert_eq!((retried.job_key, retried.attempt), (lost.job_key, 2));
+    } else {
+        // Its process may be another coordinator's, which shares the database and is well.
+        let answer = workers.report(report(&inside, &lost, completed(&lost, 0.9))).await.unwrap().into_inner();
+        assert_eq!(answer.results[0].answer(), v1::ReportAnswer::Accepted);
+    }
     let answer = workers.report(report(&outside, &kept, completed(&kept, 0.9))).await.unwrap().into_inner();
     assert_eq!(answer.results[0].answer(), v1::ReportAnswer::Accepted, "the other one lived on");
     shutdown.cancel();

@@ -4,6 +4,6 @@ UPDATE sweeps SET n_forgiven = (
     SELECT count(*)
     FROM sweep_jobs
     JOIN job_states ON job_states.job_id = sweep_jobs.job_id
-    WHERE sweep_jobs.sweep_id = sweeps.id AND job_states.state IN ('failed', 'quarantined')
+    WHERE sweep_jobs.sweep_id = sweeps.id AND job_states.state IN ('failed', 'quarantined') AND job_states.n_failures > 0
 )
 WHERE id = $1;

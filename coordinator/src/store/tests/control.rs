@@ -148,7 +148,8 @@ async fn what_was_complete_before_the_cancellation_stays_so(store: Fixture) {
     let (sweep, session) = with_jobs(&store, "a", "[0]").await;
     let attempt = store.complete_next(session, &[(1.0, 0.5)]).await;
     let cancelled = store.cancel_sweep(sweep, &because(""), START_US).await.unwrap();
-    assert_eq!((cancelled.n_jobs, cancelled.changed), (0, true));
+    assert_eq!((cancelled.n_jobs, cancelled.changed), (0, false));
+    assert_eq!(store.reader().sweep_activity(sweep).await.unwrap().sweep.state, "finished");
     assert_eq!(store.job(&attempt).await.state, "succeeded");
     assert_eq!(store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap().len(), 1);
 }

@@ -124,7 +124,7 @@ async fn what_runs_all_day_reads_no_more_than_it_takes_on_postgres() {
         (sql::REPORTED, args![&attempts].to_vec(), &[]),
         (sql::HELD_TOO_LONG, args![START_US - 1].to_vec(), &["job_states_lease"]),
         (sql::PROMOTE, args![9_i64].to_vec(), &["job_states_waiting"]),
-        (sql::TURN_BASE, args![1_i64].to_vec(), &["job_states_claim"]),
+        (sql::TURN_BASE, args![1_i64, 1_i64].to_vec(), &["job_states_claim"]),
         (sql::EVENTS_OF_JOB, args![&key[..12]].to_vec(), &["jobs_job"]),
         (sql::COUNT_AHEAD, args![1_i64, 2_i64, 100_i64, 50_i64, 1_000_i64].to_vec(), &["job_states_claim"]),
     ];

@@ -60,7 +60,7 @@ async fn leases_are_prolonged_and_never_cut(store: Fixture) {
     let claim = Request { n_jobs: 1, ..Request::new(session) };
     let claimed = store.apply(&[claim], START_US, 10 * LEASE_US).await.unwrap().replies.remove(0).unwrap().claimed;
     let long = claimed[0].attempt.clone();
-    store.extend_leases(START_US + LEASE_US, LEASE_US).await.unwrap();
+    store.extend_leases(START_US + LEASE_US, LEASE_US, START_US).await.unwrap();
     assert_eq!(store.lost(START_US + 2 * LEASE_US - 1).await, []);
     assert_eq!(store.lost(START_US + 2 * LEASE_US).await, [short]);
     assert_eq!(store.lost(START_US + 10 * LEASE_US - 1).await, []);

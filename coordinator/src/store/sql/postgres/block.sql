@@ -6,4 +6,5 @@ WHERE state = 'queued' AND job_id IN (SELECT wanted.value::bigint FROM jsonb_arr
         SELECT 1 FROM job_dependencies
         JOIN job_states AS awaited ON awaited.job_id = job_dependencies.waits_for_id
         WHERE job_dependencies.job_id = job_states.job_id AND awaited.state <> 'succeeded'
-    );
+    )
+RETURNING job_id, attempt;

@@ -1,9 +1,9 @@
--- Keeps the jobs of the JSON array of keys $1 as they are until the end of the transaction: a result that comes meanwhile waits, and then finds
--- the new sweep, whose frontier it belongs to.
--- Caller: submit. Index: unique jobs.key.
+-- Keeps the jobs of sweep $1 that are not over as they are until the end of the transaction: a result that comes meanwhile waits, and then finds
+-- the new sweep, whose frontier it belongs to. What came before is seen by the statements after this one.
+-- Caller: submit. Index: primary keys.
 SELECT job_states.job_id AS job_id
-FROM jsonb_array_elements_text($1::jsonb) AS wanted (value)
-JOIN jobs ON jobs.key = wanted.value
-JOIN job_states ON job_states.job_id = jobs.id
+FROM sweep_jobs
+JOIN job_states ON job_states.job_id = sweep_jobs.job_id
+WHERE sweep_jobs.sweep_id = $1 AND job_states.state <> 'succeeded'
 ORDER BY job_states.job_id
 FOR SHARE OF job_states;

@@ -20,4 +20,4 @@ JOIN job_states ON job_states.job_id = jobs.id
 JOIN attempts ON attempts.job_id = jobs.id AND attempts.attempt = wanted.attempt
 JOIN sessions ON sessions.id = attempts.session_id
 ORDER BY jobs.id
-FOR NO KEY UPDATE OF job_states;
+FOR NO KEY UPDATE OF job_states, attempts;

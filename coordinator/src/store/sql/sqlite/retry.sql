@@ -1,7 +1,7 @@
 -- Queues the jobs of the JSON array $1 (job_id, turn) again that ended without a result, with all their tries before them.
 -- Caller: control. Index: primary key.
 UPDATE job_states
-SET state = 'queued', n_failures = 0, forgiven_attempt = attempt, not_before_us = 0, finished_us = NULL, turn = json_extract(wanted.value, '$.turn')
+SET state = 'queued', n_failures = 0, forgiven_attempt = attempt, not_before_us = 0, finished_us = NULL, error = '', turn = json_extract(wanted.value, '$.turn')
 FROM json_each($1) AS wanted
 WHERE job_states.job_id = json_extract(wanted.value, '$.job_id')
     AND job_states.state IN ('failed', 'diverged', 'quarantined', 'cancelled');

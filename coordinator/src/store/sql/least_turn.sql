@@ -1,6 +1,0 @@
--- The first turn among sweep $1's jobs that wait.
--- Caller: control. Index: primary keys.
-SELECT min(job_states.turn) AS turn
-FROM sweep_jobs
-JOIN job_states ON job_states.job_id = sweep_jobs.job_id
-WHERE sweep_jobs.sweep_id = $1 AND job_states.state IN ('blocked', 'queued');
