@@ -26,6 +26,8 @@ pub(super) struct Sweep {
     step: Step,
     command: Option<Child>,
     next_try: Duration,
+    /// What its commands say.
+    log: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub(super) fn write(settings: &Settings, folder: &Path) -> Vec<Sweep> {
         let name = format!("chaos-{index}");
         let file = folder.join(format!("{name}.toml"));
         std::fs::write(&file, text(&name, from, to)).expect("the run's folder can be written to");
-        Sweep { index, name, file, due, step: Step::Submit, command: None, next_try: due }
+        let log = folder.join(format!("{name}-commands.log"));
+        Sweep { index, name, file, due, step: Step::Submit, command: None, next_try: due, log }
     };
     parts.into_iter().enumerate().map(sweep).collect()
 }
@@ -92,8 +95,11 @@ impl Sweep {
                 // 5: with jobs that failed, which the checker looks at.
                 (Step::Wait, Some(0 | 5)) => self.step = Step::Over,
                 // Nobody reached, a connection that broke, time that ran out: to be tried again. Anything else is an answer.
-                (_, Some(1 | 3 | 124)) => {}
-                _ => return Some(format!("`offramp sweep` for {} ended with {status}", self.name)),
+                (_, Some(3 | 124)) => {}
+                (step, _) => {
+                    let command = if step == Step::Submit { "submit" } else { "wait" };
+                    return Some(format!("`offramp sweep {command}` for {} ended with {status}: {}", self.name, last_line(&self.log)));
+                }
             }
             return None;
         }
@@ -105,7 +111,7 @@ impl Sweep {
                 Step::Submit => command.args(["sweep", "submit", file]),
                 _ => command.args(["sweep", "wait", &self.name, "--timeout", "60s"]),
             };
-            let open = || File::options().create(true).append(true).open(home.join("commands.log"));
+            let open = || File::options().create(true).append(true).open(&self.log);
             let log = || open().expect("the run's folder can be written to");
             command.args(["--coordinator", coordinator]).env("HOME", home).env("XDG_DATA_HOME", home).current_dir(home);
             command.stdin(Stdio::null()).stdout(log()).stderr(log());
@@ -113,6 +119,12 @@ impl Sweep {
         }
         None
     }
+}
+
+/// The last line of a file; of one that cannot be read, nothing.
+pub(super) fn last_line(file: &Path) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
 }
 
 impl Drop for Sweep {
