@@ -191,13 +191,17 @@ def dependencies(db, _options):
     """A job is blocked exactly while it waits for something; what waits for a failed job has failed, or is not wanted any more."""
     states = dict(db.rows("select job, state from v_jobs"))
     waits_for = db.groups("select job, waits_for from v_dependencies")
+    # A job that was claimed before the last sweep came that wants it may not have had to wait at that time.
+    wanted = dict(db.rows("select m.job, max(s.created_us) from v_sweep_jobs m join v_sweeps s on s.sweep = m.sweep group by m.job"))
+    claimed = dict(db.rows("select job, max(leased_us) from v_attempts group by job"))
     for job, state in states.items():
         needed = Counter(states[other] for (other,) in waits_for[job])
         n_open, n_succeeded = sum(needed[name] for name in OPEN), needed["succeeded"]
         n_bad = needed.total() - n_open - n_succeeded
         if state == "blocked" and (n_open == 0 or n_bad):
             yield f"{job}: is blocked, what it waits for is {dict(needed)}"
-        if state in {"queued", "leased", "succeeded", "diverged", "quarantined"} and needed.total() != n_succeeded:
+        had_to_wait = state == "queued" or claimed.get(job, 0) > wanted.get(job, 0)
+        if state in {"queued", "leased", "succeeded", "diverged", "quarantined"} and had_to_wait and needed.total() != n_succeeded:
             yield f"{job}: is {state}, what it waits for is {dict(needed)}"
 
 

@@ -30,6 +30,15 @@ pub(super) struct Sweep {
     log: PathBuf,
 }
 
+/// What the jobs of a sweep wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Every job with branches for the one without that has its seed.
+    Dependent,
+    /// Jobs with branches alone, and for nothing.
+    Free,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Submit,
@@ -37,15 +46,20 @@ enum Step {
     Over,
 }
 
-/// Writes the files: two sweeps, two thirds of all jobs each, so that a third is wanted by both. The second is submitted in the middle.
+/// Writes the files. Two sweeps, two thirds of all jobs each, so that a third is wanted by both; the second is submitted in the middle. A third
+/// one wants some jobs of the second from the start, without having them wait: what is left of them when the second comes has to wait from then on.
 pub(super) fn write(settings: &Settings, folder: &Path) -> Vec<Sweep> {
     let n_seeds = settings.n_jobs.div_ceil(4) * 2;
     // Both ends included.
-    let parts = [(0, n_seeds * 2 / 3, Duration::ZERO), (n_seeds / 3, n_seeds - 1, settings.time / 6)];
-    let sweep = |(index, (from, to, due)): (usize, (u64, u64, Duration))| {
+    let parts = [
+        (0, n_seeds * 2 / 3, Duration::ZERO, Waiting::Dependent),
+        (n_seeds / 3, n_seeds - 1, settings.time / 6, Waiting::Dependent),
+        (n_seeds * 5 / 6, n_seeds - 1, Duration::ZERO, Waiting::Free),
+    ];
+    let sweep = |(index, (from, to, due, waiting)): (usize, (u64, u64, Duration, Waiting))| {
         let name = format!("chaos-{index}");
         let file = folder.join(format!("{name}.toml"));
-        std::fs::write(&file, text(&name, from, to)).expect("the run's folder can be written to");
+        std::fs::write(&file, text(&name, from, to, waiting)).expect("the run's folder can be written to");
         let log = folder.join(format!("{name}-commands.log"));
         Sweep { index, name, file, due, step: Step::Submit, command: None, next_try: due, log }
     };
@@ -57,8 +71,13 @@ pub(super) fn n_jobs(settings: &Settings) -> u64 {
     settings.n_jobs.div_ceil(4) * 4
 }
 
-fn text(name: &str, from: u64, to: u64) -> String {
-    // Every job with branches waits for the one without that has its seed.
+fn text(name: &str, from: u64, to: u64, waiting: Waiting) -> String {
+    let (patterns, after) = match waiting {
+        Waiting::Dependent => {
+            (r#"["none", "constant"]"#, "[[after]]\njob = { pattern = \"constant\" }\nwait_for = { pattern = \"none\" }\n")
+        }
+        Waiting::Free => (r#"["constant"]"#, ""),
+    };
     format!(
         r#"
 name = "{name}"
@@ -66,16 +85,13 @@ name = "{name}"
 backbone = "resnet8"
 dataset = "digits"
 budget = {{ levels = 3 }}
-pattern = ["none", "constant"]
+pattern = {patterns}
 seed = {{ from = {from}, to = {to} }}
 [recipe]
 epochs = {N_EPOCHS}
 batch_size = 64
 optimizer = {{ sgd = {{ lr = 0.1 }} }}
-[[after]]
-job = {{ pattern = "constant" }}
-wait_for = {{ pattern = "none" }}
-"#
+{after}"#
     )
 }
 
