@@ -10,11 +10,13 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Doublings after which [`LONGEST`] is reached.
 const DOUBLINGS: u32 = 5;
 
-/// The delays between the tries of one call: anything from 0 to a bound that doubles ("full jitter"), until patience runs out.
+/// The delays between the tries of one call: anything from 0 to a bound that doubles ("full jitter"), until patience runs out. Patience begins with
+/// the first failure: how long the coordinator was busy with the call, or silent on a stream, before that is no time in which it was away.
 #[derive(Debug)]
 pub(crate) struct BackOff {
     patience: Duration,
-    since: Stopwatch,
+    /// The first failure.
+    since: Option<Stopwatch>,
     n_failures: u32,
     chance: fastrand::Rng,
 }
@@ -23,12 +25,13 @@ impl BackOff {
     /// Begins; processes that lost the same coordinator come back at different times.
     pub(crate) fn new(patience: Duration) -> Self {
         let chance = fastrand::Rng::with_seed(std::process::id().into());
-        Self { patience, since: Stopwatch::start(), n_failures: 0, chance }
+        Self { patience, since: None, n_failures: 0, chance }
     }
 
     /// How long to wait after another failure; `None` when patience is at its end.
     pub(crate) fn next(&mut self) -> Option<Duration> {
-        let left = self.patience.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())?;
+        let since = self.since.get_or_insert_with(Stopwatch::start);
+        let left = self.patience.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
         self.n_failures += 1;
         Some(delay(self.n_failures, &mut self.chance).min(left))
     }
@@ -67,5 +70,18 @@ mod tests {
         let delays: Vec<_> = (0..20).map(|_| patient.next().unwrap()).collect();
         assert!(delays.iter().all(|delay| *delay <= LONGEST), "{delays:?}");
         assert!(BackOff::new(Duration::from_millis(1)).next().is_none_or(|delay| delay <= Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn patience_begins_with_the_first_failure() {
+        let patience = Duration::from_millis(50);
+        let mut back_off = BackOff::new(patience);
+        assert!(back_off.since.is_none(), "nothing counts before it");
+        back_off.next();
+        let since = back_off.since.expect("it counts from now on");
+        while since.elapsed() < patience {
+            std::thread::yield_now();
+        }
+        assert_eq!(back_off.next(), None);
     }
 }

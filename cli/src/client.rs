@@ -260,7 +260,7 @@ impl Client {
                 tracing::debug!(?status, "call failed");
                 unreachable(&self.url)
             }
-            // Nobody but the deadline cancels a call of ours.
+            // Nobody but the deadline cancels a call of ours over a connection that holds.
             Code::DeadlineExceeded | Code::Cancelled => {
                 let error = anyhow::anyhow!("the coordinator at {} did not answer within {} s", self.url, CALL_TIMEOUT.as_secs());
                 Failure::with_exit(Exit::Unreachable, error).hint("it is overloaded, or the network is; repeating the command does no harm")
@@ -293,11 +293,11 @@ fn unreachable(url: &str) -> Failure {
 }
 
 /// Whether the coordinator is away, so that the call may be repeated: it says so itself, or the connection broke. One that breaks in the middle of a
-/// call, as when the coordinator is killed, has a source and any of these codes.
-fn is_away(status: &Status) -> bool {
+/// call or a stream, as when the coordinator is killed, has a source and any of these codes.
+pub(crate) fn is_away(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable => true,
-        Code::Unknown | Code::Internal => status.source().is_some(),
+        Code::Unknown | Code::Internal | Code::Cancelled => status.source().is_some(),
         _ => false,
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use offramp_proto::v1;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use crate::back_off::BackOff;
-use crate::client::{Client, LONG_PATIENCE};
+use crate::client::{Client, LONG_PATIENCE, is_away};
 use crate::environment::Stopwatch;
 use crate::failure::Failure;
 use crate::output;
@@ -68,7 +68,7 @@ pub(crate) async fn follow(
 ) -> Result<v1::SweepStatus, Failure> {
     let stopwatch = Stopwatch::start();
     let mut ended = Ended::default();
-    let mut updates = Updates::new(client, sweep);
+    let mut updates = Updates::new(client, sweep, LONG_PATIENCE);
     let mut told = Stand::Going;
     loop {
         let status = updates.next().await?;
@@ -121,13 +121,14 @@ pub(crate) struct Updates<'a> {
     client: &'a Client,
     sweep: &'a str,
     stream: Option<Streaming<v1::SweepStatus>>,
+    patience: Duration,
     back_off: BackOff,
 }
 
 impl<'a> Updates<'a> {
-    /// Begins; the first update is where the sweep stands.
-    pub(crate) fn new(client: &'a Client, sweep: &'a str) -> Self {
-        Self { client, sweep, stream: None, back_off: BackOff::new(LONG_PATIENCE) }
+    /// Begins; the first update is where the sweep stands. Streams that are cut before they bring anything are opened again for `patience`.
+    pub(crate) fn new(client: &'a Client, sweep: &'a str, patience: Duration) -> Self {
+        Self { client, sweep, stream: None, patience, back_off: BackOff::new(patience) }
     }
 
     /// The next update.
@@ -142,7 +143,7 @@ impl<'a> Updates<'a> {
             };
             let status = match stream.message().await {
                 Ok(Some(update)) => {
-                    self.back_off = BackOff::new(LONG_PATIENCE);
+                    self.back_off = BackOff::new(self.patience);
                     return Ok(update);
                 }
                 // It ends early when the coordinator stops.
@@ -150,17 +151,12 @@ impl<'a> Updates<'a> {
                 Err(status) => status,
             };
             self.stream = None;
-            let delay = is_interruption(&status).then(|| self.back_off.next()).flatten();
+            let delay = is_away(&status).then(|| self.back_off.next()).flatten();
             let Some(delay) = delay else { return Err(self.client.refused(&status)) };
             tracing::debug!(?status, ?delay, "the stream of updates was cut; opening another");
             tokio::time::sleep(delay).await;
         }
     }
-}
-
-/// Whether a stream was cut rather than refused. A connection that breaks in the middle of one leaves other codes behind than `UNAVAILABLE`.
-fn is_interruption(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal)
 }
 
 /// Which jobs have been told of.
@@ -246,13 +242,5 @@ mod tests {
         assert_eq!(news(&["a", "b", "c"]), [(2, "b".to_owned()), (3, "c".to_owned())]);
         assert_eq!(news(&["a", "c"]), []);
         assert_eq!(news(&["a", "c", "b"]), [(3, "b".to_owned())]);
-    }
-
-    #[test]
-    fn a_cut_stream_is_opened_again_and_a_refused_one_is_not() {
-        assert!(is_interruption(&Status::unavailable("")));
-        assert!(is_interruption(&Status::unknown("h2 protocol error")));
-        assert!(!is_interruption(&Status::not_found("")));
-        assert!(!is_interruption(&Status::resource_exhausted("too many streams")));
     }
 }

@@ -110,7 +110,12 @@ pub(crate) fn colour_on_stderr() -> bool {
 
 /// Columns of the terminal that stdout is; `None` when it is a pipe or a file, where lines may be as long as they are.
 pub(crate) fn table_width() -> Option<u16> {
-    std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
+    std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten().map(known_width)
+}
+
+/// A terminal that does not know its width, such as a serial line, says 0.
+const fn known_width(width: u16) -> u16 {
+    if width == 0 { 80 } else { width }
 }
 
 #[cfg(test)]

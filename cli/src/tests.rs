@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::SourceArguments;
 use crate::client::Client;
+use crate::environment::Stopwatch;
 use crate::exit::Exit;
 use crate::follow::{Stand, Updates, WhenBroken, follow};
 use crate::progress::Progress;
@@ -194,12 +195,17 @@ async fn a_follower_waits_out_a_pause_and_ends_with_the_sweep() {
 }
 
 #[tokio::test]
-async fn updates_go_on_after_a_restart() {
+async fn updates_go_on_after_a_restart_however_long_there_were_none() {
     let coordinator = Coordinator::start().await;
     let client = coordinator.client();
     let id = submit(&client, SWEEP).await.sweep.to_string();
-    let mut updates = Updates::new(&client, &id);
+    let patience = Duration::from_millis(1);
+    let mut updates = Updates::new(&client, &id, patience);
     let before = timeout(DEADLINE, updates.next()).await.unwrap().unwrap();
+    let quiet = Stopwatch::start();
+    while quiet.elapsed() <= patience {
+        tokio::task::yield_now().await;
+    }
     let (folder, address) = coordinator.stop().await;
     let again = Coordinator::start_in(folder, address).await;
     let after = timeout(DEADLINE, updates.next()).await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 Usage: check_database.py DATABASE [options]
 
 DATABASE is a file, sqlite:PATH or postgres://USER@HOST:PORT/NAME. Shares no code with Offramp, and reads nothing but the documented views.
-Exits 0 and prints what it looked at, or exits 1 with one line for each thing that is wrong.
+Exits 0 and prints what it looked at, or exits 1 with one line for each thing that is wrong; 3 where the database cannot be reached.
 """
 
 import argparse
@@ -38,7 +38,8 @@ FAILURES = {"failed", "out-of-memory", "timed-out", "crashed"}
 NEXT = {
     "": {"queued", "blocked"},
     "blocked": {"queued", "failed", "cancelled"},
-    "queued": {"leased", "cancelled"},
+    # A sweep that comes later may have a job wait that did not wait before.
+    "queued": {"blocked", "leased", "cancelled"},
     "leased": {"succeeded", "failed", "diverged", "quarantined", "cancelled", "queued"},
     "succeeded": set(),
     "failed": {"queued", "blocked"},
@@ -46,6 +47,12 @@ NEXT = {
     "quarantined": {"queued", "blocked"},
     "cancelled": {"queued", "blocked"},
 }
+
+# Events that are told of without moving the job.
+MOVE_NOTHING = {"prioritized", "reported-late"}
+
+# The states that these events lead to, whatever follows.
+EVENT_STATES = {"submitted": "queued", "blocked": "blocked", "unblocked": "queued", "claimed": "leased", "retried": "queued"}
 
 
 class Database:
@@ -184,13 +191,17 @@ def dependencies(db, _options):
     """A job is blocked exactly while it waits for something; what waits for a failed job has failed, or is not wanted any more."""
     states = dict(db.rows("select job, state from v_jobs"))
     waits_for = db.groups("select job, waits_for from v_dependencies")
+    # A job that was claimed before the last sweep came that wants it may not have had to wait at that time.
+    wanted = dict(db.rows("select m.job, max(s.created_us) from v_sweep_jobs m join v_sweeps s on s.sweep = m.sweep group by m.job"))
+    claimed = dict(db.rows("select job, max(leased_us) from v_attempts group by job"))
     for job, state in states.items():
         needed = Counter(states[other] for (other,) in waits_for[job])
         n_open, n_succeeded = sum(needed[name] for name in OPEN), needed["succeeded"]
         n_bad = needed.total() - n_open - n_succeeded
         if state == "blocked" and (n_open == 0 or n_bad):
             yield f"{job}: is blocked, what it waits for is {dict(needed)}"
-        if state in {"queued", "leased", "succeeded", "diverged", "quarantined"} and needed.total() != n_succeeded:
+        had_to_wait = state == "queued" or claimed.get(job, 0) > wanted.get(job, 0)
+        if state in {"queued", "leased", "succeeded", "diverged", "quarantined"} and had_to_wait and needed.total() != n_succeeded:
             yield f"{job}: is {state}, what it waits for is {dict(needed)}"
 
 
@@ -199,9 +210,12 @@ def events(db, _options):
     stories = db.groups("select job, at_us, attempt, event, state from v_events where job is not null order by job, at_us")
     for job, state, attempt in db.rows("select job, state, attempt from v_jobs"):
         reached = {""}
+        for _, _, event, after in stories[job]:
+            if EVENT_STATES.get(event, after) != after:
+                yield f"{job}: was {event} and is said to be {after} then, not {EVENT_STATES[event]}"
         # Events of one moment may be told in any order: some order must make sense.
         for _, moment in itertools.groupby(stories[job], key=lambda row: row[0]):
-            told = [row[3] for row in moment]
+            told = [row[2:4] for row in moment]
             reached = {end for begin in reached for order in set(itertools.permutations(told)) for end in ends(begin, order)}
         if state not in reached:
             story = " ".join(f"{event}:{after}" for _, _, event, after in stories[job])
@@ -213,9 +227,8 @@ def events(db, _options):
 
 def ends(state, steps):
     """Where the steps lead, in this order: a list of one state, or an empty one."""
-    for step in steps:
-        # Something may be told that moved nothing, such as a report that came too late.
-        if step != state and step not in NEXT[state]:
+    for event, step in steps:
+        if step not in ({state} if event in MOVE_NOTHING else NEXT[state]):
             return []
         state = step
     return [state]
@@ -405,14 +418,28 @@ def arguments():
     return parser.parse_args()
 
 
+def is_unreachable(error):
+    """Whether there is no connection, or none any more, as opposed to a question that cannot be answered."""
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", None) == 14  # SQLITE_CANTOPEN, which older versions do not name.
+    psycopg = sys.modules.get("psycopg")
+    return psycopg is not None and isinstance(error, psycopg.OperationalError)
+
+
 def main():
     options = arguments()
-    db = Database(options.database)
-    if options.query:
-        print(json.dumps(db.rows(options.query)))
-        return
-    faults = [fault for check in CHECKS for fault in check(db, options)]
-    seen = summary(db, faults)
+    try:
+        db = Database(options.database)
+        if options.query:
+            print(json.dumps(db.rows(options.query)))
+            return
+        faults = [fault for check in CHECKS for fault in check(db, options)]
+        seen = summary(db, faults)
+    except Exception as error:
+        if not is_unreachable(error):
+            raise
+        print(f"the database cannot be reached: {error}", file=sys.stderr)
+        sys.exit(3)
     if options.json:
         print(json.dumps(seen))
     else:

@@ -11,8 +11,9 @@ mod report;
 pub mod schedule;
 mod sweeps;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,6 +33,9 @@ const MAX_FAILURES: u32 = 100;
 
 /// How often the independent checker looks at the database while it is in use.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+
+/// What the checker ends with where the database cannot be reached.
+const UNREACHABLE: i32 = 3;
 
 /// How long the fleet may take for what is left once nothing is broken any more, at least.
 const CALM: Duration = Duration::from_mins(2);
@@ -175,7 +179,7 @@ impl<'a> Run<'a> {
         loop {
             let now = self.elapsed();
             self.running.tend(now, &mut self.report);
-            if self.follow_sweeps(now) {
+            if self.running.is_broken() || self.follow_sweeps(now) {
                 return;
             }
             if now >= peace_at + calm {
@@ -200,7 +204,9 @@ impl<'a> Run<'a> {
     fn follow_sweeps(&mut self, now: Duration) -> bool {
         for sweep in &mut self.sweeps {
             let front = self.running.front(sweep.index);
-            self.report.faults.extend(sweep.follow(now, &self.tools.binary, self.folder, &front));
+            if let Some(fault) = sweep.follow(now, &self.tools.binary, self.folder, &front) {
+                self.report.add_fault(fault);
+            }
         }
         self.sweeps.iter().all(Sweep::is_finished)
     }
@@ -213,15 +219,33 @@ impl<'a> Run<'a> {
                 return;
             }
             let output = child.wait_with_output().expect("the checker's output can be read");
-            // PostgreSQL may be down: then there is nothing to see.
-            if let Ok(seen) = serde_json::from_slice::<Value>(&output.stdout) {
-                self.report.see(&seen);
-                (self.say)(&format!("chaos: {:.0} s, {}", now.as_secs_f64(), self.report.progress()));
-            }
+            self.judge(&output);
+            (self.say)(&format!("chaos: {:.0} s, {}", now.as_secs_f64(), self.report.progress()));
             self.next_check = now + CHECK_EVERY;
         } else if now >= self.next_check {
-            self.check = Some(self.checker(&[]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python can be started"));
+            let errors = File::create(self.checker_log()).expect("the run's folder can be written to");
+            self.check = Some(self.checker(&[]).stdout(Stdio::piped()).stderr(errors).spawn().expect("Python can be started"));
         }
+    }
+
+    /// Takes in what the checker saw in passing.
+    fn judge(&mut self, output: &Output) {
+        match serde_json::from_slice::<Value>(&output.stdout) {
+            Ok(seen) => {
+                self.report.n_checks += 1;
+                self.report.see(&seen);
+            }
+            // PostgreSQL may be down: then there is nothing to see.
+            Err(_) if output.status.code() == Some(UNREACHABLE) => {}
+            Err(_) => {
+                let fault = format!("the checker ended with {}: {}", output.status, sweeps::last_line(&self.checker_log()));
+                self.report.add_fault(fault);
+            }
+        }
+    }
+
+    fn checker_log(&self) -> PathBuf {
+        self.folder.join("checker.log")
     }
 
     fn checker(&self, arguments: &[&str]) -> Command {
@@ -235,13 +259,17 @@ impl<'a> Run<'a> {
     /// Sends everybody home and looks at what is left.
     fn wind_up(&mut self) {
         if let Some(child) = self.check.take() {
-            child.wait_with_output().expect("the checker's output can be read");
+            let output = child.wait_with_output().expect("the checker's output can be read");
+            self.judge(&output);
         }
         self.report.time = self.elapsed();
+        if self.running.is_broken() {
+            return;
+        }
         self.running.retire(self.begin, &mut self.report);
         let output = self.checker(&["--final", "--quiescent"]).output().expect("Python can be started");
         match serde_json::from_slice::<Value>(&output.stdout) {
-            Ok(seen) => self.report.conclude(&seen),
+            Ok(seen) => self.report.conclude(&seen, &Schedule::names(self.running.fleet())),
             Err(_) => self.report.faults.push(format!("the checker failed: {}", String::from_utf8_lossy(&output.stderr))),
         }
     }

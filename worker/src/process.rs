@@ -70,6 +70,11 @@ pub enum RunEnd {
         /// Why.
         message: String,
     },
+    /// It never began: the process was gone before it had its orders, so what became of it is not the job's doing.
+    NotBegun {
+        /// How the process ended.
+        message: String,
+    },
     /// It was told to stop.
     Stopped,
 }
@@ -165,7 +170,7 @@ impl TrainerProcess {
     ///
     /// Gives back the process where it can be trusted with another run: after a result, after an orderly stop, and after a divergence, which
     /// is the job's own doing. A process that failed otherwise is gone: memory may be leaked or a device wedged, and a new one is cheap. One
-    /// that dies by itself has crashed, one that shows no sign of life has timed out.
+    /// that dies by itself has crashed, one that shows no sign of life has timed out, and one that cannot be given its orders has not begun.
     pub async fn run(
         mut self,
         run: v1::Run,
@@ -175,13 +180,17 @@ impl TrainerProcess {
         let end = match self.send(to_trainer::Message::Run(run)).await {
             Ok(()) => self.follow(stop, on_progress).await,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.deaf()),
-            Err(_) => Err(self.crashed().await),
+            Err(_) => {
+                // Of one that lives on without reading there is nothing to hope for; it has no say in how a dead one ended.
+                let _ = self.child.start_kill();
+                Ok(RunEnd::NotBegun { message: self.describe_end().await })
+            }
         };
         match end {
             Ok(end @ (RunEnd::Outcome(_) | RunEnd::Stopped | RunEnd::Failed { kind: FailureKind::Diverged, .. })) => (end, Some(self)),
-            Ok(end @ RunEnd::Failed { .. }) => (end, None),
             // The end of a process that has been told to stop is not the job's failure.
-            Err(_) if stop.is_cancelled() => (RunEnd::Stopped, None),
+            Ok(RunEnd::NotBegun { .. }) | Err(_) if stop.is_cancelled() => (RunEnd::Stopped, None),
+            Ok(end @ (RunEnd::Failed { .. } | RunEnd::NotBegun { .. })) => (end, None),
             Err(Broken { kind, message }) => (RunEnd::Failed { kind, message }, None),
         }
     }

@@ -55,7 +55,9 @@ async fn run_jobs(
             ready.end().await;
             break;
         };
-        let (verdict, process) = run(shared, slot, &lease, ready, reserve).await;
+        // It may have died while it waited, which is no fault of the job that comes. A lease that is not run is given back.
+        let Some(ready) = start(shared, slot, Some(ready)).await? else { break };
+        let (verdict, process) = run(shared, slot, &lease, ready, reserve).await?;
         let wish = if shared.finish.is_cancelled() || matches!(verdict, Verdict::Lost(_)) { None } else { reserve.take_wish() };
         lease.end(verdict, wish);
         trainer = process;
@@ -91,13 +93,21 @@ async fn start(shared: &Shared, slot: u32, current: Option<TrainerProcess>) -> R
 
 /// Runs a lease to its end; gives back what to report of it, and the process where it can be used again. Tells `reserve` when the last epoch
 /// begins: earlier, the next job would wait here while another worker may be idle; later, the trainer would wait for it.
-async fn run(shared: &Shared, slot: u32, lease: &Lease, process: TrainerProcess, reserve: &Reserve) -> (Verdict, Option<TrainerProcess>) {
+///
+/// A process that dies before it has its orders is replaced, once: a job that kills two in that time may be what kills them.
+async fn run(
+    shared: &Shared,
+    slot: u32,
+    lease: &Lease,
+    process: TrainerProcess,
+    reserve: &Reserve,
+) -> Result<(Verdict, Option<TrainerProcess>), WorkerError> {
     if lease.stop.is_cancelled() || shared.finish.is_cancelled() {
-        return (Verdict::GivenBack, Some(process));
+        return Ok((Verdict::GivenBack, Some(process)));
     }
     let n_epochs = match check(&lease.attempt.job, &lease.config_json) {
         Ok(config) => config.recipe.epochs,
-        Err(message) => return (failed(&lease.attempt, FailureKind::Failed, message), Some(process)),
+        Err(message) => return Ok((failed(&lease.attempt, FailureKind::Failed, message), Some(process))),
     };
     let begin_epoch_after = |n_finished: u32| {
         if n_finished.saturating_add(1) >= n_epochs {
@@ -114,10 +124,16 @@ async fn run(shared: &Shared, slot: u32, lease: &Lease, process: TrainerProcess,
             begin_epoch_after(progress.epoch);
             shared.held.push(attempt, progress);
         };
-        process.run(order, &lease.stop, &mut on_progress).await
+        let (end, process) = process.run(order.clone(), &lease.stop, &mut on_progress).await;
+        let RunEnd::NotBegun { message } = end else { return Ok((end, process)) };
+        tracing::warn!(reason = message, "the trainer process was gone before it had its orders, taking another");
+        match start(shared, slot, None).await? {
+            Some(another) => Ok(another.run(order, &lease.stop, &mut on_progress).await),
+            None => Ok::<_, WorkerError>((RunEnd::Stopped, None)),
+        }
     };
-    let (end, process) = ran.instrument(span).await;
-    (verdict(shared, attempt, end), process)
+    let (end, process) = ran.instrument(span).await?;
+    Ok((verdict(shared, attempt, end), process))
 }
 
 /// The configuration, where this build reads it as the same work that the coordinator means: a result must never be filed under another
@@ -138,6 +154,7 @@ fn verdict(shared: &Shared, attempt: &Attempt, end: RunEnd) -> Verdict {
     match end {
         RunEnd::Outcome(outcome) => Verdict::Completed(outcome),
         RunEnd::Failed { kind, message } => failed(attempt, kind, message),
+        RunEnd::NotBegun { message } => failed(attempt, FailureKind::Crashed, message),
         RunEnd::Stopped => Verdict::GivenBack,
     }
 }

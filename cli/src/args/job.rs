@@ -54,6 +54,7 @@ pub(crate) enum StateFilter {
     /// Waits for a worker
     Queued,
     /// A worker is on it
+    #[value(alias = "running")]
     Leased,
     /// Has its result
     Succeeded,
@@ -188,5 +189,7 @@ mod tests {
             StateFilter::value_variants().iter().map(|filter| filter.to_possible_value().unwrap().get_name().to_owned()).collect();
         assert_eq!(names, State::ALL.map(State::as_str));
         assert_eq!(StateFilter::value_variants().iter().map(|filter| filter.state()).collect::<Vec<_>>(), State::ALL);
+        // As tables call them.
+        assert_eq!(StateFilter::from_str("running", false), Ok(StateFilter::Leased));
     }
 }

@@ -13,6 +13,8 @@ use super::*;
 #[derive(Clone, Default)]
 struct Scripted {
     refusals: Arc<Mutex<VecDeque<Status>>>,
+    /// How long it takes over each.
+    time: Duration,
     /// What each call brought along: the protocol's version, and whether there was a deadline.
     calls: Arc<Mutex<Vec<(String, bool)>>>,
 }
@@ -23,6 +25,7 @@ impl FleetService for Scripted {
         let metadata = request.metadata();
         let version = metadata.get("offramp-protocol").map_or("", |value| value.to_str().unwrap());
         self.calls.lock().unwrap().push((version.to_owned(), metadata.contains_key("grpc-timeout")));
+        tokio::time::sleep(self.time).await;
         match self.refusals.lock().unwrap().pop_front() {
             Some(refusal) => Err(refusal),
             None => Ok(Response::new(v1::ListWorkersResponse::default())),
@@ -36,7 +39,11 @@ impl FleetService for Scripted {
 
 /// Serves until the test's runtime ends, and says where.
 fn serve(refusals: impl IntoIterator<Item = Status>) -> (Scripted, String) {
-    let scripted = Scripted { refusals: Arc::new(Mutex::new(refusals.into_iter().collect())), ..Scripted::default() };
+    serve_slowly(Duration::ZERO, refusals)
+}
+
+fn serve_slowly(time: Duration, refusals: impl IntoIterator<Item = Status>) -> (Scripted, String) {
+    let scripted = Scripted { refusals: Arc::new(Mutex::new(refusals.into_iter().collect())), time, ..Scripted::default() };
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let url = format!("http://{}", incoming.local_addr().unwrap());
     tokio::spawn(Server::builder().add_service(FleetServiceServer::new(scripted.clone())).serve_with_incoming(incoming));
@@ -69,6 +76,35 @@ async fn patience_ends() {
     assert!(failure.render().contains("cannot answer: shutting down"), "{}", failure.render());
     let n_calls = scripted.calls.lock().unwrap().len();
     assert!((2..1_000).contains(&n_calls), "{n_calls}");
+}
+
+#[tokio::test]
+async fn a_call_that_breaks_after_longer_than_patience_is_repeated() {
+    let patience = Duration::from_millis(10);
+    let (scripted, url) = serve_slowly(patience * 2, [Status::unavailable("shutting down")]);
+    assert_eq!(Client::new(&url, patience).unwrap().workers(false, 10).await.unwrap(), []);
+    assert_eq!(scripted.calls.lock().unwrap().len(), 2);
+}
+
+/// A status as it is where a connection broke: with what broke it as its source.
+fn broken(code: Code) -> Status {
+    let mut status = Status::new(code, "transport error");
+    status.set_source(Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+    status
+}
+
+#[tokio::test]
+async fn a_broken_connection_may_be_tried_again_and_a_refusal_may_not() {
+    for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled] {
+        assert!(is_away(&broken(code)), "{code:?}");
+        assert_eq!(is_away(&Status::new(code, "")), code == Code::Unavailable, "{code:?}");
+    }
+    for code in [Code::NotFound, Code::ResourceExhausted, Code::FailedPrecondition, Code::DeadlineExceeded] {
+        assert!(!is_away(&Status::new(code, "")), "{code:?}");
+    }
+    let client = Client::new("http://127.0.0.1:1", Duration::ZERO).unwrap();
+    let said = client.refused(&broken(Code::Cancelled)).render();
+    assert!(said.contains("no coordinator answers at http://127.0.0.1:1"), "{said}");
 }
 
 #[tokio::test]

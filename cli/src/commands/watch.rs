@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: &ShowSweepArguments, format: Format) -> Resul
 async fn watch(client: &Client, sweep: &str, format: Format, screen: Option<&Screen>) -> Result<Option<String>, Failure> {
     // `last` may be another sweep by the time it is asked for again.
     let sweep = client.sweep(sweep).await?.sweep.map_or_else(|| sweep.to_owned(), |row| row.sweep.to_string());
-    let mut updates = Updates::new(client, &sweep);
+    let mut updates = Updates::new(client, &sweep, LONG_PATIENCE);
     let mut changes = Changes::new(format);
     let mut patterns = Vec::new();
     let mut n_compared = None;

@@ -36,7 +36,9 @@ fn next_to_go(columns: &[&Column]) -> Option<usize> {
     let last = |may_go: fn(&Column) -> bool| columns.iter().rposition(|column| may_go(column) && column.name != "job");
     let last = last(|column| column.shown == Shown::UnlessNarrow)
         .or_else(|| last(|column| column.shown == Shown::IfVaried))
-        .or_else(|| last(|column| column.shown == Shown::Always || (column.shown == Shown::IfPresent && !is_wrapped(column.quantity))))?;
+        .or_else(|| last(|column| column.shown == Shown::IfPresent && !is_wrapped(column.quantity)))
+        .or_else(|| last(|column| column.shown == Shown::IfPresentAndFits))
+        .or_else(|| last(|column| column.shown == Shown::Always))?;
     (columns.len() > 1).then_some(last)
 }
 
@@ -105,7 +107,7 @@ pub(crate) fn render_detail(rows: &Rows, width: Option<u16>) -> String {
         for column in rows.view.columns {
             let field = fields.get(column.name);
             let value = value_text(column.quantity, field);
-            let is_optional = matches!(column.shown, Shown::IfPresent | Shown::IfPresentAndRoom);
+            let is_optional = matches!(column.shown, Shown::IfPresent | Shown::IfPresentAndFits | Shown::IfPresentAndRoom);
             if !value.is_empty() && value != "-" && (!is_optional || says_something(field)) {
                 table.add_row([words(column.name), value]);
             }
@@ -146,7 +148,7 @@ fn is_shown(column: &Column, rows: &[Fields]) -> bool {
             let first = values.next();
             values.any(|value| Some(value) != first)
         }
-        Shown::IfPresent | Shown::IfPresentAndRoom => values.any(says_something),
+        Shown::IfPresent | Shown::IfPresentAndFits | Shown::IfPresentAndRoom => values.any(says_something),
     }
 }
 

@@ -635,3 +635,17 @@ fn every_table_fits_every_terminal() {
         }
     }
 }
+
+#[test]
+fn a_narrow_table_of_sweeps_does_without_the_note_first() {
+    let paused = v1::SweepRow { state: "paused".into(), note: "paused by ada@lab: the GPUs are needed".into(), ..sweep() };
+    let header =
+        |width| table::render(&Rows::new(&view::SWEEPS, std::slice::from_ref(&paused)), Some(width)).lines().next().unwrap().to_owned();
+    expect!["sweep  name    state   jobs  queued  succeeded  failed  note"].assert_eq(&header(80));
+    expect!["sweep  name    state   jobs  succeeded"].assert_eq(&header(40));
+}
+
+#[test]
+fn a_terminal_that_does_not_know_its_width_has_80_columns() {
+    assert_eq!([0, 1, 80, 200].map(known_width), [80, 1, 80, 200]);
+}

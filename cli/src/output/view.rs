@@ -35,6 +35,8 @@ pub(crate) enum Shown {
     IfVaried,
     /// Where a row has something to say: neither nothing nor zero, `no` or `-`.
     IfPresent,
+    /// The same, as long as everything that is always there fits beside it.
+    IfPresentAndFits,
     /// The same, where there is room. These go with the columns that have room alone.
     IfPresentAndRoom,
     /// In JSON and CSV alone.
@@ -134,7 +136,7 @@ pub(crate) const SWEEPS: View = View {
         present("n_cancelled", "cancelled", Integer),
         extra("n_reused", "reused", Integer),
         extra("priority", "priority", Integer),
-        present("note", "note", Prose),
+        Column { name: "note", header: "note", shown: Shown::IfPresentAndFits, quantity: Prose },
     ],
 };
 

@@ -63,6 +63,8 @@ pub(super) struct Running {
     /// Since when PostgreSQL has been there.
     postgres_since: Duration,
     database: String,
+    /// Whether PostgreSQL did not come back: nothing more can be learnt then.
+    is_broken: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,8 @@ impl Running {
                 &MAX_FAILURES.to_string(),
             ]
             .map(str::to_owned);
-            let mut member = Member::new(format!("coordinator-{index}"), binary, folder, arguments.to_vec());
+            let mut member =
+                Member::new(format!("coordinator-{index}"), binary, folder, arguments.to_vec(), "coordinator started".to_owned());
             let mut chance = Chance::new(settings.seed).fork(&member.name);
             member.next_arguments = failpoint(&mut chance);
             Coordinator { member, to_database, address: None, chance, front: proxy(nowhere, None) }
@@ -123,11 +126,12 @@ impl Running {
             let slots = N_SLOTS.to_string();
             let arguments = ["worker", "--coordinator", &url, "--name", &name, "--slots", &slots, "--trainer", "simulated"];
             let arguments = arguments.into_iter().chain(["--simulate", &simulate, "--hang-after", "20s"]).map(str::to_owned).collect();
-            let member = Member::new(name, binary, folder, arguments);
+            let listening = format!("worker {name}: {slots} slots, trainer simulated");
+            let member = Member::new(name, binary, folder, arguments, listening);
             Worker { member, proxy, coordinator: index % settings.n_coordinators(), partitioned_until: None }
         });
         let workers = workers.collect();
-        Self { coordinators, workers, postgres, postgres_due: None, postgres_since: Duration::ZERO, database }
+        Self { coordinators, workers, postgres, postgres_due: None, postgres_since: Duration::ZERO, database, is_broken: false }
     }
 
     /// Who there is.
@@ -156,6 +160,11 @@ impl Running {
         all
     }
 
+    /// Whether the run cannot go on.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// The server, with everybody who uses it gone.
     pub(super) fn into_postgres(self) -> Option<Postgres> {
         self.postgres
@@ -163,7 +172,7 @@ impl Running {
 
     /// Does what is due: starts again, lets go on, heals.
     pub(super) fn tend(&mut self, now: Duration, report: &mut Report) {
-        self.tend_postgres(now);
+        self.tend_postgres(now, report);
         let database_is_new = self.postgres.is_some() && (self.postgres_due.is_some() || now < self.postgres_since + GRACE);
         for coordinator in &mut self.coordinators {
             match coordinator.member.tend(now) {
@@ -201,13 +210,18 @@ impl Running {
         }
     }
 
-    fn tend_postgres(&mut self, now: Duration) {
+    fn tend_postgres(&mut self, now: Duration, report: &mut Report) {
         let Some(postgres) = &mut self.postgres else { return };
         if let Some((at, revival)) = self.postgres_due
             && now >= at
         {
             match revival {
-                Revival::Start => postgres.start_again().unwrap_or_else(|error| panic!("{error}")),
+                Revival::Start => {
+                    if let Err(error) = postgres.start_again() {
+                        report.faults.push(format!("PostgreSQL did not come back: {error}"));
+                        self.is_broken = true;
+                    }
+                }
                 Revival::GoOn => postgres.go_on(),
             }
             self.postgres_due = None;
@@ -304,6 +318,9 @@ impl Running {
         let since = begin.elapsed();
         while !is_done(self, begin.elapsed()) {
             self.tend(begin.elapsed(), report);
+            if self.is_broken {
+                return;
+            }
             if begin.elapsed() > since + PATIENCE * 2 {
                 report.faults.push(format!("the fleet did not come to rest within {:?}", PATIENCE * 2));
                 return;

@@ -1,5 +1,6 @@
 //! A process of the fleet: started, disturbed, started again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -13,9 +14,6 @@ use crate::processes::{children, send, tied};
 /// How long a member may take to leave when it is asked to.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A process that has just been started does not listen for SIGTERM yet, and dies of it.
-const LEARNS_TO_LEAVE: Duration = Duration::from_secs(1);
-
 /// A worker or a coordinator, over all its lives.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -27,9 +25,12 @@ pub(super) struct Member {
     pub(super) next_arguments: Vec<String>,
     child: Option<Child>,
     state: State,
-    started: Duration,
+    /// What its log has once it listens for SIGTERM: before that it dies of it.
+    listening: String,
+    /// Where the log of its present life begins.
+    log_from: u64,
     /// Processes of its own that it may have left behind.
-    pub(super) left_behind: Vec<u32>,
+    pub(super) left_behind: BTreeSet<u32>,
 }
 
 /// How a member is doing. Times are since the beginning of the run.
@@ -62,8 +63,8 @@ pub(super) enum Change {
 }
 
 impl Member {
-    /// One that is not started yet.
-    pub(super) fn new(name: String, binary: &Path, home: &Path, arguments: Vec<String>) -> Self {
+    /// One that is not started yet. It listens for SIGTERM once it has written `listening` to its log.
+    pub(super) fn new(name: String, binary: &Path, home: &Path, arguments: Vec<String>, listening: String) -> Self {
         Self {
             name,
             binary: binary.to_owned(),
@@ -72,8 +73,9 @@ impl Member {
             next_arguments: Vec::new(),
             child: None,
             state: State::Down { until: Some(Duration::ZERO) },
-            started: Duration::ZERO,
-            left_behind: Vec::new(),
+            listening,
+            log_from: 0,
+            left_behind: BTreeSet::new(),
         }
     }
 
@@ -130,12 +132,19 @@ impl Member {
 
     /// SIGTERM; false where it is not up, or has just come. Without `back_after` it stays away.
     pub(super) fn leave(&mut self, now: Duration, back_after: Option<Duration>) -> bool {
-        if !self.is_up() || now < self.started + LEARNS_TO_LEAVE {
+        if !self.is_up() || !self.listens() {
             return false;
         }
+        self.left_behind.extend(self.children());
         self.signal("TERM");
         self.state = State::Leaving { since: now, back_after };
         true
+    }
+
+    fn listens(&self) -> bool {
+        let log = std::fs::read(self.log_file()).unwrap_or_default();
+        let life = log.get(self.log_from as usize..).unwrap_or_default();
+        String::from_utf8_lossy(life).contains(&self.listening)
     }
 
     /// Makes it leave, as soon as it can be asked to, and stay away.
@@ -169,7 +178,6 @@ impl Member {
         match (self.state, ended) {
             (State::Down { until: Some(until) }, _) if now >= until => {
                 self.start();
-                self.started = now;
                 Some(Change::Started)
             }
             (State::Held { until }, None) if now >= until => {
@@ -192,6 +200,11 @@ impl Member {
                 self.state = State::Down { until: Some(now + Duration::from_millis(500)) };
                 Some(Change::Fell(status.code(), self.epitaph(status)))
             }
+            (State::Leaving { .. }, None) => {
+                // Some may have been started since it was asked.
+                self.left_behind.extend(self.children());
+                None
+            }
             _ => None,
         }
     }
@@ -201,6 +214,7 @@ impl Member {
         let arguments = self.arguments.iter().chain(&self.next_arguments);
         writeln!(log, "--- {} {}", self.name, arguments.clone().map(String::as_str).collect::<Vec<_>>().join(" "))
             .expect("the run's folder can be written to");
+        self.log_from = log.metadata().expect("an open file has a length").len();
         let stdout = File::create(self.stdout_file()).expect("the run's folder can be written to");
         let mut command = tied(&self.binary, "KILL");
         unconfigured(&mut command);

@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct Report {
     pub jobs: BTreeMap<String, u64>,
     /// Attempts by outcome.
     pub attempts: BTreeMap<String, u64>,
+    /// How often the checker has seen the database while it was in use.
+    pub n_checks: u64,
     /// Jobs that were submitted and are not there.
     pub n_lost: u64,
     /// Jobs with more than one accepted result.
@@ -43,6 +45,12 @@ pub struct Report {
     /// Where the logs and the database are, if something is wrong.
     pub kept: Option<PathBuf>,
 }
+
+/// A run that takes longer is looked at in passing at least once.
+const IS_CHECKED_WITHIN: Duration = Duration::from_mins(1);
+
+/// A run that takes longer has every kind of event: one that has not is too tame to tell anything.
+const HAS_EVERYTHING_WITHIN: Duration = Duration::from_mins(2);
 
 /// States that a job of a run may end in: a simulated NaN is final, and nothing else that is done to a job is its own fault.
 const GOOD_ENDS: [&str; 2] = ["succeeded", "diverged"];
@@ -61,6 +69,7 @@ impl Report {
             network: BTreeMap::new(),
             jobs: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            n_checks: 0,
             n_lost: 0,
             n_counted_twice: 0,
             n_stuck: 0,
@@ -75,17 +84,34 @@ impl Report {
         self.attempts = counts(&seen["attempts"]);
         self.n_counted_twice = seen["counted_twice"].as_u64().unwrap_or(0);
         for fault in seen["faults"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let fault = format!("checker: {fault}");
-            if !self.faults.contains(&fault) {
-                self.faults.push(fault);
-            }
+            self.add_fault(format!("checker: {fault}"));
         }
     }
 
-    /// Takes in what the checker saw when all was over.
-    pub(super) fn conclude(&mut self, seen: &Value) {
+    /// Adds a fault, once.
+    pub(super) fn add_fault(&mut self, fault: String) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Takes in what the checker saw when all was over. `events` are those that a long run has.
+    pub(super) fn conclude(&mut self, seen: &Value, events: &BTreeSet<&'static str>) {
         self.see(seen);
-        self.n_lost = self.n_jobs.saturating_sub(self.jobs.values().sum());
+        let n_found = self.jobs.values().sum::<u64>();
+        self.n_lost = self.n_jobs.saturating_sub(n_found);
+        if n_found > self.n_jobs {
+            self.faults.push(format!("{n_found} jobs are in the database, {} were submitted", self.n_jobs));
+        }
+        if self.time > IS_CHECKED_WITHIN && self.n_checks == 0 {
+            self.faults.push(format!("the checker saw nothing of the run in {:.0} s", self.time.as_secs_f64()));
+        }
+        if self.time > HAS_EVERYTHING_WITHIN {
+            let missing: Vec<_> = events.iter().filter(|name| !self.events.contains_key(**name)).copied().collect();
+            if !missing.is_empty() {
+                self.faults.push(format!("never happened: {}", missing.join(", ")));
+            }
+        }
         self.n_stuck = ["blocked", "queued", "leased"].into_iter().filter_map(|state| self.jobs.get(state)).sum();
         if self.n_lost > 0 {
             self.faults.push(format!("{} jobs are not in the database", self.n_lost));
@@ -147,6 +173,7 @@ impl fmt::Display for Report {
         writeln!(f, "  network:  {}", list(&self.network))?;
         writeln!(f, "  jobs:     {}", list(&self.jobs))?;
         writeln!(f, "  attempts: {} in all: {}", self.attempts.values().sum::<u64>(), list(&self.attempts))?;
+        writeln!(f, "  checks:   {} in passing", self.n_checks)?;
         write!(f, "  {} lost, {} counted twice, {} stuck, {} faults", self.n_lost, self.n_counted_twice, self.n_stuck, self.faults.len())?;
         for fault in self.faults.iter().take(MOST_TOLD) {
             write!(f, "\n  fault: {fault}")?;
@@ -158,5 +185,36 @@ impl fmt::Display for Report {
             write!(f, "\n  logs and database: {}", folder.display())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::chaos::Store;
+
+    /// The faults of a run of four jobs that took `seconds`, in which the checker saw so many, and one event of two happened.
+    fn faults(n_jobs: u64, seconds: u64, n_checks: u64) -> Vec<String> {
+        let settings = Settings { n_jobs: 4, ..Settings::short(Store::Sqlite(None)) };
+        let time = Duration::from_secs(seconds);
+        let mut report = Report { time, n_checks, events: BTreeMap::from([("kill worker", 1)]), ..Report::new(&settings) };
+        report.conclude(&json!({ "jobs": { "succeeded": n_jobs } }), &BTreeSet::from(["cut worker", "kill worker"]));
+        report.faults
+    }
+
+    #[test]
+    fn a_run_must_have_exactly_its_jobs() {
+        assert_eq!(faults(4, 20, 0), [""; 0]);
+        assert_eq!(faults(3, 20, 0), ["1 jobs are not in the database"]);
+        assert_eq!(faults(5, 20, 0), ["5 jobs are in the database, 4 were submitted"]);
+    }
+
+    #[test]
+    fn a_long_run_must_have_been_looked_at_and_be_eventful() {
+        assert_eq!(faults(4, 61, 0), ["the checker saw nothing of the run in 61 s"]);
+        assert_eq!(faults(4, 61, 1), [""; 0]);
+        assert_eq!(faults(4, 121, 1), ["never happened: cut worker"]);
     }
 }

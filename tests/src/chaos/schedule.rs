@@ -1,5 +1,6 @@
 //! What goes wrong when: a function of the seed and of the size of the fleet.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::chance::Chance;
@@ -81,6 +82,12 @@ impl Schedule {
     /// The schedule of a seed.
     pub fn new(seed: u64, fleet: Fleet) -> Self {
         Self { chance: Chance::new(seed).fork("schedule"), fleet }
+    }
+
+    /// The names of all events that strike such a fleet, sooner or later.
+    pub fn names(fleet: Fleet) -> BTreeSet<&'static str> {
+        // The rarest is one in forty or so.
+        Self::new(0, fleet).take(2_000).map(|(_, event)| event.name()).collect()
     }
 }
 
@@ -180,6 +187,7 @@ mod tests {
         assert_eq!(counts(LARGE).len(), 13);
         let small = counts(SMALL);
         assert_eq!(small.len(), 9, "{small:?}");
+        assert!(Schedule::names(SMALL).iter().eq(small.keys()) && Schedule::names(LARGE).len() == 13);
         assert!(!small.contains_key("move worker") && !small.keys().any(|name| name.ends_with("database")), "{small:?}");
         // What a long run is to show: workers and coordinators are killed in about this proportion.
         let (workers, coordinators) = (small["kill worker"], small["kill coordinator"]);

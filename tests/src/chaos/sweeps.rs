@@ -26,6 +26,17 @@ pub(super) struct Sweep {
     step: Step,
     command: Option<Child>,
     next_try: Duration,
+    /// What its commands say.
+    log: PathBuf,
+}
+
+/// What the jobs of a sweep wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Every job with branches for the one without that has its seed.
+    Dependent,
+    /// Jobs with branches alone, and for nothing.
+    Free,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +46,22 @@ enum Step {
     Over,
 }
 
-/// Writes the files: two sweeps, two thirds of all jobs each, so that a third is wanted by both. The second is submitted in the middle.
+/// Writes the files. Two sweeps, two thirds of all jobs each, so that a third is wanted by both; the second is submitted in the middle. A third
+/// one wants some jobs of the second from the start, without having them wait: what is left of them when the second comes has to wait from then on.
 pub(super) fn write(settings: &Settings, folder: &Path) -> Vec<Sweep> {
     let n_seeds = settings.n_jobs.div_ceil(4) * 2;
     // Both ends included.
-    let parts = [(0, n_seeds * 2 / 3, Duration::ZERO), (n_seeds / 3, n_seeds - 1, settings.time / 6)];
-    let sweep = |(index, (from, to, due)): (usize, (u64, u64, Duration))| {
+    let parts = [
+        (0, n_seeds * 2 / 3, Duration::ZERO, Waiting::Dependent),
+        (n_seeds / 3, n_seeds - 1, settings.time / 6, Waiting::Dependent),
+        (n_seeds * 5 / 6, n_seeds - 1, Duration::ZERO, Waiting::Free),
+    ];
+    let sweep = |(index, (from, to, due, waiting)): (usize, (u64, u64, Duration, Waiting))| {
         let name = format!("chaos-{index}");
         let file = folder.join(format!("{name}.toml"));
-        std::fs::write(&file, text(&name, from, to)).expect("the run's folder can be written to");
-        Sweep { index, name, file, due, step: Step::Submit, command: None, next_try: due }
+        std::fs::write(&file, text(&name, from, to, waiting)).expect("the run's folder can be written to");
+        let log = folder.join(format!("{name}-commands.log"));
+        Sweep { index, name, file, due, step: Step::Submit, command: None, next_try: due, log }
     };
     parts.into_iter().enumerate().map(sweep).collect()
 }
@@ -54,8 +71,13 @@ pub(super) fn n_jobs(settings: &Settings) -> u64 {
     settings.n_jobs.div_ceil(4) * 4
 }
 
-fn text(name: &str, from: u64, to: u64) -> String {
-    // Every job with branches waits for the one without that has its seed.
+fn text(name: &str, from: u64, to: u64, waiting: Waiting) -> String {
+    let (patterns, after) = match waiting {
+        Waiting::Dependent => {
+            (r#"["none", "constant"]"#, "[[after]]\njob = { pattern = \"constant\" }\nwait_for = { pattern = \"none\" }\n")
+        }
+        Waiting::Free => (r#"["constant"]"#, ""),
+    };
     format!(
         r#"
 name = "{name}"
@@ -63,16 +85,13 @@ name = "{name}"
 backbone = "resnet8"
 dataset = "digits"
 budget = {{ levels = 3 }}
-pattern = ["none", "constant"]
+pattern = {patterns}
 seed = {{ from = {from}, to = {to} }}
 [recipe]
 epochs = {N_EPOCHS}
 batch_size = 64
 optimizer = {{ sgd = {{ lr = 0.1 }} }}
-[[after]]
-job = {{ pattern = "constant" }}
-wait_for = {{ pattern = "none" }}
-"#
+{after}"#
     )
 }
 
@@ -92,8 +111,11 @@ impl Sweep {
                 // 5: with jobs that failed, which the checker looks at.
                 (Step::Wait, Some(0 | 5)) => self.step = Step::Over,
                 // Nobody reached, a connection that broke, time that ran out: to be tried again. Anything else is an answer.
-                (_, Some(1 | 3 | 124)) => {}
-                _ => return Some(format!("`offramp sweep` for {} ended with {status}", self.name)),
+                (_, Some(3 | 124)) => {}
+                (step, _) => {
+                    let command = if step == Step::Submit { "submit" } else { "wait" };
+                    return Some(format!("`offramp sweep {command}` for {} ended with {status}: {}", self.name, last_line(&self.log)));
+                }
             }
             return None;
         }
@@ -105,7 +127,7 @@ impl Sweep {
                 Step::Submit => command.args(["sweep", "submit", file]),
                 _ => command.args(["sweep", "wait", &self.name, "--timeout", "60s"]),
             };
-            let open = || File::options().create(true).append(true).open(home.join("commands.log"));
+            let open = || File::options().create(true).append(true).open(&self.log);
             let log = || open().expect("the run's folder can be written to");
             command.args(["--coordinator", coordinator]).env("HOME", home).env("XDG_DATA_HOME", home).current_dir(home);
             command.stdin(Stdio::null()).stdout(log()).stderr(log());
@@ -113,6 +135,12 @@ impl Sweep {
         }
         None
     }
+}
+
+/// The last line of a file; of one that cannot be read, nothing.
+pub(super) fn last_line(file: &Path) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
 }
 
 impl Drop for Sweep {

@@ -6,6 +6,7 @@ use offramp_proto::v1;
 use offramp_worker::{Config, Summary};
 
 use crate::coordinator::{Coordinator, Id};
+use crate::reserves::held_after;
 use crate::testing;
 use crate::workers::{Worker, config, start, submit};
 
@@ -46,9 +47,12 @@ async fn an_idle_worker_that_is_drained_ends_at_once() {
 async fn a_drained_worker_finishes_what_it_runs_and_claims_nothing_more() {
     let coordinator = Coordinator::start();
     let jobs = submit(&coordinator, 3);
-    let worker = start(config(&coordinator, "epoch-ms=300"));
-    coordinator.until("the first is in its second epoch", |state| state.epochs.contains_key(&jobs[0])).await;
-    coordinator.state.send_modify(|state| state.drain = true);
+    let folder = tempfile::tempdir().unwrap();
+    let (trainer, go_on) = held_after(1, folder.path());
+    let worker = start(Config { trainer, ..config(&coordinator, "") });
+    coordinator.until("the first runs", |state| state.epochs.contains_key(&jobs[0])).await;
+    told_to_drain(&coordinator).await;
+    std::fs::write(go_on, "").unwrap();
     ends_drained(&coordinator, worker, Summary { n_completed: 1, ..Summary::default() }).await;
     let state = coordinator.state.borrow();
     assert_eq!((state.completed.len(), state.queue.len(), state.leased.len()), (1, 2, 0));

@@ -45,7 +45,7 @@ async fn failure_of(command: &TrainerCommand, limits: Limits) -> (FailureKind, S
     }
 }
 
-fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a child's number is not 0");
     kill_process(pid, Signal::KILL).expect("the child lives");
 }
@@ -89,7 +89,7 @@ async fn a_process_that_dies_in_mid_word_has_crashed() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_dead_before_its_orders_has_crashed() {
+async fn a_process_that_is_dead_before_its_orders_has_not_begun() {
     let mut process = start(&script("printf '\\007\\n\\005\\n\\003sim'; echo 'no device' >&2; exit 4"), LIMITS).await;
     within_deadline("it dies", async {
         while process.is_alive() {
@@ -99,7 +99,7 @@ async fn a_process_that_is_dead_before_its_orders_has_crashed() {
     .await;
     let (end, process, _) = run(process, 1, &CancellationToken::new()).await;
     let message = "trainer process ended with exit code 4; its last output:\nno device".into();
-    assert_eq!(end, RunEnd::Failed { kind: FailureKind::Crashed, message });
+    assert_eq!(end, RunEnd::NotBegun { message });
     assert!(process.is_none());
 }
 

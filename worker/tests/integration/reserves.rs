@@ -1,6 +1,6 @@
 //! What a slot holds besides its run: the lease that comes next, and reports that nobody has answered yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use offramp_proto::v1::{self, from_trainer};
 use offramp_worker::{Summary, TrainerCommand};
@@ -8,15 +8,40 @@ use prost::Message;
 
 use crate::coordinator::{Coordinator, Id, State};
 use crate::workers::{Worker, all_epochs, config, start, submit};
-use crate::{script, testing};
+use crate::{script, simulated_trainer, testing};
 
 /// A trainer that gets this far into its first job of three epochs and stays there, deaf to everything.
 pub(crate) fn stuck_after(epoch: u32, folder: &Path) -> TrainerCommand {
+    let file = progress_file(epoch, folder);
+    script(&format!("printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; cat '{}'; exec sleep 600", file.display()))
+}
+
+/// A trainer that gets this far into its first job of three epochs, stays there until there is the file that is named along with it, and then works
+/// like a simulated one.
+pub(crate) fn held_after(epoch: u32, folder: &Path) -> (TrainerCommand, PathBuf) {
+    let (progress, first, go_on) = (progress_file(epoch, folder), folder.join("first"), folder.join("go-on"));
+    let simulated = simulated_trainer("").program;
+    let ready = v1::FromTrainer { message: Some(from_trainer::Message::Ready(v1::Ready { trainer: "simulated".into() })) };
+    // What comes after that it is ready answers its orders.
+    let text = format!(
+        "'{}' epoch-ms=1 | {{ dd bs={} count=1; dd bs=1 count=1 of='{first}'; cat '{}'; while [ ! -e '{}' ]; do sleep 0.01; done; \
+         cat '{first}' -; }} 2>/dev/null",
+        simulated.display(),
+        ready.encode_length_delimited_to_vec().len(),
+        progress.display(),
+        go_on.display(),
+        first = first.display(),
+    );
+    (script(&text), go_on)
+}
+
+/// A file with the message that this epoch of three is finished.
+fn progress_file(epoch: u32, folder: &Path) -> PathBuf {
     let progress = v1::Progress { epoch, n_epochs: 3, loss: 1.0, exit_accuracy: vec![0.5], images_per_second: 1.0 };
     let message = v1::FromTrainer { message: Some(from_trainer::Message::Progress(progress)) };
     let file = folder.join("progress");
     std::fs::write(&file, message.encode_length_delimited_to_vec()).unwrap();
-    script(&format!("printf '\\007\\n\\005\\n\\003sim'; head -c 1 >/dev/null; cat '{}'; exec sleep 600", file.display()))
+    file
 }
 
 /// A worker that is stuck in its first job after `epoch` of three, and the jobs.

@@ -312,6 +312,49 @@ async fn an_aborted_worker_leaves_no_trainer_behind() {
 }
 
 #[tokio::test]
+async fn a_trainer_that_died_while_idle_costs_the_next_job_nothing() {
+    let coordinator = Coordinator::start();
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let simulated = simulated_trainer("").program;
+    let trainer = script(&format!("echo $$ >> '{}'; exec '{}' epoch-ms=1", pids.display(), simulated.display()));
+    let worker = start(Config { trainer, ..config(&coordinator, "") });
+    coordinator.until("the slot waits for work", |state| state.n_claims == 1).await;
+    let idle = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
+    processes::kill(idle);
+    within_deadline("the trainer is dead", processes::gone(idle)).await;
+    let jobs = submit(&coordinator, 1);
+    assert_eq!(jobs[0].1, 1, "the first attempt");
+    coordinator.until("it is completed or fails", |state| state.completed.len() + state.failed.len() == 1).await;
+    assert!(coordinator.state.borrow().completed.contains_key(&jobs[0]), "{:?}", coordinator.state.borrow().failed);
+    assert_eq!(worker.drain().await, Summary { n_completed: 1, ..Summary::default() });
+    assert_eq!(std::fs::read_to_string(&pids).unwrap().lines().count(), 2, "another took its place");
+}
+
+#[tokio::test]
+async fn orders_that_cannot_be_sent_go_to_another_trainer_once() {
+    // The first trainers live, but their end of the pipe is closed.
+    for (n_closed, expected) in [(1, Summary { n_completed: 1, ..Summary::default() }), (2, Summary { n_failed: 1, ..Summary::default() })]
+    {
+        let coordinator = Coordinator::start();
+        let jobs = submit(&coordinator, 1);
+        let folder = tempfile::tempdir().unwrap();
+        let lives = folder.path().join("lives");
+        let simulated = simulated_trainer("").program;
+        let trainer = script(&format!(
+            "echo >> '{lives}'; [ $(wc -l < '{lives}') -gt {n_closed} ] && exec '{}' epoch-ms=1; \
+             exec 0<&-; printf '\\007\\n\\005\\n\\003sim'; exec sleep 600",
+            simulated.display(),
+            lives = lives.display(),
+        ));
+        let worker = start(Config { trainer, ..config(&coordinator, "") });
+        coordinator.until("it is completed or fails", |state| state.completed.len() + state.failed.len() == 1).await;
+        assert_eq!(coordinator.state.borrow().failed.get(&jobs[0]).map(|(kind, _)| *kind), (n_closed == 2).then_some(FailureKind::Crashed));
+        assert_eq!(worker.drain().await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_result_is_a_failed_attempt() {
     // Refused by itself, or with all that was said in the same call.
     for refuse_call in [false, true] {
