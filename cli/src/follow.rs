@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use offramp_coordinator::BREAKER_NOTE;
 use offramp_proto::v1;
 use tonic::{Status, Streaming};
 
@@ -37,15 +38,13 @@ impl Stand {
     pub(crate) fn of(sweep: &v1::SweepRow) -> Self {
         match sweep.state.as_str() {
             "finished" | "cancelled" => Self::Over,
-            "paused" if sweep.note.starts_with(BREAKER) => Self::Broken,
+            // Of people, notes say `user@host`.
+            "paused" if sweep.note.starts_with(BREAKER_NOTE) => Self::Broken,
             "paused" => Self::Paused,
             _ => Self::Going,
         }
     }
 }
-
-/// How the note of a sweep begins that the circuit breaker has paused. Of people, notes say `user@host`.
-const BREAKER: &str = "paused by coordinator: circuit breaker";
 
 /// What a follower does when the circuit breaker has paused the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -214,6 +214,21 @@ async fn updates_go_on_after_a_restart_however_long_there_were_none() {
 }
 
 #[tokio::test]
+async fn a_finished_sweep_stays_as_it_is() {
+    let coordinator = Coordinator::start().await;
+    let client = coordinator.client();
+    let id = submit(&client, SWEEP).await.sweep;
+    for job in jobs(&client, "").await {
+        client.cancel_job(v1::ControlJobRequest { job: job.job, by: "ada@lab".into(), reason: String::new() }).await.unwrap();
+    }
+    for answer in [client.pause_sweep(control(id, "")).await.unwrap(), client.cancel_sweep(control(id, "")).await.unwrap()] {
+        let sweep = answer.sweep.unwrap();
+        assert_eq!((sweep.state.as_str(), sweep.note.as_str(), answer.n_changed_jobs), ("finished", "", 0));
+    }
+    coordinator.stop().await;
+}
+
+#[tokio::test]
 async fn nobody_to_drain_has_an_exit_code_of_its_own() {
     let coordinator = Coordinator::start().await;
     let request = v1::DrainWorkersRequest { worker: "nosuch".into(), give_back: false, by: "ada@lab".into() };

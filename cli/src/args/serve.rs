@@ -40,6 +40,9 @@ pub(crate) struct CoordinatorArguments {
     /// How often workers send a sign of life; well below the lease
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub(crate) heartbeat_seconds: u32,
+    /// How long leases last after a time in which no worker could be heard, such as a restart
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) grace_seconds: u32,
     /// How often a job may fail before it is given up
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) max_failures: u32,

@@ -21,6 +21,7 @@ pub(crate) async fn run(arguments: &CoordinatorArguments, format: Format) -> Res
     let config = Config {
         lease: Duration::from_secs(arguments.lease_seconds.into()),
         heartbeat: Duration::from_secs(arguments.heartbeat_seconds.into()),
+        grace: Duration::from_secs(arguments.grace_seconds.into()),
         max_failures: arguments.max_failures,
         quarantine_after: arguments.quarantine_after,
         failpoints: arguments.failpoints.clone().unwrap_or_default(),
