@@ -2,7 +2,7 @@
 //!
 //! One task owns the writing. Requests that arrive while a transaction commits make up the next one, so under load many share a commit, and alone
 //! each is carried out at once. A claim that finds nothing is parked, and tried again together with all others whenever jobs may have become
-//! claimable: waiting workers cost the database nothing.
+//! claimable, and twice a second.
 //!
 //! What is leased to a caller who has gone away in the meantime is given back, whether it left before the answer or with the answer on its way.
 

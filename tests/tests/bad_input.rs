@@ -148,10 +148,9 @@ fn a_dataset_that_is_not_there_names_the_folder() {
     let data = home.path().join("data");
     let started = home.start(&["up", &file, "--slots", "1", "--data-dir", data.to_str().unwrap()]);
     let finished = started.finish(DEADLINE);
-    assert_eq!(finished.code, Some(5), "{}", finished.stderr);
-    let jobs = home.rows(&["job", "list", "last"]);
-    let error = jobs[0]["error"].as_str().unwrap();
-    assert!(error.contains("cifar-10-batches-bin"), "{error}");
+    // Told at once, before anything is tried: no worker of this machine would be given the job.
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("cifar-10-batches-bin"), "{}", finished.stderr);
 }
 
 #[test]
