@@ -149,6 +149,8 @@ struct Leased {
     session_id: i64,
     priority: i64,
     turn: i64,
+    /// When the attempt before it ended, where there was one.
+    ended_us: Option<i64>,
     job: ClaimedJob,
 }
 
@@ -159,6 +161,7 @@ impl Leased {
             session_id: row.get("session_id")?,
             priority: row.get("priority")?,
             turn: row.get("turn")?,
+            ended_us: row.get("ended_us")?,
             job: ClaimedJob { attempt: attempt_ref(row)?, config_json: row.get("config")? },
         })
     }
@@ -190,11 +193,11 @@ pub(super) async fn claim(
         let places = places(wants, &members);
         let mut leased = lease(tx, course, &group, &places, now_us, lease_until_us).await?;
         leased.sort_by_key(|leased| (std::cmp::Reverse(leased.priority), leased.turn, leased.job_id));
-        attempts.extend(
-            leased
-                .iter()
-                .map(|leased| args![leased.job_id, leased.job.attempt.attempt, leased.session_id, "running", "", "", now_us].to_vec()),
-        );
+        // A coordinator that was held up goes by a time that others have left behind; an attempt begins after the one before it all the same.
+        attempts.extend(leased.iter().map(|leased| {
+            let leased_us = leased.ended_us.map_or(now_us, |ended_us| ended_us.max(now_us));
+            args![leased.job_id, leased.job.attempt.attempt, leased.session_id, "running", "", "", leased_us].to_vec()
+        }));
         hand_over(&mut answers, wants, &members, leased);
     }
     tx.insert(sql::INSERT_ATTEMPT, attempts).await?;

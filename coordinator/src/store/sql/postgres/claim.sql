@@ -37,4 +37,5 @@ JOIN jobs ON jobs.id = picked.job_id
 WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
 RETURNING
     job_states.job_id AS job_id, job_states.attempt AS attempt, job_states.session_id AS session_id, job_states.priority AS priority,
-    job_states.turn AS turn, jobs.key AS key, jobs.config AS config;
+    job_states.turn AS turn,
+    (SELECT max(attempts.ended_us) FROM attempts WHERE attempts.job_id = job_states.job_id) AS ended_us, jobs.key AS key, jobs.config AS config;

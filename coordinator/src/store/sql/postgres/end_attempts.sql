@@ -3,6 +3,6 @@
 -- go through the whole table for them.
 -- Caller: settle, cancel. Index: primary key.
 UPDATE attempts
-SET outcome = wanted.outcome, state = wanted.state, message = wanted.message, ended_us = $2
+SET outcome = wanted.outcome, state = wanted.state, message = wanted.message, ended_us = greatest($2, attempts.leased_us)
 FROM jsonb_to_recordset($1::jsonb) AS wanted (job_id bigint, attempt bigint, outcome text, state text, message text)
 WHERE attempts.job_id = wanted.job_id AND attempts.attempt = wanted.attempt AND coalesce(attempts.ended_us, 0) <= 0;

@@ -26,5 +26,6 @@ FROM (
 WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
 RETURNING
     job_id, attempt, session_id, priority, turn,
+    (SELECT max(attempts.ended_us) FROM attempts WHERE attempts.job_id = job_states.job_id) AS ended_us,
     (SELECT jobs.key FROM jobs WHERE jobs.id = job_states.job_id) AS key,
     (SELECT jobs.config FROM jobs WHERE jobs.id = job_states.job_id) AS config;

@@ -5,7 +5,8 @@ SET
     outcome = json_extract(wanted.value, '$.outcome'),
     state = json_extract(wanted.value, '$.state'),
     message = json_extract(wanted.value, '$.message'),
-    ended_us = $2
+    -- Another coordinator, whose clock was read later, may have begun it.
+    ended_us = max($2, attempts.leased_us)
 FROM json_each($1) AS wanted
 WHERE attempts.job_id = json_extract(wanted.value, '$.job_id')
     AND attempts.attempt = json_extract(wanted.value, '$.attempt')
