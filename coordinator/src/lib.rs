@@ -6,7 +6,7 @@
 //!
 //! Inside: `services` holds the handlers (decode, call, encode), `dispatch` gathers what workers ask for into transactions, `janitor` takes back
 //! what was lost, `live` keeps what is worth showing but not storing, `watches` follows sweeps for all that look on, and `clock` is the one
-//! place that reads the time.
+//! place that reads the time. `failpoint` fails on request, where a test of the whole system wants to see what is left.
 
 pub mod config;
 pub mod server;

@@ -34,8 +34,9 @@ fn database(error: &DatabaseError) -> Status {
     let code = match error {
         DatabaseError::Full(_) => Code::ResourceExhausted,
         // Not UNAVAILABLE, which clients take for a coordinator that is not there.
-        DatabaseError::Busy(_) | DatabaseError::Contended(_) | DatabaseError::Overloaded(_) => Code::Aborted,
-        DatabaseError::Closed(_) | DatabaseError::Unreachable(_) => Code::Unavailable,
+        DatabaseError::Busy(_) | DatabaseError::Contended(_) => Code::Aborted,
+        // A server that stands still lends no connection, and neither does one that has too much to do: later it may.
+        DatabaseError::Closed(_) | DatabaseError::Unreachable(_) | DatabaseError::Overloaded(_) => Code::Unavailable,
         DatabaseError::Damaged(_) | DatabaseError::NotADatabase(_) => Code::DataLoss,
         DatabaseError::ReadOnly(_) | DatabaseError::Io(_) | DatabaseError::Refused(_) | DatabaseError::Statement(_) => Code::Internal,
     };
