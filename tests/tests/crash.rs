@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offramp_tests::{DEADLINE, Home, Started, is_alive, on_both_engines, send, sweep_file, wait_until};
+use offramp_tests::{DEADLINE, Engine, Home, Started, is_alive, on_both_engines, send, sweep_file, wait_until};
 use serde_json::Value;
 
 /// Slow enough that a kill finds jobs running, fast enough for a test: 16 jobs on two slots take some seconds.
@@ -192,7 +192,10 @@ fn up_leaves_the_jobs_of_other_sweeps_alone(home: &Home) {
     let other = up_simulated(home, &one_job(home, "other", 1), "epoch-ms=1");
     assert_eq!(other.code, Some(0), "{}", other.stderr);
     let left = &home.rows(&["job", "list", "unlucky"])[0];
-    assert_eq!((left["state"].as_str(), left["attempt"].as_u64()), (Some("queued"), Some(1)), "{left}");
+    // On a database that others may share its lease runs out by itself; who knows whether its worker is dead.
+    let states: &[&str] = if home.engine() == Engine::Sqlite { &["queued"] } else { &["leased", "queued"] };
+    assert!(states.contains(&left["state"].as_str().unwrap_or_default()), "{left}");
+    assert_eq!(left["attempt"], 1, "{left}");
 }
 
 fn faults_on_request_end_as_documented(home: &Home) {
