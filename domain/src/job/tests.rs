@@ -2,20 +2,18 @@ use super::*;
 
 fn recipe() -> Recipe {
     let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
-    Recipe { epochs: 200, batch_size: 128, optimizer, schedule: Schedule::Cosine, augment: Augment::CropFlip }
+    Recipe::new(200, 128, optimizer, Schedule::Cosine, Augment::CropFlip)
 }
 
 fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: BranchRule) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet20".to_owned(),
-        dataset: "cifar10".to_owned(),
-        branches: Some(BranchConfig { exits, pattern, budget, rule }),
-        recipe: recipe(),
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: 3,
-    }
+    JobConfig::new(
+        "resnet20",
+        "cifar10",
+        Some(BranchConfig { exits, pattern, budget, rule }),
+        recipe(),
+        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        3,
+    )
 }
 
 fn decreasing() -> JobConfig {
@@ -24,22 +22,20 @@ fn decreasing() -> JobConfig {
 }
 
 fn plain() -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet8".to_owned(),
-        dataset: "digits".to_owned(),
-        branches: None,
-        recipe: Recipe {
-            epochs: 20,
-            batch_size: 32,
-            optimizer: Optimizer::Sgd { lr: 1.0, momentum: 0.0, nesterov: false, weight_decay: 1e-6 },
-            schedule: Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
-            augment: Augment::None,
-        },
-        evaluation: Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: u64::try_from(i64::MAX).unwrap(),
-    }
+    JobConfig::new(
+        "resnet8",
+        "digits",
+        None,
+        Recipe::new(
+            20,
+            32,
+            Optimizer::Sgd { lr: 1.0, momentum: 0.0, nesterov: false, weight_decay: 1e-6 },
+            Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
+            Augment::None,
+        ),
+        Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        u64::try_from(i64::MAX).unwrap(),
+    )
 }
 
 // The texts below are written by hand and the keys computed from them with Python: hashlib.sha256(text.encode()).hexdigest()[:32].

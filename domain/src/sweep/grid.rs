@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::SweepJob;
 use super::axes::{Axes, Cell, SEED};
 use super::cells::Cells;
-use crate::job::{BranchConfig, BranchRule, CONFIG_VERSION, Evaluation, JobConfig, Recipe};
+use crate::job::{BranchConfig, BranchRule, Evaluation, JobConfig, Recipe};
 use crate::network::Network;
 
 /// What all jobs of a sweep share.
@@ -62,20 +62,16 @@ pub(super) fn config(axes: &Axes, common: &Common, cell: &Cell) -> JobConfig {
         budget: axes.budget.value(budget).expect("a sweep without a budget has only the pattern `none`"),
         rule: common.rule,
     });
+    let recipe = Recipe::new(
+        *axes.epochs.value(epochs),
+        *axes.batch_size.value(batch_size),
+        *axes.optimizer.value(optimizer),
+        axes.schedule.value(schedule).clone(),
+        *axes.augment.value(augment),
+    );
+    let (backbone, dataset) = (axes.backbone.value(backbone).clone(), axes.dataset.value(dataset).clone());
     JobConfig {
-        version: CONFIG_VERSION,
-        backbone: axes.backbone.value(backbone).clone(),
-        dataset: axes.dataset.value(dataset).clone(),
-        branches,
-        recipe: Recipe {
-            epochs: *axes.epochs.value(epochs),
-            batch_size: *axes.batch_size.value(batch_size),
-            optimizer: *axes.optimizer.value(optimizer),
-            schedule: axes.schedule.value(schedule).clone(),
-            augment: *axes.augment.value(augment),
-        },
-        evaluation: common.evaluation.clone(),
         private_to: common.private_to.clone(),
-        seed: axes.seed.value(seed),
+        ..JobConfig::new(backbone, dataset, branches, recipe, common.evaluation.clone(), axes.seed.value(seed))
     }
 }
