@@ -3,7 +3,7 @@
 //! Nothing here reads a clock, a file, the environment or a random source. In reading order:
 //!
 //! - [`shape`], [`layer`]: tensors' shapes and the layers between them, with costs.
-//! - [`dataset`]: the catalogue of datasets: shapes, classes, split sizes.
+//! - [`dataset`]: the catalogue of datasets: names, shapes, classes.
 //! - [`backbone`]: backbones as data.
 //! - [`exits`], [`pattern`], [`branch`]: where exits hang, how branch cost is shared out, and the branches that realise it.
 //! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
@@ -29,4 +29,5 @@ pub mod placement;
 pub mod problem;
 pub mod recipes;
 pub mod shape;
+mod spelling;
 pub mod sweep;

@@ -24,6 +24,8 @@ const PATTERN_FORMS: [(&str, &str); 5] = [
     ("decreasing", "{ decreasing = 0.6 }"),
     ("list", "{ list = [0.5, 0.3, 0.2] }"),
 ];
+const DATASET_FORMS: &str = "a name such as `\"digits\"`, `{ synthetic = { shape = [3, 32, 32], classes = 10, train = 2000, test = 500 } }` or \
+     `{ folder = { name = \"birds\", shape = [3, 64, 64], classes = 17 } }`";
 const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }` or `{ at = [0.25, 0.5, 0.75] }`";
 const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }` or `{ macs = 1000000 }`";
 
@@ -43,18 +45,57 @@ pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
     }
 }
 
-/// A dataset's name.
+/// A dataset's canonical name, written as that or as a table.
 pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
-    let Some(name) = value.get_ref().as_str() else {
-        return reader.refuse(value, "dataset", "a name such as `\"digits\"`", None);
+    let parsed = match value.get_ref().as_str() {
+        Some(name) => dataset::parse(name),
+        None if value.get_ref().as_table().is_none() => return reader.refuse(value, "dataset", DATASET_FORMS, None),
+        None => match one_choice(reader, value, "dataset", &["synthetic", "folder"], DATASET_FORMS)? {
+            ("synthetic", images) => {
+                let fields = Fields::open(reader, images, "`synthetic`", &["shape", "classes", "train", "test"])?;
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 10");
+                let train = count_of(reader, &fields, "train", "train = 2000");
+                let test = count_of(reader, &fields, "test", "test = 500");
+                fields.all_known.then_some(())?;
+                dataset::synthetic(shape?, classes?, train?, test?)
+            }
+            (_, images) => {
+                let fields = Fields::open(reader, images, "`folder`", &["name", "shape", "classes"])?;
+                let name = fields.required(reader, "name", "name = \"birds\"").and_then(|name| match name.get_ref().as_str() {
+                    Some(text) => Some(text),
+                    None => reader.refuse(name, "name", "the name of a folder in the data folder, such as `\"birds\"`", None),
+                });
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 17");
+                fields.all_known.then_some(())?;
+                dataset::folder(name?, shape?, classes?)
+            }
+        },
     };
-    if dataset::find(name).is_none() {
-        let known = dataset::DATASETS.iter().map(|dataset| dataset.name);
-        let hint = suggest(name, known.clone()).map_or_else(|| format!("there is {}", one_of(known)), did_you_mean);
-        reader.report(value.span(), format_args!("no dataset is called {}", quote(name)), Some(hint));
-        return None;
+    match parsed {
+        Ok(dataset) => Some(dataset.name),
+        Err(error) => {
+            reader.report(value.span(), &error, Some(error.hint()));
+            None
+        }
     }
-    Some(name.to_owned())
+}
+
+/// The shape of a dataset's images; its numbers' ranges are the dataset's matter.
+fn shape_of(reader: &mut Reader, fields: &Fields) -> Option<Shape> {
+    let wanted = "channels, height and width, such as `[3, 32, 32]`";
+    let value = fields.required(reader, "shape", "shape = [3, 32, 32]")?;
+    let sizes = reader.list(value, "shape", wanted)?;
+    let &[channels, height, width] = &sizes else { return reader.refuse(value, "shape", wanted, None) };
+    let mut size = |value: &Value| reader.integer(value, "shape", 1..=dataset::MAX_SIDE as i64);
+    let sizes = (size(channels), size(height), size(width));
+    Some(Shape::new(sizes.0?, sizes.1?, sizes.2?))
+}
+
+fn count_of(reader: &mut Reader, fields: &Fields, key: &'static str, example: &str) -> Option<usize> {
+    let value = fields.required(reader, key, example)?;
+    reader.integer(value, key, 1..=dataset::MAX_IMAGES as i64)
 }
 
 /// A branching pattern; the inner `None` is the pattern `none`.
