@@ -46,8 +46,8 @@ struct BranchModule {
 impl MultiExit {
     /// Builds a network's modules with fresh weights.
     ///
-    /// Convolutions start as He et al. (2015) have it for the backward signal: normal with variance 2 / (outputs x kernel area). Linear layers start
-    /// uniform within 1 / sqrt(inputs), bias and all; batch norms at scale 1 and shift 0. Weights are drawn from the seed's own stream in
+    /// Convolutions start as He et al. (2015) have it for the backward signal: normal with variance 2 / (outputs of a group x kernel area), a bias
+    /// at 0. Linear layers start uniform within 1 / sqrt(inputs), bias and all; batch norms at scale 1 and shift 0. Weights are drawn from the seed's own stream in
     /// the order units, head, branches: networks with the same backbone and seed start from the same backbone, whatever their branches.
     pub fn new(network: &Network, seed: u64, device: &Device) -> Self {
         let mut builder = Builder { rng: chance::stream(seed, Purpose::Weights, 0), device };
