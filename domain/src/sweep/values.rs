@@ -8,6 +8,7 @@ use crate::branch;
 use crate::dataset;
 use crate::job::{BranchRule, Budget, ExitPlacement, Pattern, Policy};
 use crate::pattern;
+use crate::shape::Shape;
 
 /// TOML's integers and the databases' are signed 64-bit ones.
 const MAX_SEED: i64 = i64::MAX;
