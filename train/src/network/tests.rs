@@ -89,7 +89,9 @@ fn check_agreement(network: &Network) {
 
 #[test]
 fn modules_agree_with_the_description_of_residual_networks_on_small_images() {
-    for name in backbone::names().filter(|name| name.starts_with("resnet") && backbone::build(name, GREY_8, 10).is_ok()) {
+    // The large ones say no more and take long to draw weights for.
+    let is_small = |name: &&str| backbone::build(name, GREY_8, 10).is_ok_and(|backbone| backbone.total().params < 2_000_000);
+    for name in backbone::names().filter(|name| name.starts_with("resnet")).filter(is_small) {
         check_agreement(&network(name, GREY_8, 10, None));
         for pattern in [Pattern::Constant, Pattern::Increasing(0.5), Pattern::Decreasing(0.5)] {
             check_agreement(&network(name, GREY_8, 10, Some(&six_levels(pattern))));
