@@ -1,24 +1,16 @@
 use super::*;
-use crate::job::{Augment, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
+use crate::job::{Augment, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
 use proptest::prelude::*;
 
 fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: backbone.to_owned(),
-        dataset: dataset.to_owned(),
+    JobConfig::new(
+        backbone,
+        dataset,
         branches,
-        recipe: Recipe {
-            epochs: 1,
-            batch_size: 1,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 },
-            schedule: Schedule::Constant,
-            augment: Augment::None,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: 0,
-    }
+        Recipe::new(1, 1, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 }, Schedule::Constant, Augment::None),
+        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        0,
+    )
 }
 
 fn branches(pattern: Pattern, budget: Budget) -> BranchConfig {

@@ -12,6 +12,7 @@ use crate::problem::render;
 mod after;
 mod scheduling;
 mod seeds;
+mod training;
 
 /// A sweep of 2 x 1 x 4 x 2 combinations, to be spoilt.
 const VALID: &str = r#"name = "branches"
@@ -788,8 +789,14 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "it takes `constant` or `cosine`; did you mean `cosine`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "it takes `none`, `crop`, `flip` or `crop-flip`");
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"),
+        "it takes `constant`, `cosine` or `one-cycle`; did you mean `cosine`?"
+    );
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"),
+        "it takes `none`, `crop`, `flip`, `crop-flip` or `crop-flip-reflect`"
+    );
     assert_eq!(hint("[recipe]", "[branch]\nrule = 'levels'\ndepth = 3\n[recipe]"), "write `rule = \"width\"`, or leave `depth` out");
     assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "it takes one value; to try several, move `epochs` to [axes]");
 }

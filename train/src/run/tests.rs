@@ -5,34 +5,32 @@ use burn::tensor::ExecutionError;
 use offramp_data::{Images, digits};
 use offramp_domain::evaluation::ExitRecords;
 use offramp_domain::job::{
-    Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
+    Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
 };
 
 use super::*;
 
 /// A job on the digits: `resnet8` with six levels of branches, decreasing.
 fn job(epochs: u32) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet8".to_owned(),
-        dataset: "digits".to_owned(),
-        branches: Some(BranchConfig {
+    JobConfig::new(
+        "resnet8",
+        "digits",
+        Some(BranchConfig {
             exits: ExitPlacement::StageEnds,
             pattern: Pattern::Decreasing(0.5),
             budget: Budget::Levels(6),
             rule: BranchRule::Auto,
         }),
-        recipe: Recipe {
+        Recipe::new(
             epochs,
-            batch_size: 32,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-            schedule: Schedule::Cosine,
-            augment: Augment::Crop,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: 1,
-    }
+            32,
+            Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            Schedule::Cosine,
+            Augment::Crop,
+        ),
+        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        1,
+    )
 }
 
 fn with_rate(mut config: JobConfig, rate: f64) -> JobConfig {
