@@ -13,6 +13,7 @@ use offramp_domain::network::Network;
 use rand_chacha::ChaCha8Rng;
 
 use crate::chance::{self, Purpose};
+use crate::kernels;
 
 /// A backbone with its branches.
 #[derive(Module, Debug)]
@@ -136,8 +137,8 @@ impl PadSubsample {
 impl LayerModule {
     fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv2d(conv) => conv.forward(x_bchw),
-            Self::BatchNorm(norm) => norm.forward(x_bchw),
+            Self::Conv2d(conv) => kernels::convolution(conv, x_bchw),
+            Self::BatchNorm(norm) => kernels::normalisation(norm, false, x_bchw),
             Self::Relu(_) => relu(x_bchw),
             Self::GlobalAveragePool(_) => {
                 let [n_images, channels, height, width] = x_bchw.dims();
@@ -151,8 +152,22 @@ impl LayerModule {
     }
 }
 
-fn apply(layers: &[LayerModule], x_bchw: Tensor<4>) -> Tensor<4> {
-    layers.iter().fold(x_bchw, |x_bchw, layer| layer.forward(x_bchw))
+/// Applies layers one after another; those that the kernels have as one, together.
+fn apply(layers: &[LayerModule], mut x_bchw: Tensor<4>) -> Tensor<4> {
+    let mut rest = layers;
+    while let [layer, after @ ..] = rest {
+        (x_bchw, rest) = match rest {
+            [LayerModule::Conv2d(conv), LayerModule::BatchNorm(norm), LayerModule::Relu(_), rest @ ..] => {
+                (kernels::normalised_convolution(conv, norm, true, x_bchw), rest)
+            }
+            [LayerModule::Conv2d(conv), LayerModule::BatchNorm(norm), rest @ ..] => {
+                (kernels::normalised_convolution(conv, norm, false, x_bchw), rest)
+            }
+            [LayerModule::BatchNorm(norm), LayerModule::Relu(_), rest @ ..] => (kernels::normalisation(norm, true, x_bchw), rest),
+            _ => (layer.forward(x_bchw), after),
+        };
+    }
+    x_bchw
 }
 
 /// Applies a classifier, whose map is 1x1 in the end.
