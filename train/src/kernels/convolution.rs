@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::gather::{Gather, Plan, Scratch, TILE, images_per_task};
-use super::product::{self, Block, ROWS, blocks, lanes, row_sums, sums};
+use super::product::{self, Block, EVERY_OTHER, NEXT, ROWS, blocks, lanes, row_sums, sums};
 
 /// Parts of a batch whose weight gradients are summed apart, at most.
 const MAX_PARTS: usize = 32;
@@ -273,10 +273,10 @@ impl WithSimd for Task<'_> {
                 let weights = &weights[start..][..n_offsets * block.n_vectors];
                 let task = BlockTask { correlation, phase, block, values, target };
                 match (block.n_vectors, phase.plan.stride) {
-                    (1, 1) => task.run::<S, 1, 1>(simd, weights),
-                    (1, _) => task.run::<S, 1, 2>(simd, weights),
-                    (_, 1) => task.run::<S, 2, 1>(simd, weights),
-                    (_, _) => task.run::<S, 2, 2>(simd, weights),
+                    (1, 1) => task.run::<S, 1, NEXT>(simd, weights),
+                    (1, _) => task.run::<S, 1, EVERY_OTHER>(simd, weights),
+                    (_, 1) => task.run::<S, 2, NEXT>(simd, weights),
+                    (_, _) => task.run::<S, 2, EVERY_OTHER>(simd, weights),
                 }
             }
         }
@@ -294,7 +294,7 @@ struct BlockTask<'a> {
 
 impl BlockTask<'_> {
     #[inline(always)]
-    fn run<S: Simd, const VECTORS: usize, const STRIDE: usize>(self, simd: S, weights: &[S::f32s]) {
+    fn run<S: Simd, const VECTORS: usize, const REACH: usize>(self, simd: S, weights: &[S::f32s]) {
         let Self { correlation: &Correlation { targets, map, finish, .. }, phase, block, values, target } = self;
         let plan = &phase.plan;
         let plane = map[0] * map[1];
@@ -310,9 +310,10 @@ impl BlockTask<'_> {
             let within = (phase.origin[0] + y * phase.step[0]) * map[1] + phase.origin[1] + x * phase.step[1];
             (image * targets + block.first) * plane + within
         };
+        let mut vectors = [[simd.splat_f32s(0.0); VECTORS]; TILE];
         for tile in plan.tiles.iter().take_while(|tile| tile.first < n_present) {
-            let sums = sums::<S, VECTORS, STRIDE>(simd, &values[tile.start..], &plan.offsets, weights);
-            let lanes = lanes::<S, VECTORS, TILE>(&sums);
+            sums::<S, VECTORS, REACH>(simd, &values[tile.start..], &plan.offsets, weights, &mut vectors);
+            let lanes = lanes::<S, VECTORS, TILE>(&vectors);
             let finished = |channel: usize, value: f32| {
                 let value = finish.shift.map_or(value, |shift| value + shift[block.first + channel]);
                 if finish.relu { relu(value) } else { value }
@@ -363,6 +364,8 @@ impl WithSimd for PartialGradient<'_> {
         let mut total = vec![0.0; n_offsets * outputs];
         let mut scratch = Scratch::default();
         let mut gradients = Vec::new();
+        let mut one = [[simd.splat_f32s(0.0); 1]; ROWS];
+        let mut two = [[simd.splat_f32s(0.0); 2]; ROWS];
         let tasks = x_bchw.chunks((plan.n_images * input).max(1)).zip(gradient_bchw.chunks((plan.n_images * outputs * positions).max(1)));
         for (x_bchw, gradient_bchw) in tasks {
             let values = plan.values(x_bchw, &mut scratch);
@@ -398,17 +401,16 @@ impl WithSimd for PartialGradient<'_> {
                 }
                 let (gradients, _) = S::as_simd_f32s(&gradients);
                 for (group, rows) in groups.iter().zip(total.chunks_mut(ROWS * outputs)) {
-                    let mut add = |lanes: &[f32]| {
-                        for (row, lanes) in rows.chunks_exact_mut(outputs).zip(lanes.chunks_exact(width)) {
-                            let row = &mut row[block.first..][..channels];
-                            row.iter_mut().zip(lanes).for_each(|(total, sum)| *total += sum);
-                        }
-                    };
                     match (block.n_vectors, plan.stride) {
-                        (1, 1) => add(lanes::<S, 1, ROWS>(&row_sums::<S, 1, 1>(simd, values, tiles, group, gradients))),
-                        (1, _) => add(lanes::<S, 1, ROWS>(&row_sums::<S, 1, 2>(simd, values, tiles, group, gradients))),
-                        (_, 1) => add(lanes::<S, 2, ROWS>(&row_sums::<S, 2, 1>(simd, values, tiles, group, gradients))),
-                        (_, _) => add(lanes::<S, 2, ROWS>(&row_sums::<S, 2, 2>(simd, values, tiles, group, gradients))),
+                        (1, 1) => row_sums::<S, 1, NEXT>(simd, values, tiles, group, gradients, &mut one),
+                        (1, _) => row_sums::<S, 1, EVERY_OTHER>(simd, values, tiles, group, gradients, &mut one),
+                        (_, 1) => row_sums::<S, 2, NEXT>(simd, values, tiles, group, gradients, &mut two),
+                        (_, _) => row_sums::<S, 2, EVERY_OTHER>(simd, values, tiles, group, gradients, &mut two),
+                    }
+                    let lanes = if block.n_vectors == 1 { lanes::<S, 1, ROWS>(&one) } else { lanes::<S, 2, ROWS>(&two) };
+                    for (row, lanes) in rows.chunks_exact_mut(outputs).zip(lanes.chunks_exact(width)) {
+                        let row = &mut row[block.first..][..channels];
+                        row.iter_mut().zip(lanes).for_each(|(total, sum)| *total += sum);
                     }
                 }
             }
