@@ -6,6 +6,7 @@
 //! - [`mod@run`]: a job from its configuration to its outcome: the epoch loop, progress, stopping.
 //! - [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation.
 //! - [`network`]: Burn modules from the domain's description, and their initial weights.
+//! - [`kernels`]: convolutions and batch norms on the CPU, several times as fast as Burn's.
 //! - [`schedule`]: the learning rate of a step; [`optimizer`]: the optimiser of a recipe.
 //! - [`records`]: what the exits say of a split, read back from the device.
 //! - [`device`]: choosing a device, opening it safely, and the self-check behind `doctor`.
@@ -23,6 +24,7 @@
 pub mod batches;
 pub mod chance;
 pub mod device;
+pub mod kernels;
 pub mod network;
 pub mod optimizer;
 pub mod records;
