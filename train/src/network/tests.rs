@@ -1,10 +1,17 @@
-use burn::module::ModuleVisitor;
-use offramp_domain::backbone::{self, Backbone};
+use burn::module::{ModuleVisitor, Param};
+use burn::nn::conv::Conv2d;
+use burn::nn::{Identity, Linear};
+use burn::tensor::TensorData;
+use offramp_domain::backbone::{self, Backbone, Shortcut, Unit};
 use offramp_domain::job::{BranchConfig, BranchRule, Budget, ExitPlacement, Pattern};
+use offramp_domain::layer::{self, Layer};
 use offramp_domain::network::assemble_parts;
 use offramp_domain::shape::Shape;
 
+use super::modules::{GlobalAveragePool, PadSubsample, ResidualModule, ShortcutModule};
 use super::*;
+
+mod paths;
 
 const GREY_8: Shape = Shape::new(1, 8, 8);
 const COLOUR_32: Shape = Shape::new(3, 32, 32);
@@ -63,13 +70,13 @@ fn check_agreement(network: &Network) {
     let cumulative = network.backbone.cumulative();
     let evaluated = model.valid();
     let mut n_params = 0;
-    let mut x_bchw = zeros(*input);
+    let mut features = Features::of_input(zeros(*input));
     for (index, expected) in cumulative.iter().enumerate() {
         n_params += n_trainable(&model.units[index]);
         assert_eq!(n_params, expected.params, "{name}: parameters up to unit {index} of {}", units.len());
-        x_bchw = evaluated.units[index].forward(x_bchw);
+        features = evaluated.units[index].forward(features);
         let Shape { channels, height, width } = expected.output;
-        assert_eq!(x_bchw.dims(), [2, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
+        assert_eq!(features.at_exit().dims(), [2, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
     }
     for (module, branch) in model.branches.iter().zip(&network.branches) {
         assert_eq!(module.unit, branch.unit);
@@ -157,7 +164,8 @@ fn a_residual_unit_rectifies_the_sum_by_hand() {
     let mut conv = builder.conv2d(layer::Conv2d { inputs: 1, outputs: 1, kernel: 1, stride: 1, padding: 0 });
     conv.weight = Param::from_data([[[[-2.0_f32]]]], &device);
     let unit = ResidualModule { body: vec![LayerModule::Conv2d(conv)], shortcut: ShortcutModule::Identity(Identity) };
-    let values: Vec<f32> = UnitModule::Residual(unit).forward(map([[1.0, -3.0]])).try_into_vec_as().unwrap();
+    let values: Vec<f32> =
+        UnitModule::Residual(unit).forward(Features::of_input(map([[1.0, -3.0]]))).at_exit().clone().try_into_vec_as().unwrap();
     assert_eq!(values, [0.0, 3.0]);
 }
 
