@@ -18,7 +18,8 @@ pub fn build(recipe: &Recipe, model: &impl Module) -> ModuleOptimizer {
     let undecayed = if recipe.decay_norm { None } else { Some(vectors(model)) };
     match recipe.optimizer {
         Optimizer::Sgd { momentum, nesterov, weight_decay, .. } => {
-            let momentum = (momentum > 0.0).then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
+            let momentum =
+                (momentum > 0.0).then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
             let sgd = SgdConfig::new().with_momentum(momentum);
             let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay as f32));
             grouped(sgd.clone().with_weight_decay(decay).build(), sgd.build(), undecayed)
