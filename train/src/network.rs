@@ -46,8 +46,8 @@ struct BranchModule {
 impl MultiExit {
     /// Builds a network's modules with fresh weights.
     ///
-    /// Convolutions start as He et al. (2015) have it for the backward signal: normal with variance 2 / (outputs x kernel area). Linear layers start
-    /// uniform within 1 / sqrt(inputs), bias and all; batch norms at scale 1 and shift 0. Weights are drawn from the seed's own stream in
+    /// Convolutions start as He et al. (2015) have it for the backward signal: normal with variance 2 / (outputs of a group x kernel area), a bias
+    /// at 0. Linear layers start uniform within 1 / sqrt(inputs), bias and all; batch norms at scale 1 and shift 0. Weights are drawn from the seed's own stream in
     /// the order units, head, branches: networks with the same backbone and seed start from the same backbone, whatever their branches.
     pub fn new(network: &Network, seed: u64, device: &Device) -> Self {
         let mut builder = Builder { rng: chance::stream(seed, Purpose::Weights, 0), device };
@@ -73,7 +73,7 @@ impl MultiExit {
     }
 
     /// The same values as [`forward`](Self::forward) with the gradients in equilibrium: a map that exit i of n reads (from 0) gets back
-    /// (g_exit + (n - i - 1) g_onward) / (n - i), where g_onward is what comes back through the next unit. So every unit learns from the
+    /// (own + (n - i - 1) onward) / (n - i), own through the exit and onward through the next unit. So every unit learns from the
     /// *mean* of the exits behind it, where it would otherwise learn from their sum. Branches and final classifier learn as ever.
     ///
     /// In a multi-scale trunk only the map that exits read is scaled, as in the authors' code.

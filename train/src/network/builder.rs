@@ -2,13 +2,16 @@
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNormConfig, Identity, Initializer, Linear, LinearConfig, PaddingConfig2d, Relu};
 use burn::tensor::{Device, Tensor, TensorData};
-use offramp_domain::backbone::{Shortcut, Unit};
+use offramp_domain::backbone::{JoinedMap, MapRef, Part, Shortcut, Unit};
 use offramp_domain::layer::{self, Layer};
 use rand_chacha::ChaCha8Rng;
 
-use super::modules::{GlobalAveragePool, LayerModule, PadSubsample, ResidualModule, ShortcutModule, UnitModule};
+use super::modules::{
+    GlobalAveragePool, JoinedMapModule, LayerModule, PadSubsample, PartModule, Relu6, ResidualModule, ShortcutModule, UnitModule,
+};
 use crate::chance;
 
 /// Builds modules, drawing weights as it goes.
@@ -21,10 +24,25 @@ impl Builder<'_> {
     pub(super) fn unit(&mut self, unit: &Unit) -> UnitModule {
         match unit {
             Unit::Sequence(layers) => UnitModule::Sequence(self.layers(layers)),
-            Unit::Residual { body, shortcut } => {
-                UnitModule::Residual(ResidualModule { body: self.layers(body), shortcut: self.shortcut(shortcut) })
-            }
+            Unit::Residual { before, body, shortcut, after } => UnitModule::Residual(ResidualModule {
+                before: self.layers(before),
+                body: self.layers(body),
+                shortcut: self.shortcut(shortcut),
+                after: self.layers(after),
+            }),
+            Unit::Joined(joined) => UnitModule::Joined(joined.iter().map(|map| self.joined_map(map)).collect()),
         }
+    }
+
+    fn joined_map(&mut self, map: &JoinedMap) -> JoinedMapModule {
+        let part = |part: &Part| {
+            let (of_output, index) = match part.from {
+                MapRef::Input(index) => (false, index),
+                MapRef::Output(index) => (true, index),
+            };
+            PartModule { of_output, index, layers: self.layers(&part.layers) }
+        };
+        JoinedMapModule { parts: map.parts.iter().map(part).collect() }
     }
 
     fn shortcut(&mut self, shortcut: &Shortcut) -> ShortcutModule {
@@ -44,6 +62,14 @@ impl Builder<'_> {
             Layer::Conv2d(conv) => LayerModule::Conv2d(self.conv2d(conv)),
             Layer::BatchNorm { channels } => LayerModule::BatchNorm(BatchNormConfig::new(channels).init(self.device)),
             Layer::Relu => LayerModule::Relu(Relu::new()),
+            Layer::Relu6 => LayerModule::Relu6(Relu6),
+            Layer::MaxPool { kernel, stride, padding } => {
+                let pool = MaxPool2dConfig::new([kernel, kernel]).with_strides([stride, stride]);
+                LayerModule::MaxPool(pool.with_padding(all_sides(padding)).init())
+            }
+            Layer::AveragePool { kernel, stride } => {
+                LayerModule::AveragePool(AvgPool2dConfig::new([kernel, kernel]).with_strides([stride, stride]).init())
+            }
             Layer::GlobalAveragePool => LayerModule::GlobalAveragePool(GlobalAveragePool),
             Layer::Linear { inputs, outputs } => LayerModule::Linear(self.linear(inputs, outputs)),
         }
@@ -52,12 +78,14 @@ impl Builder<'_> {
     pub(super) fn conv2d(&mut self, conv: layer::Conv2d) -> Conv2d {
         let mut module = Conv2dConfig::new([conv.inputs, conv.outputs], [conv.kernel, conv.kernel])
             .with_stride([conv.stride, conv.stride])
-            .with_padding(PaddingConfig2d::Explicit(conv.padding, conv.padding, conv.padding, conv.padding))
-            .with_bias(false)
+            .with_padding(all_sides(conv.padding))
+            .with_groups(conv.groups)
+            .with_bias(conv.bias)
             .with_initializer(Initializer::Zeros)
             .init(self.device);
-        let deviation = (2.0 / (conv.outputs * conv.kernel * conv.kernel) as f64).sqrt();
-        module.weight = self.parameter([conv.outputs, conv.inputs, conv.kernel, conv.kernel], |rng| deviation * chance::normal(rng));
+        let deviation = (2.0 / (conv.outputs / conv.groups * conv.kernel * conv.kernel) as f64).sqrt();
+        module.weight =
+            self.parameter([conv.outputs, conv.inputs / conv.groups, conv.kernel, conv.kernel], |rng| deviation * chance::normal(rng));
         module
     }
 
@@ -73,4 +101,9 @@ impl Builder<'_> {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw(&mut self.rng) as f32).collect();
         Param::from_data(TensorData::new(values, shape), self.device)
     }
+}
+
+/// As much padding on all four sides.
+const fn all_sides(padding: usize) -> PaddingConfig2d {
+    PaddingConfig2d::Explicit(padding, padding, padding, padding)
 }

@@ -14,7 +14,20 @@ impl Features {
     /// # Shapes
     /// `[batch, channels, height, width]`.
     pub fn of_input(x_bchw: Tensor<4>) -> Self {
-        Self { maps: vec![x_bchw] }
+        Self::of_map(x_bchw)
+    }
+
+    pub(super) fn of_map(map: Tensor<4>) -> Self {
+        Self { maps: vec![map] }
+    }
+
+    /// What a unit puts out, finest first; never empty.
+    pub(super) fn of_maps(maps: Vec<Tensor<4>>) -> Self {
+        Self { maps }
+    }
+
+    pub(super) fn into_coarsest(mut self) -> Tensor<4> {
+        self.maps.pop().expect("features have a map")
     }
 
     /// The map that an exit reads: the only one, or the coarsest.
@@ -38,16 +51,12 @@ impl Features {
         let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
         let n_rows = rows.len();
         let rows_b = Tensor::<1, Int>::from_data(TensorData::new(rows, [n_rows]), &self.at_exit().device());
-        self.map(|map| map.select(0, rows_b.clone()))
+        Self { maps: self.maps.into_iter().map(|map| map.select(0, rows_b.clone())).collect() }
     }
 
     /// Takes the maps out and leaves nothing, for the caller to put others in: what runs next may then reuse their memory.
     pub(super) fn take(&mut self) -> Self {
         Self { maps: std::mem::take(&mut self.maps) }
-    }
-
-    pub(super) fn map(self, f: impl FnMut(Tensor<4>) -> Tensor<4>) -> Self {
-        Self { maps: self.maps.into_iter().map(f).collect() }
     }
 
     /// Scales the gradient that comes back through the map that exits read.

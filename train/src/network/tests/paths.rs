@@ -78,7 +78,7 @@ fn n_with_gradient(module: &impl Module, gradients: &Gradients) -> usize {
 fn multiplications(device: &Device) -> MultiExit {
     let mut builder = Builder { rng: chance::stream(0, Purpose::Weights, 0), device };
     let mut unit = |factor: f32| {
-        let mut conv = builder.conv2d(layer::Conv2d { inputs: 1, outputs: 1, kernel: 1, stride: 1, padding: 0 });
+        let mut conv = builder.conv2d(layer::Conv2d::new(1, 1, 1, 1));
         conv.weight = Param::from_data([[[[factor]]]], device);
         UnitModule::Sequence(vec![LayerModule::Conv2d(conv)])
     };
