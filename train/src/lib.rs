@@ -4,8 +4,7 @@
 //! configuration into an outcome. In reading order:
 //!
 //! - [`mod@run`]: a job from its configuration to its outcome; [`fields`]: what it refuses.
-//! - [`data`]: datasets in memory; [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation; [`material`]: all of
-//!   that for one job.
+//! - [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation; [`material`]: all of that for one job.
 //! - [`network`]: Burn modules from the domain's description, and their initial weights.
 //! - [`training`]: phases, epochs, steps, progress, stopping; [`regime`]: which parts learn when; [`learner`]: what changes from step to step.
 //! - [`objective`]: the loss; [`teacher`]: what exits learn from besides the labels.
@@ -30,7 +29,6 @@ pub mod batches;
 pub mod chance;
 pub mod checkpoint;
 pub mod clip;
-pub mod data;
 pub mod device;
 pub mod fields;
 pub mod learner;

@@ -5,12 +5,12 @@ use offramp_domain::evaluation::SplitRecords;
 use offramp_domain::job::JobConfig;
 
 use crate::batches::{Normalisation, Sample};
-use crate::data::LoadedDataset;
 use crate::network::MultiExit;
 use crate::objective::{self, Targets};
 use crate::records;
 use crate::run::{Observer, TrainError};
 use crate::split::{Split, split};
+use offramp_data::LoadedDataset;
 
 /// A dataset, parted and measured.
 pub struct Material<'a> {

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use offramp_domain::job::{Distill, ExitWeights};
 
 use crate::batches::{Mixed, Sample};
-use crate::data::Images;
+use offramp_data::Images;
 
 /// What a batch is to be taken for.
 #[derive(Debug, Clone)]

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::TensorReadError;
+use offramp_data::{Cache, DataError};
 use offramp_domain::evaluation::evaluate;
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{self, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
 
 use crate::checkpoint::Checkpoints;
-use crate::data::{Cache, DataError};
 use crate::device::{DeviceChoice, DeviceError};
 use crate::fields;
 use crate::material::Material;

@@ -90,7 +90,7 @@ fn errors_name_the_key_at_fault_and_a_way_out() {
         "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
          resnet56, resnet56-b, resnet110, resnet110-b",
     );
-    check(&config("resnet8", "mnist", None), Field::Dataset, "no dataset is called `mnist`", "known datasets: digits, cifar10, cifar100");
+    check(&config("resnet8", "mnsit", None), Field::Dataset, "no dataset is called `mnsit`", "did you mean `mnist`?");
     check(
         &with(BranchConfig { exits: ExitPlacement::Fractions(vec![1.0]), ..fine.clone() }),
         Field::Exits,
@@ -125,7 +125,7 @@ fn an_input_too_small_is_the_datasets_fault() {
 
 fn any_network() -> impl Strategy<Value = Network> {
     let names = prop::sample::select(backbone::names().collect::<Vec<_>>());
-    let datasets = prop::sample::select(dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>());
+    let datasets = prop::sample::select(dataset::names().collect::<Vec<_>>());
     let patterns = prop_oneof![
         Just(Pattern::Constant),
         (0.001..=1.0).prop_map(Pattern::Increasing),

@@ -7,12 +7,12 @@ use offramp_domain::network;
 
 use super::*;
 use crate::batches::Normalisation;
-use crate::data::{Images, LoadedDataset, digits};
 use crate::records;
 use crate::regime::phases;
 use crate::run::Observer;
 use crate::split::Split;
 use crate::training::{Job, exit_accuracy, train};
+use offramp_data::{Images, LoadedDataset, digits};
 
 struct Nobody;
 

@@ -12,8 +12,8 @@ use offramp_domain::network;
 
 use super::*;
 use crate::batches::Normalisation;
-use crate::data::{Images, LoadedDataset, digits};
 use crate::split::Split;
+use offramp_data::{Images, LoadedDataset, digits};
 
 const SGD: Optimizer = Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
 const LEARNED: Distill = Distill::Ensemble { temperature: 3.0, lambda: 0.5, weights: EnsembleWeights::Learned };
