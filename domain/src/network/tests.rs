@@ -70,7 +70,7 @@ fn a_share_is_rounded_to_whole_macs() {
 
 #[test]
 fn error_is_above_zero_where_branches_cost_more() {
-    let plan = |branch_macs| Plan { rule: SolvedRule::Width, budget_macs: 1000, branch_macs };
+    let plan = |branch_macs| Plan::of_macs(SolvedRule::Width, 1000, branch_macs);
     assert_eq!((plan(1004).error(), plan(1000).error(), plan(996).error()), (0.004, 0.0, -0.004));
 }
 

@@ -119,7 +119,7 @@ fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
             Some(Pattern::Constant) => &[1, 1, 1],
             Some(Pattern::Increasing(_)) => &[0, 1, 2],
             Some(Pattern::Decreasing(_)) => &[2, 1, 0],
-            Some(pattern @ Pattern::List(_)) => panic!("{pattern:?} is not part of the demonstration"),
+            Some(pattern) => panic!("{pattern:?} is not part of the demonstration"),
         };
         assert_eq!(depths, expected, "{}", config.pattern_label());
         // A level is 9 x 16 x 16 MACs at 8 x 8 positions, the same at every exit; the classifiers are 16, 32 and 64 features to 10 classes.
@@ -707,7 +707,7 @@ fn values_out_of_range_are_refused() {
     }
     for budget in ["0", "-0.5", "10.5", "nan", "\"25 %\""] {
         let message = format!(
-            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10"
+            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}`, `{{ macs = 1000000 }}`, `{{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }}` or `{{ param-share = 0.25 }}`, above 0 and at most 10"
         );
         check_edit("budget = 0.5", &format!("budget = {budget}"), budget, &message);
     }
