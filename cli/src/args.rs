@@ -8,6 +8,7 @@ use offramp_coordinator::Database;
 use crate::exit::Exit;
 use crate::output::Format;
 
+mod data;
 mod database;
 mod fleet;
 mod job;
@@ -17,6 +18,9 @@ mod serve;
 mod sweep;
 mod up;
 
+#[cfg(test)]
+pub(crate) use data::DataFolder;
+pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
@@ -95,6 +99,9 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// List, fetch and verify datasets
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input

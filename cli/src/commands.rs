@@ -13,6 +13,7 @@ use control::Verb;
 mod capabilities;
 mod control;
 mod coordinator;
+pub(crate) mod data;
 mod doctor;
 mod fleet;
 mod job;
@@ -68,6 +69,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Data(command) => data::run(command, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

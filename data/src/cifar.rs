@@ -11,6 +11,11 @@ use offramp_domain::shape::Shape;
 
 use crate::{DataError, Images, LoadedDataset};
 
+/// CIFAR-10's folder in the data folder.
+pub const CIFAR10_FOLDER: &str = "cifar-10-batches-bin";
+/// CIFAR-100's folder in the data folder.
+pub const CIFAR100_FOLDER: &str = "cifar-100-binary";
+
 const SHAPE: Shape = Shape::new(3, 32, 32);
 const N_PIXELS: usize = 3 * 32 * 32;
 
@@ -32,7 +37,7 @@ const CIFAR100: Layout = Layout { n_label_bytes: 2, class_byte: 1, n_classes: 10
 /// # Errors
 /// When no training file or no test file is there, or one is damaged.
 pub fn load_cifar10(data_dir: &Path) -> Result<LoadedDataset, DataError> {
-    let folder = data_dir.join("cifar-10-batches-bin");
+    let folder = data_dir.join(CIFAR10_FOLDER);
     let batches: Vec<PathBuf> = (1..=5).map(|n| folder.join(format!("data_batch_{n}.bin"))).filter(|path| path.exists()).collect();
     if batches.is_empty() {
         return Err(DataError::NoFiles { folder, expected: "data_batch_1.bin` to `data_batch_5.bin" });
@@ -45,7 +50,7 @@ pub fn load_cifar10(data_dir: &Path) -> Result<LoadedDataset, DataError> {
 /// # Errors
 /// When a file is missing or damaged.
 pub fn load_cifar100(data_dir: &Path) -> Result<LoadedDataset, DataError> {
-    let folder = data_dir.join("cifar-100-binary");
+    let folder = data_dir.join(CIFAR100_FOLDER);
     Ok(LoadedDataset { train: read_files(&[folder.join("train.bin")], CIFAR100)?, test: read_files(&[folder.join("test.bin")], CIFAR100)? })
 }
 

@@ -458,6 +458,47 @@ pub(crate) const DOCTOR: View = View {
     ],
 };
 
+/// Datasets, for `data list`.
+pub(crate) const DATASETS: View = View {
+    kind: "datasets",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("state", "state", Text),
+        present("detail", "detail", Prose),
+        wide("images", "images", Text),
+        wide("shape", "shape", Text),
+        wide("classes", "classes", Ordinal),
+        shown("download", "download", Text),
+        hidden("download_bytes", Integer),
+        hidden("checksums", Prose),
+        hidden("folder", Prose),
+        shown("licence", "licence", Prose),
+        hidden("citation", Prose),
+    ],
+};
+
+/// What `data fetch` did.
+pub(crate) const FETCHED: View = View {
+    kind: "fetched",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("file", "file", Text),
+        shown("result", "result", Text),
+        shown("path", "path", Prose),
+    ],
+};
+
+/// What `data verify` found.
+pub(crate) const VERIFIED: View = View {
+    kind: "verified",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("checked", "checked", Text),
+        shown("verdict", "verdict", Text),
+        shown("detail", "detail", Prose),
+    ],
+};
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -489,5 +530,8 @@ mod tests {
         check::<v1::EpochRow>(&EPOCHS);
         check::<v1::FrontierRow>(&FRONTIER);
         check::<v1::PatternRow>(&PATTERNS);
+        check::<crate::commands::data::DatasetRow>(&DATASETS);
+        check::<crate::commands::data::FetchedRow>(&FETCHED);
+        check::<crate::commands::data::VerifiedRow>(&VERIFIED);
     }
 }
