@@ -123,7 +123,7 @@ impl Store {
     /// # Errors
     /// Those of the database; then nothing of the batch has happened.
     pub async fn apply(&self, requests: &[Request], now_us: i64, lease_us: i64) -> Result<Applied, DatabaseError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.batches.begin(&self.writer, now_us).await?;
         let reports: Vec<(SessionId, &AttemptReport)> =
             requests.iter().flat_map(|request| request.reports.iter().map(|report| (request.session, report))).collect();
         let Looked { sessions, reported } = look(&mut tx, requests, &reports).await?;

@@ -53,7 +53,6 @@ pub(super) mod postgres {
 
     pub(in crate::store) const TAKE_TURNS: &str = include_str!("sql/postgres/take_turns.sql");
     pub(in crate::store) const LOCK_AWAITED_JOBS: &str = include_str!("sql/postgres/lock_awaited_jobs.sql");
-    pub(in crate::store) const WAIT_FOR_TURN: &str = include_str!("sql/postgres/wait_for_turn.sql");
     pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
     pub(in crate::store) const LOCK_SWEEPS: &str = include_str!("sql/postgres/lock_sweeps.sql");
     pub(in crate::store) const LOCK_UNFINISHED_JOBS: &str = include_str!("sql/postgres/lock_unfinished_jobs.sql");
@@ -64,7 +63,6 @@ pub(super) mod postgres {
         ("clock", CLOCK),
         ("take_turns", TAKE_TURNS),
         ("lock_awaited_jobs", LOCK_AWAITED_JOBS),
-        ("wait_for_turn", WAIT_FOR_TURN),
         ("lock_known_jobs", LOCK_KNOWN_JOBS),
         ("lock_sweeps", LOCK_SWEEPS),
         ("lock_unfinished_jobs", LOCK_UNFINISHED_JOBS),
