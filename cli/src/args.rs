@@ -8,19 +8,25 @@ use offramp_coordinator::Database;
 use crate::exit::Exit;
 use crate::output::Format;
 
+mod data;
 mod database;
 mod fleet;
 mod job;
+mod plan;
 mod results;
 mod serve;
 mod sweep;
 mod up;
 
+#[cfg(test)]
+pub(crate) use data::DataFolder;
+pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
+pub(crate) use plan::PlanArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -87,10 +93,15 @@ pub(crate) enum Command {
     /// Look at workers, and send them home
     #[command(subcommand)]
     Workers(WorkersCommand),
+    /// Show the networks of a sweep file: exits, branches, costs
+    Plan(PlanArguments),
     /// Show the accuracy-cost frontier of a sweep, cheapest point first
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// List, fetch and verify datasets
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input

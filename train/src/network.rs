@@ -66,7 +66,7 @@ impl MultiExit {
 
     fn build(network: &Network, mut builder: Builder) -> Self {
         let units = network.backbone.units.iter().map(|unit| builder.unit(unit)).collect();
-        let head = builder.layers(&network.backbone.head);
+        let head = builder.layers(network.head());
         let branches =
             network.branches.iter().map(|branch| BranchModule { unit: branch.unit, layers: builder.layers(&branch.layers) }).collect();
         Self { units, head, branches }

@@ -1,24 +1,16 @@
 use super::*;
-use crate::job::{Augment, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
+use crate::job::{Augment, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
 use proptest::prelude::*;
 
 fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: backbone.to_owned(),
-        dataset: dataset.to_owned(),
+    JobConfig::new(
+        backbone,
+        dataset,
         branches,
-        recipe: Recipe {
-            epochs: 1,
-            batch_size: 1,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 },
-            schedule: Schedule::Constant,
-            augment: Augment::None,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: 0,
-    }
+        Recipe::new(1, 1, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 }, Schedule::Constant, Augment::None),
+        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        0,
+    )
 }
 
 fn branches(pattern: Pattern, budget: Budget) -> BranchConfig {
@@ -78,7 +70,7 @@ fn a_share_is_rounded_to_whole_macs() {
 
 #[test]
 fn error_is_above_zero_where_branches_cost_more() {
-    let plan = |branch_macs| Plan { rule: SolvedRule::Width, budget_macs: 1000, branch_macs };
+    let plan = |branch_macs| Plan::of_macs(SolvedRule::Width, 1000, branch_macs);
     assert_eq!((plan(1004).error(), plan(1000).error(), plan(996).error()), (0.004, 0.0, -0.004));
 }
 
@@ -90,15 +82,31 @@ fn errors_name_the_key_at_fault_and_a_way_out() {
     };
     let with = |branches: BranchConfig| config("resnet20", "cifar10", Some(branches));
     let fine = branches(Pattern::Constant, Budget::Share(0.25));
-    check(&config("resnet21", "digits", None), Field::Backbone, "no backbone is called `resnet21`", "did you mean `resnet20`?");
+    check(&config("renset20", "digits", None), Field::Backbone, "no backbone is called `renset20`", "did you mean `resnet20`?");
+    check(
+        &config("resnet21", "digits", None),
+        Field::Backbone,
+        "no backbone is called `resnet21`: residual networks of three stages have 6n + 2 layers, from 8 to 110",
+        "did you mean `resnet20`?",
+    );
     check(
         &config("vgg", "digits", None),
         Field::Backbone,
         "no backbone is called `vgg`",
-        "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
-         resnet56, resnet56-b, resnet110, resnet110-b",
+        "known backbones: `resnetD` and `resnetD-b` (D = 8, 14, ..., 110), `resnet18` and `resnet34`, `resnetD-imagenet` (D = 18, 34, 50), \
+         `wrn-D-K` (D = 10, 16, ..., 64), `wrn-32-4-sdn`, \
+         `vggD-bn` (D = 11, 13, 16, 19; also with `-nobias`, `-fc512`, `-fc4096`, `-imagenet`), \
+         `mobilenetv1` and `mobilenetv1-imagenet`, `mobilenetv2`, `mobilenetv2-projection` and `mobilenetv2-imagenet`, \
+         `densenet-bc-D-K` (D = 10, 16, ..., 250), `msdnet-N-B-S` (N blocks, B layers in the first, S in each other; also with `-linear`), \
+         `msdnet-N-B-S-imagenet`",
     );
-    check(&config("resnet8", "mnist", None), Field::Dataset, "no dataset is called `mnist`", "known datasets: digits, cifar10, cifar100");
+    check(
+        &config("vgg16-bn", "mnist", None),
+        Field::Dataset,
+        "`vgg16-bn` cannot take an input of 1x28x28: its sides must be at least 32",
+        "choose a dataset with images of at least 32x32",
+    );
+    check(&config("resnet8", "mnsit", None), Field::Dataset, "no dataset is called `mnsit`", "did you mean `mnist`?");
     check(
         &with(BranchConfig { exits: ExitPlacement::Fractions(vec![1.0]), ..fine.clone() }),
         Field::Exits,
@@ -133,7 +141,7 @@ fn an_input_too_small_is_the_datasets_fault() {
 
 fn any_network() -> impl Strategy<Value = Network> {
     let names = prop::sample::select(backbone::names().collect::<Vec<_>>());
-    let datasets = prop::sample::select(dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>());
+    let datasets = prop::sample::select(dataset::names().collect::<Vec<_>>());
     let patterns = prop_oneof![
         Just(Pattern::Constant),
         (0.001..=1.0).prop_map(Pattern::Increasing),
@@ -142,7 +150,7 @@ fn any_network() -> impl Strategy<Value = Network> {
     ];
     let budgets = prop_oneof![(0_u32..20).prop_map(Budget::Levels), (0.05..2.0).prop_map(Budget::Share)];
     (names, datasets, patterns, budgets).prop_filter_map("the budget is met", |(name, dataset, pattern, budget)| {
-        assemble(&config(&name, dataset, Some(branches(pattern, budget)))).ok()
+        assemble(&config(name, dataset, Some(branches(pattern, budget)))).ok()
     })
 }
 
