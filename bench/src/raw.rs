@@ -1,9 +1,11 @@
 //! What the database can do at best: the rows of a claim and a completion, written by loops that do nothing else.
 //!
 //! A loop knows all that the coordinator has to find out: which sweep a job belongs to, that its result is in order, that nothing waits for it,
-//! who may claim. It completes the jobs that it has and claims as many new ones in one transaction, which is one round trip. What it writes
-//! is, row for row, what the coordinator writes (see `audit`).
+//! who may claim. It completes the jobs that it has and claims as many new ones in one transaction. What it writes is, row for row, what the
+//! coordinator writes (see `audit`). There are two kinds: [`plain::Loops`] send the transaction statement by statement, as clients do; [`Raw`] ones
+//! send it in one piece, which is one round trip, and no client of this database can be faster.
 
+pub(crate) mod plain;
 mod postgres;
 mod sqlite;
 
@@ -15,7 +17,7 @@ use crate::work::{Results, TRAINER};
 /// Far ahead: nobody takes these leases back.
 const LEASE_US: i64 = 600_000_000;
 
-/// The loops over one database.
+/// The loops over one database whose transactions are one round trip.
 #[derive(Debug)]
 pub(crate) enum Raw {
     /// One connection: SQLite has one writer, and others would wait for it.

@@ -12,6 +12,7 @@ mod data;
 mod database;
 mod fleet;
 mod job;
+mod plan;
 mod results;
 mod serve;
 mod sweep;
@@ -25,6 +26,7 @@ pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
+pub(crate) use plan::PlanArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     /// Look at workers, and send them home
     #[command(subcommand)]
     Workers(WorkersCommand),
+    /// Show the networks of a sweep file: exits, branches, costs
+    Plan(PlanArguments),
     /// Show the accuracy-cost frontier of a sweep, cheapest point first
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches

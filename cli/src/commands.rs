@@ -17,6 +17,7 @@ pub(crate) mod data;
 mod doctor;
 mod fleet;
 mod job;
+mod plan;
 mod results;
 mod submit;
 mod sweep;
@@ -65,6 +66,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,

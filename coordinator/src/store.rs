@@ -68,6 +68,8 @@ pub struct Store {
     limits: Limits,
     /// What claims go by: shared by clones, lost without harm.
     claims: Arc<claim::Course>,
+    /// What results are measured against: the same.
+    frontiers: Arc<frontier::Known>,
     failpoints: Failpoints,
     /// Held by whoever changes sweeps.
     turns: Arc<Mutex<()>>,
@@ -87,6 +89,7 @@ impl Store {
             reader: Reader::new(opened.readers),
             limits,
             claims: Arc::default(),
+            frontiers: Arc::default(),
             failpoints: Failpoints::default(),
             turns: Arc::default(),
             _lock: opened.lock.map(Arc::new),

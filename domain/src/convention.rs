@@ -138,7 +138,7 @@ mod tests {
         check(Layer::GlobalAveragePool, [0, 1_152, 1_152]);
     }
 
-    /// Shallow-deep networks report 0.7504 GOps for a MobileNet on CIFAR-10 that has 46,354,432 MACs, 0.0927 G at two operations each.
+    /// Shallow-deep networks report 0.7504 G operations for a MobileNet on CIFAR-10 that has 46,354,432 MACs, 0.0927 G at two operations each.
     #[test]
     fn shallow_deep_networks_overlook_the_groups_of_mobilenet() {
         let backbone = build("mobilenetv1", Shape::new(3, 32, 32), 10).unwrap();

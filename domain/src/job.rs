@@ -71,6 +71,10 @@ pub enum ExitPlacement {
     StageEnds,
     /// After the units whose cumulative backbone MACs come nearest to these fractions of the whole backbone's.
     Fractions(Vec<f64>),
+    /// After the units with these indices, rising; 0 is the stem.
+    Units(Vec<u32>),
+    /// Where the exits hang that the backbone was published with.
+    Own,
 }
 
 /// How the branch budget is shared out over the exits.
@@ -85,10 +89,24 @@ pub enum Pattern {
     Decreasing(f64),
     /// Explicit shares, one an exit, summing to 1.
     List(Vec<f64>),
+    /// Shares by equal ratios from exit to exit, with this logarithm of the last share over the first: above 0 they rise, below 0 they fall.
+    Geometric(f64),
+    /// Shares like this power of the backbone's MACs that are left to do at an exit: above 0 they fall, below 0 they rise.
+    RemainingWork(f64),
+    /// Shares that curve: above 0 a hump, with more in the middle, below 0 a U, with more at both ends; what would be negative is 0.
+    Hump(f64),
+    /// Everything at this exit, counted from 1; the others are linear classifiers.
+    Single(u32),
+    /// Shares drawn with this seed, every way of sharing out as likely as any other.
+    Random(u64),
+    /// The branches that the backbone was published with. They cost what they cost: exits, budget and rule are no matter of choice.
+    Own,
+    /// No side exits: everything is spent on convolutions before the final classifier. Says what the same MACs do without exits.
+    FinalOnly,
 }
 
 /// Total cost of the side branches; the backbone's own head is not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
     /// As a share of the backbone's MACs.
@@ -97,6 +115,17 @@ pub enum Budget {
     Levels(u32),
     /// As MACs.
     Macs(u64),
+    /// As a share of the backbone's MACs that an input is expected to spend on branches, where not every input comes by every branch.
+    Expected {
+        /// The share.
+        share: f64,
+        /// Which part of the inputs leaves at each exit, side exits first to last, then the final exit; they sum to 1.
+        exits: Vec<f64>,
+    },
+    /// As a share of the backbone's parameters: branches of equal size rather than of equal cost.
+    ParamShare(f64),
+    /// Whatever the pattern [`Pattern::Own`] costs, and for it alone.
+    Own,
 }
 
 /// How shares become layers.
@@ -112,6 +141,8 @@ pub enum BranchRule {
         /// Convolutions in every branch.
         depth: u32,
     },
+    /// Depth and width together, of every exit its own.
+    Joint,
 }
 
 /// How to evaluate.
@@ -169,6 +200,18 @@ impl std::fmt::Display for JobKey {
     }
 }
 
+impl BranchConfig {
+    /// Branches of the pattern `pattern`. What the pattern leaves no choice of is as every job of that pattern has it, so that equal work has
+    /// one key.
+    pub fn canonical(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: BranchRule) -> Self {
+        match pattern {
+            Pattern::Own => Self { exits: ExitPlacement::Own, pattern, budget: Budget::Own, rule: BranchRule::Auto },
+            Pattern::FinalOnly => Self { exits: ExitPlacement::StageEnds, pattern, budget, rule },
+            _ => Self { exits, pattern, budget, rule },
+        }
+    }
+}
+
 impl JobConfig {
     /// A configuration of what has no default; all else is as it is when nothing is said of it.
     pub fn new(
@@ -220,7 +263,8 @@ impl JobConfig {
         JobKey(half_of(Sha256::new().chain_update(self.canonical_json())))
     }
 
-    /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`.
+    /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`,
+    /// `geometric -1.5`, `final-only`.
     pub fn pattern_label(&self) -> String {
         match self.branches.as_ref().map(|branches| &branches.pattern) {
             None => "none".to_owned(),
@@ -228,26 +272,42 @@ impl JobConfig {
             Some(Pattern::Increasing(slope)) => format!("increasing {slope}"),
             Some(Pattern::Decreasing(slope)) => format!("decreasing {slope}"),
             Some(Pattern::List(shares)) => format!("list {}", slashed(shares)),
+            Some(Pattern::Geometric(log_ratio)) => format!("geometric {log_ratio}"),
+            Some(Pattern::RemainingWork(power)) => format!("remaining-work {power}"),
+            Some(Pattern::Hump(curvature)) => format!("hump {curvature}"),
+            Some(Pattern::Single(exit)) => format!("single {exit}"),
+            Some(Pattern::Random(seed)) => format!("random {seed}"),
+            Some(Pattern::Own) => "own".to_owned(),
+            Some(Pattern::FinalOnly) => "final-only".to_owned(),
         }
     }
 
-    /// The exits as they stand in tables: `stage-ends`, or fractions of the backbone's MACs such as `0.15/0.3`; `-` without branches.
+    /// The exits as they stand in tables: `stage-ends`, fractions of the backbone's MACs such as `0.15/0.3`, units such as `units 3/5/7`, or
+    /// `own`; `-` without side exits.
     pub fn exits_label(&self) -> String {
-        match self.branches.as_ref().map(|branches| &branches.exits) {
-            None => "-".to_owned(),
-            Some(ExitPlacement::StageEnds) => "stage-ends".to_owned(),
-            Some(ExitPlacement::Fractions(fractions)) => slashed(fractions),
+        let Some(branches) = &self.branches else { return "-".to_owned() };
+        match &branches.exits {
+            // Where there are no side exits, a configuration has the stage ends; whatever else it has is told, as its key tells it.
+            ExitPlacement::StageEnds if branches.pattern == Pattern::FinalOnly => "-".to_owned(),
+            ExitPlacement::StageEnds => "stage-ends".to_owned(),
+            ExitPlacement::Fractions(fractions) => slashed(fractions),
+            ExitPlacement::Own => "own".to_owned(),
+            ExitPlacement::Units(units) => format!("units {}", slashed(units)),
         }
     }
 
-    /// The budget as it stands in tables: `25 %`, `6 levels`, `14156896 MACs`; `-` without branches.
+    /// The budget as it stands in tables: `25 %`, `6 levels`, `14156896 MACs`, `25 % expected at 0.4/0.3/0.3`, `25 % of params`,
+    /// `own`; `-` without branches.
     pub fn budget_label(&self) -> String {
-        match self.branches.as_ref().map(|branches| branches.budget) {
+        match self.branches.as_ref().map(|branches| &branches.budget) {
             None => "-".to_owned(),
-            Some(Budget::Share(share)) => format!("{} %", percent(share)),
+            Some(Budget::Share(share)) => format!("{} %", percent(*share)),
             Some(Budget::Levels(1)) => "1 level".to_owned(),
             Some(Budget::Levels(levels)) => format!("{levels} levels"),
             Some(Budget::Macs(macs)) => format!("{macs} MACs"),
+            Some(Budget::Expected { share, exits }) => format!("{} % expected at {}", percent(*share), slashed(exits)),
+            Some(Budget::Own) => "own".to_owned(),
+            Some(Budget::ParamShare(share)) => format!("{} % of params", percent(*share)),
         }
     }
 }
@@ -300,8 +360,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Numbers in full, as labels must tell apart what job keys tell apart.
-fn slashed(numbers: &[f64]) -> String {
-    numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("/")
+fn slashed<T: ToString>(numbers: &[T]) -> String {
+    numbers.iter().map(T::to_string).collect::<Vec<_>>().join("/")
 }
 
 /// A hundred times a share. The decimal point is moved in the text, where 0.07 becomes 7; multiplied, it becomes 7.000000000000001.

@@ -4,11 +4,16 @@ ALTER TABLE jobs ADD COLUMN regime TEXT COLLATE "C" NOT NULL DEFAULT 'joint';
 ALTER TABLE jobs ADD COLUMN distill TEXT COLLATE "C" NOT NULL DEFAULT 'none';
 ALTER TABLE jobs ADD COLUMN exit_weights TEXT COLLATE "C" NOT NULL DEFAULT 'equal';
 
+DROP VIEW v_patterns;
 DROP VIEW v_jobs;
 
--- The rule `joint`, which solves for depth and width at once, is new.
+-- The rules `joint`, which solves for depth and width at once, and `own`, for published branches as they are, are new.
 ALTER TABLE jobs DROP CONSTRAINT jobs_branch_rule_check;
-ALTER TABLE jobs ADD CONSTRAINT jobs_branch_rule_check CHECK (branch_rule IN ('levels', 'width', 'joint', 'none'));
+ALTER TABLE jobs ADD CONSTRAINT jobs_branch_rule_check CHECK (branch_rule IN ('levels', 'width', 'joint', 'own', 'none'));
+
+-- A budget may count other than all MACs of the branches, so the error cannot be told from the two numbers of MACs any more.
+ALTER TABLE jobs ADD COLUMN budget_error DOUBLE PRECISION NOT NULL DEFAULT 0.0;
+UPDATE jobs SET budget_error = CAST(branch_macs - budget_macs AS DOUBLE PRECISION) / budget_macs WHERE budget_macs > 0;
 
 CREATE VIEW v_jobs AS
 SELECT
@@ -29,10 +34,7 @@ SELECT
     jobs.backbone_macs AS backbone_macs,
     jobs.budget_macs AS budget_macs,
     jobs.branch_macs AS branch_macs,
-    CASE
-        WHEN jobs.budget_macs = 0 THEN 0.0
-        ELSE CAST(jobs.branch_macs - jobs.budget_macs AS DOUBLE PRECISION) / jobs.budget_macs
-    END AS budget_error,
+    jobs.budget_error AS budget_error,
     jobs.params AS params,
     placements.label AS requirements,
     job_states.priority AS priority,
@@ -51,3 +53,59 @@ FROM jobs
 JOIN job_states ON job_states.job_id = jobs.id
 JOIN placements ON placements.id = job_states.placement_id
 LEFT JOIN results ON results.job_id = jobs.id;
+
+-- One row a cell over its finished seeds.
+CREATE VIEW v_patterns AS
+WITH members AS (
+    SELECT
+        sweep_jobs.sweep_id AS sweep_id,
+        jobs.cell AS cell,
+        results.area AS area,
+        results.final_accuracy AS final_accuracy,
+        sweep_jobs.job_id AS job_id
+    FROM sweep_jobs
+    JOIN jobs ON jobs.id = sweep_jobs.job_id
+    JOIN results ON results.job_id = sweep_jobs.job_id
+),
+cells AS (
+    SELECT
+        sweep_id,
+        cell,
+        count(*) AS n_seeds,
+        avg(area) AS area_mean,
+        avg(final_accuracy) AS final_accuracy_mean,
+        -- Any member: they differ in nothing but the seed.
+        min(job_id) AS job_id
+    FROM members
+    GROUP BY sweep_id, cell
+),
+spreads AS (
+    SELECT
+        cells.sweep_id AS sweep_id,
+        cells.cell AS cell,
+        sum((members.area - cells.area_mean) * (members.area - cells.area_mean)) / nullif(cells.n_seeds - 1, 0) AS area_variance,
+        sum((members.final_accuracy - cells.final_accuracy_mean) * (members.final_accuracy - cells.final_accuracy_mean))
+            / nullif(cells.n_seeds - 1, 0) AS final_accuracy_variance
+    FROM cells
+    JOIN members ON members.sweep_id = cells.sweep_id AND members.cell = cells.cell
+    GROUP BY cells.sweep_id, cells.cell, cells.n_seeds
+)
+SELECT
+    cells.sweep_id AS sweep,
+    jobs.backbone AS backbone,
+    jobs.dataset AS dataset,
+    jobs.exits AS exits,
+    jobs.budget AS budget,
+    jobs.recipe AS recipe,
+    jobs.pattern AS pattern,
+    cells.n_seeds AS n_seeds,
+    cells.area_mean AS area_mean,
+    sqrt(spreads.area_variance) AS area_deviation,
+    cells.final_accuracy_mean AS final_accuracy_mean,
+    sqrt(spreads.final_accuracy_variance) AS final_accuracy_deviation,
+    jobs.budget_error AS budget_error,
+    jobs.branch_macs AS branch_macs,
+    jobs.backbone_macs AS backbone_macs
+FROM cells
+JOIN spreads ON spreads.sweep_id = cells.sweep_id AND spreads.cell = cells.cell
+JOIN jobs ON jobs.id = cells.job_id;

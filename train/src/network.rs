@@ -52,7 +52,7 @@ impl MultiExit {
     pub fn new(network: &Network, seed: u64, device: &Device) -> Self {
         let mut builder = Builder { rng: chance::stream(seed, Purpose::Weights, 0), device };
         let units = network.backbone.units.iter().map(|unit| builder.unit(unit)).collect();
-        let head = builder.layers(&network.backbone.head);
+        let head = builder.layers(network.head());
         let branches =
             network.branches.iter().map(|branch| BranchModule { unit: branch.unit, layers: builder.layers(&branch.layers) }).collect();
         Self { units, head, branches }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use offramp_data::Images;
 use offramp_domain::evaluation::{ExitRecords, SplitRecords};
 
-use crate::batches::{self, Normalisation, View};
+use crate::batches::{self, Normalisation, Sample};
 use crate::network::MultiExit;
 use crate::run::{Observer, TrainError};
 
@@ -32,8 +32,8 @@ pub fn record(
         if observer.stopped() {
             return Err(TrainError::Stopped);
         }
-        let views: Vec<View> = indices.iter().copied().map(View::plain).collect();
-        let logits_bk = model.forward(to_device(images, normalisation, &views, device));
+        let samples: Vec<Sample> = indices.iter().copied().map(Sample::plain).collect();
+        let logits_bk = model.forward(to_device(images, normalisation, &samples, device));
         exits.resize_with(logits_bk.len(), || ExitRecords { prediction: Vec::new(), confidence: Vec::new(), loss: Vec::new() });
         for (exit, logits_bk) in exits.iter_mut().zip(logits_bk) {
             append(exit, logits_bk, labels)?;
@@ -42,13 +42,13 @@ pub fn record(
     Ok(SplitRecords { labels, exits })
 }
 
-/// Puts a batch of views on the device.
+/// Puts a batch of samples on the device.
 ///
 /// # Shapes
-/// `[views, channels, height, width]`.
-pub fn to_device(images: &Images, normalisation: &Normalisation, views: &[View], device: &Device) -> Tensor<4> {
-    let shape = [views.len(), images.shape.channels, images.shape.height, images.shape.width];
-    Tensor::from_data(TensorData::new(batches::pixels(images, normalisation, views), shape), device)
+/// `[samples, channels, height, width]`.
+pub fn to_device(images: &Images, normalisation: &Normalisation, samples: &[Sample], device: &Device) -> Tensor<4> {
+    let shape = [samples.len(), images.shape.channels, images.shape.height, images.shape.width];
+    Tensor::from_data(TensorData::new(batches::pixels(images, normalisation, samples), shape), device)
 }
 
 fn append(exit: &mut ExitRecords, logits_bk: Tensor<2>, labels: &[u32]) -> Result<(), TrainError> {

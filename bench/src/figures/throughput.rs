@@ -1,4 +1,7 @@
 //! Claims and completions: workers that complete their jobs and take new ones with the same call, against the same rows written by a loop.
+//!
+//! One job a call is held against one transaction a job, as somebody writes it who has the database and nothing else; and, for comparison, against
+//! the fastest that such a transaction can be, sent in one piece.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use futures::future::try_join_all;
 use super::{Scale, a_configuration};
 use crate::coordinator::Coordinator;
 use crate::database::{Database, Engine, Site};
-use crate::raw::Raw;
+use crate::raw::{Raw, plain};
 use crate::table::{Figure, Requirement};
 use crate::work::{self, Results, Worker};
 use crate::{audit, clock};
@@ -19,7 +22,7 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     let n_repetitions = scale.n_repetitions;
     // With what each of the workers completes unmeasured, at the end of a repetition.
     let tail = scale.n_workers as u64 * (1 + BATCH as u64);
-    let n_jobs = n_repetitions * (scale.n_single.max(scale.n_single_raw) + scale.n_batched + tail) + tail;
+    let n_jobs = n_repetitions * (scale.n_single.max(2 * scale.n_single_raw) + scale.n_batched + 2 * tail) + tail;
     let (served, bare) = (site.make(engine, "served").await?, site.make(engine, "bare").await?);
     let coordinator = Coordinator::start(&served.url()).await?;
     work::submit(&mut work::submitter(&coordinator.url()).await?, work::sweep_text("throughput", 0, n_jobs)).await?;
@@ -34,38 +37,38 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     let config = a_configuration(&served).await?;
     let (results, raw_results) = (Results::of(&config)?, Results::of(&config)?);
     let mut raw = Raw::open(&bare, scale.n_workers).await?;
+    let mut plain = plain::Loops::open(&bare, scale.n_workers).await?;
+    let figure = |name, n, least| Figure { name, engine, unit: "jobs/s", measured: Vec::new(), raw: Vec::new(), n, requirement: least };
+    let mut single = figure("throughput-1", scale.n_single, Requirement::RatioAtLeast(3.0));
+    let mut single_one_trip = figure("throughput-1-one-trip", scale.n_single, Requirement::None);
+    let mut batched = figure("throughput-16", scale.n_batched, Requirement::RatioAtLeast(0.7));
+    let rate = |n: u64, took: Duration| n as f64 / took.as_secs_f64();
     let (mut n_done, mut n_raw_done) = (0, 0);
-    let mut figures = Vec::new();
-    for (name, batch, n, n_raw, least) in
-        [("throughput-1", 1, scale.n_single, scale.n_single_raw, 3.0), ("throughput-16", BATCH, scale.n_batched, scale.n_batched, 0.7)]
-    {
-        let mut figure = Figure {
-            name,
-            engine,
-            unit: "jobs/s",
-            measured: Vec::new(),
-            raw: Vec::new(),
-            n,
-            requirement: Requirement::RatioAtLeast(least),
-        };
-        for _ in 0..n_repetitions {
-            let took = raw.run(&raw_results, n_raw, batch).await?;
-            figure.raw.push(n_raw as f64 / took.as_secs_f64());
-            n_raw_done += n_raw + (raw.n_loops() * batch) as u64;
-            let took = run(&mut workers, &results, n, batch).await?;
-            figure.measured.push(n as f64 / took.as_secs_f64());
-            n_done += n + (workers.len() * batch) as u64;
-        }
-        figures.push(figure);
+    let n_raw = scale.n_single_raw;
+    for _ in 0..n_repetitions {
+        single.raw.push(rate(n_raw, plain.run(&raw_results, n_raw).await?));
+        let measured = rate(scale.n_single, run(&mut workers, &results, scale.n_single, 1).await?);
+        single.measured.push(measured);
+        single_one_trip.measured.push(measured);
+        single_one_trip.raw.push(rate(n_raw, raw.run(&raw_results, n_raw, 1).await?));
+        n_raw_done += 2 * n_raw + (plain.len() + raw.n_loops()) as u64;
+        n_done += scale.n_single + workers.len() as u64;
+    }
+    for _ in 0..n_repetitions {
+        batched.raw.push(rate(scale.n_batched, raw.run(&raw_results, scale.n_batched, BATCH).await?));
+        batched.measured.push(rate(scale.n_batched, run(&mut workers, &results, scale.n_batched, BATCH).await?));
+        n_raw_done += scale.n_batched + (raw.n_loops() * BATCH) as u64;
+        n_done += scale.n_batched + (workers.len() * BATCH) as u64;
     }
     for worker in workers {
         worker.leave().await?;
     }
     coordinator.stop().await?;
     raw.close().await?;
+    plain.close().await?;
     audit::check(&served, n_done).await?;
     audit::check(&bare, n_raw_done).await?;
-    Ok(figures)
+    Ok(vec![single, single_one_trip, batched])
 }
 
 /// Has a coordinator write a sweep into a database, and leaves it to others.

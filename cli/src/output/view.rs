@@ -390,6 +390,59 @@ pub(crate) const PLAN: View = View {
     ],
 };
 
+/// Networks that a sweep file plans.
+pub(crate) const NETWORKS: View = View {
+    kind: "networks",
+    columns: &[
+        shown("network", "network", Integer),
+        shown("backbone", "backbone", Text),
+        shown("dataset", "dataset", Text),
+        shown("pattern", "pattern", Text),
+        shown("exits", "exits", Text),
+        shown("budget", "budget", Text),
+        shown("branch_rule", "rule", Text),
+        shown("backbone_macs", "backbone MACs", Macs),
+        shown("backbone_params", "backbone parameters", Macs),
+        shown("budget_macs", "budget", Macs),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("branch_params", "branch parameters", Macs),
+        shown("budget_error", "budget error", Error),
+        shown("leaving", "leave at each exit", Shares),
+        shown("expected_branch_macs", "expected branch MACs", Macs),
+        shown("expected_macs_cascade", "expected MACs", Macs),
+        shown("expected_macs_selected", "expected MACs, answering branch alone", Macs),
+        shown("n_jobs", "jobs", Integer),
+    ],
+};
+
+/// Exits of the networks that a sweep file plans.
+pub(crate) const PLANNED_EXITS: View = View {
+    kind: "planned_exits",
+    columns: &[
+        hidden("network", Integer),
+        hidden("backbone", Text),
+        hidden("dataset", Text),
+        hidden("pattern", Text),
+        hidden("exits", Text),
+        hidden("budget", Text),
+        hidden("branch_rule", Text),
+        hidden("budget_error", Error),
+        shown("exit", "exit", Integer),
+        hidden("is_final", Flag),
+        shown("unit", "unit", Integer),
+        wide("input", "reads", Text),
+        shown("branch", "branch", Text),
+        hidden("branch_depth", Integer),
+        hidden("branch_width", Integer),
+        shown("branch_share", "share", Share),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("branch_params", "parameters", Macs),
+        wide("backbone_macs", "backbone MACs", Macs),
+        shown("macs_cascade", "MACs", Macs),
+        spare("macs_selected", "own branch alone", Macs),
+    ],
+};
+
 /// Where a coordinator serves, and from what.
 pub(crate) const COORDINATOR: View =
     View { kind: "coordinator", columns: &[shown("address", "address", Prose), shown("database", "database", Prose)] };

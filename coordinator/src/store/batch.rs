@@ -13,7 +13,7 @@ use offramp_domain::placement::{Capabilities, Datasets};
 use super::claim::{Renewal, Want};
 use super::engine::{Row, Value, args};
 use super::error::DatabaseError;
-use super::report::{self, Answer, AttemptReport};
+use super::report::{self, Answer, AttemptReport, Reported, Wanted};
 use super::sessions::{SessionError, SessionId};
 use super::withdrawal::Withdrawn;
 use super::{Store, Transaction, claim, json, placements, sql};
@@ -125,7 +125,9 @@ impl Store {
     /// Those of the database; then nothing of the batch has happened.
     pub async fn apply(&self, requests: &[Request], now_us: i64, lease_us: i64) -> Result<Applied, DatabaseError> {
         let mut tx = self.begin().await?;
-        let mut sessions = sessions(&mut tx, requests).await?;
+        let reports: Vec<(SessionId, &AttemptReport)> =
+            requests.iter().flat_map(|request| request.reports.iter().map(|report| (request.session, report))).collect();
+        let Looked { mut sessions, reported } = look(&mut tx, requests, &reports).await?;
         let mut applied = Applied::default();
         let mut replies: Vec<Result<Reply, SessionError>> = requests
             .iter()
@@ -137,10 +139,8 @@ impl Store {
             })
             .collect();
         beat(&mut tx, requests, &mut replies, now_us, lease_us).await?;
-        let reports: Vec<(SessionId, &AttemptReport)> =
-            requests.iter().flat_map(|request| request.reports.iter().map(|report| (request.session, report))).collect();
         if !reports.is_empty() {
-            let taken = report::take(&mut tx, &reports, self.limits, now_us).await?;
+            let taken = report::take(&mut tx, &self.frontiers, &reports, reported, self.limits, now_us).await?;
             let mut answers = taken.answers.into_iter();
             for (request, reply) in requests.iter().zip(&mut replies) {
                 let answers = answers.by_ref().take(request.reports.len()).collect();
@@ -185,12 +185,30 @@ fn open<'s>(sessions: &'s HashMap<i64, OpenSession>, request: &Request) -> Optio
     sessions.get(&request.session.id).filter(|open| open.id == request.session)
 }
 
-/// The open sessions of all requests, by number.
-async fn sessions(tx: &mut Transaction, requests: &[Request]) -> Result<HashMap<i64, OpenSession>, sqlx::Error> {
+/// What a batch is about, as it stands.
+struct Looked {
+    /// The open sessions of all requests, by number.
+    sessions: HashMap<i64, OpenSession>,
+    /// What is known of each report's attempt, by the report's place; nothing where there is no such attempt.
+    reported: Vec<Option<Reported>>,
+}
+
+async fn look(tx: &mut Transaction, requests: &[Request], reports: &[(SessionId, &AttemptReport)]) -> Result<Looked, sqlx::Error> {
     let ids: BTreeSet<i64> = requests.iter().map(|request| request.session.id).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
-    let rows = tx.all(sql::SESSIONS_OF_BATCH, args![json(&ids)]).await?;
-    rows.iter().map(|row| OpenSession::read(row).map(|session| (session.id.id, session))).collect()
+    let wanted: Vec<Wanted<'_>> = reports.iter().enumerate().map(|(place, (_, report))| Wanted::new(place, &report.attempt)).collect();
+    let mut looked = Looked { sessions: HashMap::new(), reported: reports.iter().map(|_| None).collect() };
+    for row in tx.all(sql::LOOK, args![json(&ids), json(&wanted)]).await? {
+        if let Some(place) = row.get::<Option<i64>>("place")? {
+            let place = place as usize;
+            let (session, report) = reports[place];
+            looked.reported[place] = Some(Reported::read(&row, session, &report.attempt)?);
+        } else {
+            let session = OpenSession::read(&row)?;
+            looked.sessions.insert(session.id.id, session);
+        }
+    }
+    Ok(looked)
 }
 
 /// Renews leases, and records finished epochs.

@@ -149,8 +149,6 @@ struct Leased {
     session_id: i64,
     priority: i64,
     turn: i64,
-    /// When the attempt before it ended, where there was one.
-    ended_us: Option<i64>,
     job: ClaimedJob,
 }
 
@@ -161,7 +159,6 @@ impl Leased {
             session_id: row.get("session_id")?,
             priority: row.get("priority")?,
             turn: row.get("turn")?,
-            ended_us: row.get("ended_us")?,
             job: ClaimedJob { attempt: attempt_ref(row)?, config_json: row.get("config")? },
         })
     }
@@ -188,19 +185,12 @@ pub(super) async fn claim(
     let mut groups: Vec<_> = groups.into_iter().filter(|((allowed, _), _)| !allowed.is_empty()).collect();
     // Whoever came first, first.
     groups.sort_by_key(|(_, members)| members.first().copied());
-    let mut attempts = Vec::new();
     for (group, members) in groups {
         let places = places(wants, &members);
         let mut leased = lease(tx, course, &group, &places, now_us, lease_until_us).await?;
         leased.sort_by_key(|leased| (std::cmp::Reverse(leased.priority), leased.turn, leased.job_id));
-        // A coordinator that was held up goes by a time that others have left behind; an attempt begins after the one before it all the same.
-        attempts.extend(leased.iter().map(|leased| {
-            let leased_us = leased.ended_us.map_or(now_us, |ended_us| ended_us.max(now_us));
-            args![leased.job_id, leased.job.attempt.attempt, leased.session_id, "running", "", "", leased_us].to_vec()
-        }));
         hand_over(&mut answers, wants, &members, leased);
     }
-    tx.insert(sql::INSERT_ATTEMPT, attempts).await?;
     Ok(answers)
 }
 
@@ -226,7 +216,7 @@ async fn lease(
         if places.is_empty() {
             return Ok(Vec::new());
         }
-        let values = args![&allowed, json(places), lease_until_us, ceiling, places.len() as i64, sweep];
+        let values = args![&allowed, json(places), lease_until_us, ceiling, places.len() as i64, sweep, now_us];
         tx.all(sql::CLAIM, values).await?.iter().map(Leased::read).collect()
     };
     let n_low = state.n_low(places.len(), now_us);

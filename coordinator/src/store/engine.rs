@@ -1,10 +1,10 @@
 //! Two engines behind one face: typed pools, statements that say the same on both, values, rows.
 //!
 //! Integers are 64 bits wide, and there are doubles and texts besides: what both engines store alike. Bulk rows travel as one JSON text
-//! (integers and texts) or as many parameters (doubles, which must arrive to the last bit).
+//! (integers and texts) or as parameters (doubles, which must arrive to the last bit; see `insertions`).
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+mod insertions;
+
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -12,6 +12,8 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow,
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Connection as _, Row as _};
+
+pub(super) use self::insertions::Insertion;
 
 type Decoded<T> = Result<T, sqlx::Error>;
 
@@ -31,6 +33,12 @@ pub(super) enum Value {
     Integer(Option<i64>),
     Real(Option<f64>),
     Text(Option<String>),
+    /// A column of many rows, on PostgreSQL.
+    Integers(Vec<Option<i64>>),
+    /// See [`Self::Integers`].
+    Reals(Vec<Option<f64>>),
+    /// See [`Self::Integers`].
+    Texts(Vec<Option<String>>),
 }
 
 macro_rules! values {
@@ -76,11 +84,40 @@ impl From<Option<f64>> for Value {
 
 impl Value {
     /// No value, of the same type.
-    const fn nothing(&self) -> Self {
+    fn nothing(&self) -> Self {
         match self {
             Self::Integer(_) => Self::Integer(None),
             Self::Real(_) => Self::Real(None),
             Self::Text(_) => Self::Text(None),
+            Self::Integers(_) | Self::Reals(_) | Self::Texts(_) => unreachable!("rows have single values"),
+        }
+    }
+
+    /// An array that values of this type can be pushed to.
+    fn empty_array(&self, capacity: usize) -> Self {
+        match self {
+            Self::Integer(_) | Self::Integers(_) => Self::Integers(Vec::with_capacity(capacity)),
+            Self::Real(_) | Self::Reals(_) => Self::Reals(Vec::with_capacity(capacity)),
+            Self::Text(_) | Self::Texts(_) => Self::Texts(Vec::with_capacity(capacity)),
+        }
+    }
+
+    /// PostgreSQL's type of such an array.
+    const fn array_type(&self) -> &'static str {
+        match self {
+            Self::Integer(_) | Self::Integers(_) => "bigint[]",
+            Self::Real(_) | Self::Reals(_) => "double precision[]",
+            Self::Text(_) | Self::Texts(_) => "text[]",
+        }
+    }
+
+    /// Appends a value to an array of its type.
+    fn push(&mut self, value: Self) {
+        match (self, value) {
+            (Self::Integers(all), Self::Integer(one)) => all.push(one),
+            (Self::Reals(all), Self::Real(one)) => all.push(one),
+            (Self::Texts(all), Self::Text(one)) => all.push(one),
+            (all, one) => unreachable!("a column has one type: {all:?}, {one:?}"),
         }
     }
 }
@@ -173,6 +210,7 @@ fn bind_sqlite(statement: &'static str, values: impl IntoIterator<Item = Value>)
         Value::Integer(value) => query.bind(value),
         Value::Real(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
+        Value::Integers(_) | Value::Reals(_) | Value::Texts(_) => unreachable!("SQLite has no arrays"),
     })
 }
 
@@ -181,6 +219,9 @@ fn bind_postgres(statement: &'static str, values: impl IntoIterator<Item = Value
         Value::Integer(value) => query.bind(value),
         Value::Real(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
+        Value::Integers(values) => query.bind(values),
+        Value::Reals(values) => query.bind(values),
+        Value::Texts(values) => query.bind(values),
     })
 }
 
@@ -240,27 +281,59 @@ impl Transaction {
         self.executor().run(statement, values).await
     }
 
-    /// Inserts rows with a statement that ends in one tuple of `VALUES`, as many at a time as go into one statement.
-    ///
-    /// Doubles arrive as they are, which they would not by way of a text on every engine. The numbers of tuples a statement are powers of two, so
-    /// that few statements are prepared; what is left of one is filled up with nothing. The first column must have a value in every row.
-    pub(super) async fn insert(&mut self, statement: Statement, rows: Vec<Vec<Value>>) -> Decoded<()> {
-        for rows in rows.chunks(ROWS_MOST) {
-            let (n_columns, n_tuples) = (rows[0].len(), rows.len().next_power_of_two());
-            let filling = rows[0].iter().map(Value::nothing).cycle().take(n_columns * (n_tuples - rows.len()));
-            let values = rows.iter().flatten().cloned().chain(filling);
+    /// Inserts rows, as many at a time as go into one statement.
+    pub(super) async fn insert(&mut self, statement: Statement, mut rows: Vec<Vec<Value>>) -> Decoded<()> {
+        while !rows.is_empty() {
+            let rest = rows.split_off(self.rows_most().min(rows.len()));
+            let part = vec![(statement, rows)];
             match self {
                 Self::Sqlite(tx) => {
-                    bind_sqlite(repeated(statement.sqlite, n_columns, n_tuples, Parameters::InOrder), values).execute(&mut **tx).await?;
+                    let (text, values) = insertions::sqlite(part, None);
+                    bind_sqlite(text, values).execute(&mut **tx).await?;
                 }
                 Self::Postgres(tx) => {
-                    bind_postgres(repeated(statement.postgres, n_columns, n_tuples, Parameters::Numbered), values)
-                        .execute(&mut **tx)
-                        .await?;
+                    let (text, values) = insertions::postgres(part, None);
+                    bind_postgres(text, values).execute(&mut **tx).await?;
                 }
             }
+            rows = rest;
         }
         Ok(())
+    }
+
+    /// Inserts rows and runs a statement, all with one round trip where the rows are few enough; the rows that the statement answers with. The
+    /// insertions are in an order in which each may refer to those before it. On PostgreSQL the statement begins with `WITH`, and may or may not
+    /// see what is inserted.
+    pub(super) async fn insert_and_run(
+        &mut self,
+        mut insertions: Vec<Insertion>,
+        statement: Statement,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Decoded<Vec<Row>> {
+        insertions.retain(|(_, rows)| !rows.is_empty());
+        if insertions.iter().any(|(_, rows)| rows.len() > self.rows_most()) {
+            for (insertion, rows) in insertions.drain(..) {
+                self.insert(insertion, rows).await?;
+            }
+        }
+        let then = Some((statement, values.into_iter().collect()));
+        match self {
+            Self::Sqlite(tx) => {
+                let (text, values) = insertions::sqlite(insertions, then);
+                Ok(bind_sqlite(text, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                let (text, values) = insertions::postgres(insertions, then);
+                Ok(bind_postgres(text, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    const fn rows_most(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => insertions::SQLITE_ROWS_MOST,
+            Self::Postgres(_) => insertions::POSTGRES_ROWS_MOST,
+        }
     }
 
     /// Runs a statement that only PostgreSQL needs: SQLite has one writer anyway.
@@ -284,45 +357,6 @@ impl Transaction {
             Self::Postgres(tx) => tx.commit().await,
         }
     }
-}
-
-/// Rows of one statement: 64 of ten columns are far from the 32,766 parameters of SQLite, and spare nearly all round trips.
-const ROWS_MOST: usize = 64;
-
-/// How the parameters of many tuples are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Parameters {
-    /// `$1`, `$2` and so on.
-    Numbered,
-    /// `?` each: SQLite looks a parameter's name up among all of them, so that hundreds with names take their time.
-    InOrder,
-}
-
-/// [`repeat_tuple`], made once: of each insertion there are as many as there are powers of two up to [`ROWS_MOST`].
-fn repeated(statement: &'static str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> &'static str {
-    type Texts = HashMap<(&'static str, usize, Parameters), &'static str>;
-    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
-    // A panic leaves the map whole.
-    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    texts.entry((statement, n_tuples, parameters)).or_insert_with(|| repeat_tuple(statement, n_columns, n_tuples, parameters).leak())
-}
-
-/// The statement with its one tuple of parameters, `($1, ..., $n_columns)`, repeated `n_tuples` times, of which those count that begin with a value.
-fn repeat_tuple(statement: &str, n_columns: usize, n_tuples: usize, parameters: Parameters) -> String {
-    if n_tuples == 1 {
-        return statement.to_owned();
-    }
-    let tuple = |row: usize, parameters: Parameters| {
-        let parameter = |column: usize| match parameters {
-            Parameters::Numbered => format!("${}", row * n_columns + column),
-            Parameters::InOrder => "?".to_owned(),
-        };
-        format!("({})", (1..=n_columns).map(parameter).collect::<Vec<_>>().join(", "))
-    };
-    let first = format!("VALUES {}", tuple(0, Parameters::Numbered));
-    let (head, tail) = statement.split_once(&first).expect("an insertion has one tuple of parameters, numbered from $1");
-    let tuples: Vec<String> = (0..n_tuples).map(|row| tuple(row, parameters)).collect();
-    format!("{head}SELECT * FROM (VALUES {}) AS filled WHERE column1 IS NOT NULL{tail}", tuples.join(", "))
 }
 
 /// A connection that reads: outside a transaction, each statement sees what is committed then.
@@ -411,23 +445,5 @@ impl Pool {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tuples_are_numbered_on() {
-        let statement = "-- Of two.\nINSERT INTO t (a, b)\nVALUES ($1, $2)\nON CONFLICT DO NOTHING;";
-        assert_eq!(repeat_tuple(statement, 2, 1, Parameters::InOrder), statement);
-        let expected = |tuples: &str| {
-            format!(
-                "-- Of two.\nINSERT INTO t (a, b)\nSELECT * FROM (VALUES {tuples}) AS filled WHERE column1 IS NOT NULL\nON CONFLICT DO NOTHING;"
-            )
-        };
-        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::Numbered), expected("($1, $2), ($3, $4)"));
-        assert_eq!(repeat_tuple(statement, 2, 2, Parameters::InOrder), expected("(?, ?), (?, ?)"));
     }
 }

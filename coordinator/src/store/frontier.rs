@@ -1,6 +1,7 @@
 //! Keeps each sweep's stored frontier equal to what its operating points come to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use offramp_domain::frontier::{self, Insertion, Point};
 use offramp_domain::outcome::OperatingPoint;
@@ -65,22 +66,103 @@ impl Candidate {
     }
 }
 
-/// Advances the frontiers of every sweep that has the jobs whose points these are, each with its dataset.
-pub(super) async fn advance(tx: &mut Transaction, points: &[(&str, Candidate)]) -> Result<(), sqlx::Error> {
-    let jobs: BTreeSet<i64> = points.iter().map(|(_, point)| point.job_id).collect();
+/// Frontiers as they were read a moment ago. A frontier only ever gets better: what a point of it dominates has no place on it any more, whatever
+/// has happened since. So nearly all points of a sweep in progress are dealt with without a look at the database, and without a lock.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    frontiers: Mutex<HashMap<(i64, String), Seen>>,
+}
+
+/// A frontier as it was read.
+#[derive(Debug, Clone)]
+struct Seen {
+    at_us: i64,
+    /// Under each of [`CostMetric::ALL`].
+    members: Arc<[Vec<Point>; 2]>,
+}
+
+impl Seen {
+    /// Whether one of these points is not dominated by what was seen.
+    fn lets_in(&self, candidates: &[Candidate]) -> bool {
+        let metrics = CostMetric::ALL.into_iter().zip(&*self.members);
+        metrics.into_iter().any(|(metric, members)| !frontier::insert(members, &points(candidates, metric)).entered.is_empty())
+    }
+}
+
+/// For how long a frontier is known, microseconds. A server that is replaced by one which lags behind takes longer, and may have lost what was seen.
+const KNOWN_FOR_US: i64 = 1_000_000;
+/// Frontiers that are known at once, and points of one: a few megabytes in all.
+const KNOWN_MOST: usize = 64;
+const KNOWN_POINTS_MOST: usize = 2_000;
+
+impl Known {
+    fn get(&self, sweep_id: i64, dataset: &str, now_us: i64) -> Option<Seen> {
+        let seen = self.frontiers().get(&(sweep_id, dataset.to_owned())).cloned()?;
+        (seen.at_us..seen.at_us + KNOWN_FOR_US).contains(&now_us).then_some(seen)
+    }
+
+    /// Remembers a frontier that was read in a transaction which had not written to it.
+    fn remember(&self, sweep_id: i64, dataset: &str, seen: &Seen) {
+        let mut frontiers = self.frontiers();
+        if seen.members.iter().any(|members| members.len() > KNOWN_POINTS_MOST) {
+            frontiers.remove(&(sweep_id, dataset.to_owned()));
+            return;
+        }
+        if frontiers.len() >= KNOWN_MOST {
+            frontiers.clear();
+        }
+        frontiers.insert((sweep_id, dataset.to_owned()), seen.clone());
+    }
+
+    fn frontiers(&self) -> MutexGuard<'_, HashMap<(i64, String), Seen>> {
+        // Each critical section leaves it whole.
+        self.frontiers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Advances the frontiers of the sweeps that have the jobs whose points these are, each with its dataset. `sweeps` has pairs of a job and a sweep, read
+/// since these jobs are this transaction's alone.
+pub(super) async fn advance(
+    tx: &mut Transaction,
+    known: &Known,
+    points: &[(&str, Candidate)],
+    sweeps: &[(i64, i64)],
+    now_us: i64,
+) -> Result<(), sqlx::Error> {
     let mut by_job: HashMap<i64, Vec<(&str, Candidate)>> = HashMap::new();
     for (dataset, point) in points {
         by_job.entry(point.job_id).or_default().push((*dataset, *point));
     }
     let mut places: BTreeMap<(i64, &str), Vec<Candidate>> = BTreeMap::new();
-    for row in tx.all(sql::SWEEPS_OF_JOBS, args![json(&jobs.into_iter().collect::<Vec<_>>())]).await? {
-        let (job_id, sweep_id): (i64, i64) = (row.get("job_id")?, row.get("sweep_id")?);
-        for (dataset, point) in by_job.get(&job_id).into_iter().flatten() {
-            places.entry((sweep_id, *dataset)).or_default().push(*point);
+    for (job_id, sweep_id) in sweeps {
+        for (dataset, point) in by_job.get(job_id).into_iter().flatten() {
+            places.entry((*sweep_id, *dataset)).or_default().push(*point);
         }
     }
+    let mut entering = Vec::new();
     for ((sweep_id, dataset), candidates) in places {
-        insert(tx, sweep_id, dataset, &candidates).await?;
+        let seen = match known.get(sweep_id, dataset, now_us) {
+            Some(seen) => seen,
+            None => {
+                let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
+                known.remember(sweep_id, dataset, &seen);
+                seen
+            }
+        };
+        if seen.lets_in(&candidates) {
+            entering.push((sweep_id, dataset, candidates));
+        }
+    }
+    if entering.is_empty() {
+        return Ok(());
+    }
+    // In the order of their numbers, as everywhere; what is read from here on stays as it is.
+    let ids: BTreeSet<i64> = entering.iter().map(|(sweep_id, ..)| *sweep_id).collect();
+    tx.run_on_postgres(sql::postgres::LOCK_SWEEPS, args![json(&ids.into_iter().collect::<Vec<_>>())]).await?;
+    for (sweep_id, dataset, candidates) in entering {
+        let members = read(tx, sweep_id, dataset).await?;
+        known.remember(sweep_id, dataset, &seen(&members, now_us));
+        insert(tx, sweep_id, dataset, members, &candidates).await?;
     }
     Ok(())
 }
@@ -93,22 +175,44 @@ pub(super) async fn found(tx: &mut Transaction, sweep_id: i64) -> Result<(), sql
         by_dataset.entry(row.get("dataset")?).or_default().push(Candidate::read(row)?);
     }
     for (dataset, points) in &by_dataset {
-        insert(tx, sweep_id, dataset, points).await?;
+        let members = read(tx, sweep_id, dataset).await?;
+        insert(tx, sweep_id, dataset, members, points).await?;
     }
     Ok(())
 }
 
-/// Lets points enter the frontiers of a sweep and a dataset, one a metric.
-async fn insert(tx: &mut Transaction, sweep_id: i64, dataset: &str, candidates: &[Candidate]) -> Result<(), sqlx::Error> {
-    let mut members: HashMap<String, Vec<Candidate>> = HashMap::new();
+/// The points on the frontiers of a sweep and a dataset, by metric.
+type Members = HashMap<String, Vec<Candidate>>;
+
+async fn read(tx: &mut Transaction, sweep_id: i64, dataset: &str) -> Result<Members, sqlx::Error> {
+    let mut members = Members::new();
     for row in tx.all(sql::FRONTIER_MEMBERS, args![sweep_id, dataset]).await? {
         members.entry(row.get("cost_metric")?).or_default().push(Candidate::read(&row)?);
     }
+    Ok(members)
+}
+
+fn points(candidates: &[Candidate], metric: CostMetric) -> Vec<Point> {
+    candidates.iter().map(|candidate| candidate.under(metric)).collect()
+}
+
+fn seen(members: &Members, now_us: i64) -> Seen {
+    let under = |metric: CostMetric| members.get(metric.as_str()).map_or_else(Vec::new, |members| points(members, metric));
+    Seen { at_us: now_us, members: Arc::new(CostMetric::ALL.map(under)) }
+}
+
+/// Lets points enter the frontiers of a sweep and a dataset, one a metric.
+async fn insert(
+    tx: &mut Transaction,
+    sweep_id: i64,
+    dataset: &str,
+    mut members: Members,
+    candidates: &[Candidate],
+) -> Result<(), sqlx::Error> {
     let mut rows = Vec::new();
     for metric in CostMetric::ALL {
         let members = members.remove(metric.as_str()).unwrap_or_default();
-        let points = |candidates: &[Candidate]| candidates.iter().map(|candidate| candidate.under(metric)).collect::<Vec<_>>();
-        let Insertion { entered, displaced } = frontier::insert(&points(&members), &points(candidates));
+        let Insertion { entered, displaced } = frontier::insert(&points(&members, metric), &points(candidates, metric));
         let row = |Candidate { job_id, point, .. }: Candidate| args![sweep_id, dataset, metric.as_str(), job_id, point];
         for index in displaced {
             tx.run(sql::DELETE_FRONTIER_POINT, row(members[index])).await?;

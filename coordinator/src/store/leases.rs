@@ -142,7 +142,7 @@ impl Store {
                 Ok(End { held, event, message })
             })
             .collect::<Result<_, sqlx::Error>>()?;
-        report::settle(tx, &ends, self.limits, now_us).await?;
+        report::settle(tx, &ends, Vec::new(), self.limits, now_us).await?;
         Ok(ends.into_iter().map(|end| end.held.attempt).collect())
     }
 }

@@ -9,11 +9,11 @@ use offramp_domain::outcome::{FailureKind, Outcome};
 use serde::Serialize;
 
 use super::batch::AttemptRef;
-use super::engine::{Row, Value, args, storable};
-use super::frontier::{self, Candidate};
+use super::engine::{Insertion, Row, Value, args, storable};
+use super::frontier::{self, Candidate, Known};
 use super::sessions::SessionId;
 use super::withdrawal::{Withdrawn, withdraw};
-use super::{Transaction, dependencies, json, sql};
+use super::{Transaction, control, dependencies, json, sql};
 
 /// Longest stored failure message, characters: a stack trace, not a log.
 const MESSAGE_MAX_CHARS: usize = 8_000;
@@ -145,7 +145,7 @@ pub(super) struct End<'a> {
 }
 
 /// An attempt that was reported, with where it stands and what its result is measured against.
-struct Reported {
+pub(super) struct Reported {
     held: Held,
     /// Whether the session that reports holds the lease.
     is_held: bool,
@@ -156,10 +156,12 @@ struct Reported {
     dataset: String,
     backbone_macs: u64,
     n_classes: usize,
+    /// JSON: cascade and selected MACs of an answer from each exit, side exits first.
+    exit_costs: Option<String>,
 }
 
 impl Reported {
-    fn read(row: &Row, session: SessionId, attempt: &AttemptRef) -> Result<Self, sqlx::Error> {
+    pub(super) fn read(row: &Row, session: SessionId, attempt: &AttemptRef) -> Result<Self, sqlx::Error> {
         let holder: Option<i64> = row.get("session_id")?;
         let is_held = row.get::<String>("state")? == State::Leased.as_str()
             && row.get::<u32>("attempt")? == attempt.attempt
@@ -181,7 +183,15 @@ impl Reported {
             dataset: row.get("dataset")?,
             backbone_macs: row.get("backbone_macs")?,
             n_classes: row.get("n_classes")?,
+            exit_costs: row.get("exit_costs")?,
         })
+    }
+
+    fn costs(&self) -> Result<Vec<ExitCost>, sqlx::Error> {
+        let pairs: Vec<(i64, i64)> = serde_json::from_str(self.exit_costs.as_deref().unwrap_or("[]"))
+            .map_err(|error| sqlx::Error::ColumnDecode { index: "exit_costs".to_owned(), source: Box::new(error) })?;
+        let cost = |(cascade, selected): (i64, i64)| ExitCost { macs_cascade: cascade as f64, macs_selected: selected as f64 };
+        Ok(pairs.into_iter().map(cost).collect())
     }
 }
 
@@ -194,31 +204,36 @@ struct ExitCost {
 /// Largest deviation of a point's cost from what its exit shares cost, as a share of the latter: room for rounding and for nothing else.
 const COST_TOLERANCE: f64 = 1e-6;
 
-/// An attempt to look up, as `reported.sql` reads it.
+/// An attempt to look up, as `look.sql` and `cancelled_attempts.sql` read it.
 #[derive(Serialize)]
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     place: usize,
     key: &'a str,
     attempt: u32,
 }
 
-/// Takes reports: each is accepted or changes nothing.
+impl<'a> Wanted<'a> {
+    pub(super) fn new(place: usize, attempt: &'a AttemptRef) -> Self {
+        Self { place, key: attempt.key.as_str(), attempt: attempt.attempt }
+    }
+}
+
+/// Takes reports, of which was looked up how their attempts stand: each is accepted or changes nothing.
 pub(super) async fn take(
     tx: &mut Transaction,
+    frontiers: &Known,
     reports: &[(SessionId, &AttemptReport)],
+    reported: Vec<Option<Reported>>,
     limits: Limits,
     now_us: i64,
 ) -> Result<Taken, sqlx::Error> {
-    let mut found = look_up(tx, reports).await?;
-    let costs = costs(tx, reports, &found).await?;
     let mut taken = Taken::default();
     let mut ends: Vec<End<'_>> = Vec::new();
     let mut results: Vec<(&Reported, &Outcome)> = Vec::new();
     let mut late = Vec::new();
     // What this batch itself has settled, for reports that come twice in it.
     let mut settled: HashMap<(i64, u32), &'static str> = HashMap::new();
-    let found_reports: Vec<Option<Reported>> = (0..reports.len()).map(|place| found.remove(&place)).collect();
-    for ((session, report), found) in reports.iter().zip(&found_reports) {
+    for ((session, report), found) in reports.iter().zip(&reported) {
         let Some(found) = found else {
             taken.answers.push(Answer::Stale);
             continue;
@@ -238,8 +253,7 @@ pub(super) async fn take(
             continue;
         }
         if let AttemptEnd::Completed(outcome) = &report.end {
-            let costs = costs.get(&found.held.job_id).map_or(&[][..], Vec::as_slice);
-            if let Err(refusal) = check(found, costs, outcome) {
+            if let Err(refusal) = check(found, &found.costs()?, outcome) {
                 taken.answers.push(Answer::Refused(refusal));
                 continue;
             }
@@ -260,25 +274,11 @@ pub(super) async fn take(
         tx.run(sql::INSERT_LATE_REPORT, args![now_us, found.held.job_id, found.held.attempt.attempt, &found.worker, message]).await?;
     }
     // Jobs before sweeps, whose frontiers come last: every transaction takes its locks in this order.
-    taken.queued = settle(tx, &ends, limits, now_us).await?;
-    insert_results(tx, &results).await?;
+    let Settled { queued, sweeps } = settle(tx, &ends, rows(&results), limits, now_us).await?;
+    taken.queued = queued;
+    frontier::advance(tx, frontiers, &candidates(&results), &sweeps, now_us).await?;
     taken.ended = ends.into_iter().map(|end| end.held.attempt).collect();
     Ok(taken)
-}
-
-async fn look_up(tx: &mut Transaction, reports: &[(SessionId, &AttemptReport)]) -> Result<HashMap<usize, Reported>, sqlx::Error> {
-    let wanted: Vec<Wanted<'_>> = reports
-        .iter()
-        .enumerate()
-        .map(|(place, (_, report))| Wanted { place, key: report.attempt.key.as_str(), attempt: report.attempt.attempt })
-        .collect();
-    let mut found = HashMap::new();
-    for row in tx.all(sql::REPORTED, args![json(&wanted)]).await? {
-        let place: usize = row.get("place")?;
-        let (session, report) = reports[place];
-        found.insert(place, Reported::read(&row, session, &report.attempt)?);
-    }
-    Ok(found)
 }
 
 /// Which of these attempts ended because their job was cancelled.
@@ -286,31 +286,9 @@ pub(super) async fn cancelled(tx: &mut Transaction, attempts: &[&AttemptRef]) ->
     if attempts.is_empty() {
         return Ok(HashSet::new());
     }
-    let wanted: Vec<Wanted<'_>> =
-        attempts.iter().enumerate().map(|(place, attempt)| Wanted { place, key: attempt.key.as_str(), attempt: attempt.attempt }).collect();
+    let wanted: Vec<Wanted<'_>> = attempts.iter().enumerate().map(|(place, attempt)| Wanted::new(place, attempt)).collect();
     let rows = tx.all(sql::CANCELLED_ATTEMPTS, args![json(&wanted)]).await?;
     rows.iter().map(|row| Ok(attempts[row.get::<usize>("place")?].clone())).collect()
-}
-
-/// The costs of the exits of every job that a result came for, by job.
-async fn costs(
-    tx: &mut Transaction,
-    reports: &[(SessionId, &AttemptReport)],
-    found: &HashMap<usize, Reported>,
-) -> Result<HashMap<i64, Vec<ExitCost>>, sqlx::Error> {
-    let completed = reports.iter().enumerate().filter(|(_, (_, report))| matches!(report.end, AttemptEnd::Completed(_)));
-    let ids: HashSet<i64> =
-        completed.filter_map(|(place, _)| found.get(&place)).filter(|found| found.is_held).map(|found| found.held.job_id).collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut costs: HashMap<i64, Vec<ExitCost>> = HashMap::new();
-    for row in tx.all(sql::COSTS_OF_JOBS, args![json(&ids.into_iter().collect::<Vec<_>>())]).await? {
-        let macs = |column: &str| row.get::<i64>(column).map(|macs| macs as f64);
-        let cost = ExitCost { macs_cascade: macs("macs_cascade")?, macs_selected: macs("macs_selected")? };
-        costs.entry(row.get("job_id")?).or_default().push(cost);
-    }
-    Ok(costs)
 }
 
 /// Refuses a result that this job's network cannot have.
@@ -340,12 +318,9 @@ fn check(found: &Reported, costs: &[ExitCost], outcome: &Outcome) -> Result<(), 
     Ok(())
 }
 
-/// Stores accepted results, and advances the frontier of every sweep that has their jobs.
-async fn insert_results(tx: &mut Transaction, results: &[(&Reported, &Outcome)]) -> Result<(), sqlx::Error> {
-    if results.is_empty() {
-        return Ok(());
-    }
-    let (mut rows, mut exits, mut points, mut candidates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+/// The rows of accepted results, each after what it refers to.
+fn rows(results: &[(&Reported, &Outcome)]) -> Vec<Insertion> {
+    let (mut rows, mut exits, mut points) = (Vec::new(), Vec::new(), Vec::new());
     for (found, outcome) in results {
         let job_id = found.held.job_id;
         rows.push(result_row(found, outcome));
@@ -369,13 +344,18 @@ async fn insert_results(tx: &mut Transaction, results: &[(&Reported, &Outcome)])
                 ]
                 .to_vec(),
             );
-            candidates.push((found.dataset.as_str(), Candidate::new(job_id, index, point)));
         }
     }
-    tx.insert(sql::INSERT_RESULT, rows).await?;
-    tx.insert(sql::INSERT_EXIT_RESULT, exits).await?;
-    tx.insert(sql::INSERT_OPERATING_POINT, points).await?;
-    frontier::advance(tx, &candidates).await
+    vec![(sql::INSERT_RESULT, rows), (sql::INSERT_EXIT_RESULT, exits), (sql::INSERT_OPERATING_POINT, points)]
+}
+
+/// The operating points of accepted results, each with its dataset.
+fn candidates<'a>(results: &[(&'a Reported, &Outcome)]) -> Vec<(&'a str, Candidate)> {
+    let of = |(found, outcome): &(&'a Reported, &Outcome)| -> Vec<(&'a str, Candidate)> {
+        let points = (0_i64..).zip(&outcome.operating_points);
+        points.map(|(index, point)| (found.dataset.as_str(), Candidate::new(found.held.job_id, index, point))).collect()
+    };
+    results.iter().flat_map(of).collect()
 }
 
 fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
@@ -397,7 +377,7 @@ fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
 
 /// A lease that ends, as `settle.sql` reads it.
 #[derive(Serialize)]
-struct Settled<'a> {
+struct SettledJob<'a> {
     job_id: i64,
     attempt: u32,
     state: &'static str,
@@ -405,6 +385,17 @@ struct Settled<'a> {
     not_before_us: i64,
     finished_us: Option<i64>,
     error: Option<&'a str>,
+    outcome: &'static str,
+    message: &'a str,
+}
+
+/// What became of leases that ended.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Whether jobs may have become claimable.
+    pub(super) queued: bool,
+    /// The jobs, each with a sweep that has it.
+    pub(super) sweeps: Vec<(i64, i64)>,
 }
 
 /// An attempt that ends, as `end_attempts.sql` reads it.
@@ -417,15 +408,21 @@ pub(super) struct EndedAttempt<'a> {
     pub(super) message: &'a str,
 }
 
-/// Ends leases as the lifecycle has it, with all that follows for other jobs and for sweeps; whether jobs may have become claimable.
+/// Ends leases as the lifecycle has it, with the rows of their results and with all that follows for other jobs and for sweeps.
 ///
 /// The caller has made sure in this transaction that the leases are held.
-pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limits, now_us: i64) -> Result<bool, sqlx::Error> {
+pub(super) async fn settle(
+    tx: &mut Transaction,
+    ends: &[End<'_>],
+    results: Vec<Insertion>,
+    limits: Limits,
+    now_us: i64,
+) -> Result<Settled, sqlx::Error> {
     if ends.is_empty() {
-        return Ok(false);
+        return Ok(Settled::default());
     }
     let messages: Vec<String> = ends.iter().map(|end| storable(truncated(end.message))).collect();
-    let (mut settled, mut attempts) = (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
+    let mut ended = Vec::with_capacity(ends.len());
     let (mut succeeded, mut failed, mut requeued, mut queued) = (Vec::new(), Vec::new(), Vec::new(), false);
     for (End { held, event, .. }, message) in ends.iter().zip(&messages) {
         let tally = Tally {
@@ -436,7 +433,7 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
         let next = lifecycle::step(State::Leased, *event, tally, limits).expect("these events end a lease");
         let n_failures = held.n_failures + u32::from(next.counts_as_failure);
         let back_off_us = lifecycle::back_off_ms(n_failures, seed(&held.attempt.key)).cast_signed() * 1_000;
-        settled.push(Settled {
+        ended.push(SettledJob {
             job_id: held.job_id,
             attempt: held.attempt.attempt,
             state: next.state.as_str(),
@@ -448,12 +445,7 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
                 Event::Failed(_) => Some(message),
                 _ => None,
             },
-        });
-        attempts.push(EndedAttempt {
-            job_id: held.job_id,
-            attempt: held.attempt.attempt,
             outcome: outcome_name(*event),
-            state: next.state.as_str(),
             message,
         });
         match next.state {
@@ -466,19 +458,30 @@ pub(super) async fn settle(tx: &mut Transaction, ends: &[End<'_>], limits: Limit
             _ => {}
         }
     }
-    let n_settled = tx.run(sql::SETTLE, args![json(&settled)]).await?;
-    if n_settled != ends.len() as u64 {
+    let (mut n_settled, mut n_awaiting, mut sweeps) = (0, 0, Vec::new());
+    for row in tx.insert_and_run(results, sql::SETTLE, args![json(&ended), now_us]).await? {
+        let number: i64 = row.get("number")?;
+        match row.get::<String>("what")?.as_str() {
+            "settled" => n_settled = number,
+            "awaiting" => n_awaiting = number,
+            _ => sweeps.push((row.get("job_id")?, number)),
+        }
+    }
+    if n_settled != ends.len() as i64 {
         return Err(sqlx::Error::InvalidArgument(format!(
             "{n_settled} of {} leases could be ended that this transaction saw held",
             ends.len()
         )));
     }
-    tx.run(sql::END_ATTEMPTS, args![json(&attempts), now_us]).await?;
     // While it ran, another sweep may have said that it waits for something.
     dependencies::block(tx, &requeued, now_us).await?;
-    queued |= dependencies::release(tx, &succeeded, now_us).await?;
-    dependencies::fail(tx, &failed, now_us).await?;
-    Ok(queued)
+    if n_awaiting > 0 {
+        queued |= dependencies::release(tx, &succeeded, now_us).await?;
+        dependencies::fail(tx, &failed, now_us).await?;
+    } else {
+        control::trip_breakers(tx, &failed, now_us).await?;
+    }
+    Ok(Settled { queued, sweeps })
 }
 
 /// What the attempts table says after an event of the newest attempt at a job.

@@ -55,6 +55,7 @@ pub(super) mod postgres {
     pub(in crate::store) const LOCK_AWAITED_JOBS: &str = include_str!("sql/postgres/lock_awaited_jobs.sql");
     pub(in crate::store) const WAIT_FOR_TURN: &str = include_str!("sql/postgres/wait_for_turn.sql");
     pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
+    pub(in crate::store) const LOCK_SWEEPS: &str = include_str!("sql/postgres/lock_sweeps.sql");
     pub(in crate::store) const LOCK_UNFINISHED_JOBS: &str = include_str!("sql/postgres/lock_unfinished_jobs.sql");
 
     #[cfg(test)]
@@ -65,6 +66,7 @@ pub(super) mod postgres {
         ("lock_awaited_jobs", LOCK_AWAITED_JOBS),
         ("wait_for_turn", WAIT_FOR_TURN),
         ("lock_known_jobs", LOCK_KNOWN_JOBS),
+        ("lock_sweeps", LOCK_SWEEPS),
         ("lock_unfinished_jobs", LOCK_UNFINISHED_JOBS),
     ];
 }
@@ -94,7 +96,6 @@ statements! {
         FORGIVE_FAILURES = "forgive_failures",
         FRONTIER_MEMBERS = "frontier_members",
         FRONTIER_OF_SWEEP = "frontier_of_sweep",
-        INSERT_ATTEMPT = "insert_attempt",
         INSERT_EPOCH = "insert_epoch",
         INSERT_EVENT = "insert_event",
         INSERT_EXIT_RESULT = "insert_exit_result",
@@ -146,7 +147,6 @@ statements! {
         CANCELLABLE_JOBS = "cancellable_jobs",
         CANCELLED_ATTEMPTS = "cancelled_attempts",
         CLAIM = "claim",
-        COSTS_OF_JOBS = "costs_of_jobs",
         COUNT_KNOWN_JOBS = "count_known_jobs",
         DEPENDENCIES_OF = "dependencies_of",
         END_ATTEMPTS = "end_attempts",
@@ -162,11 +162,10 @@ statements! {
         INSERT_JOB_STATES = "insert_job_states",
         INSERT_JOBS = "insert_jobs",
         INSERT_SWEEP_JOBS = "insert_sweep_jobs",
+        LOOK = "look",
         RENEW = "renew",
-        REPORTED = "reported",
         RETRY = "retry",
         SERVER_VERSION = "server_version",
-        SESSIONS_OF_BATCH = "sessions_of_batch",
         SETTLE = "settle",
         SPONSOR_JOBS = "sponsor_jobs",
         STANDING_OF_JOB = "standing_of_job",

@@ -8,6 +8,7 @@ use super::vgg::Vgg;
 use super::wide_resnet::WideResNet;
 use super::{Backbone, BackboneError};
 use crate::shape::Shape;
+use crate::spelling::suggest;
 
 /// How names are written, for whoever asks for one that is none.
 pub(super) const FORMS: [&str; 11] = [
@@ -181,12 +182,9 @@ pub(super) fn nearest_step(number: usize, least: usize, step: usize, most: usize
 
 /// The known name most similar to `name`, if any resembles it at all.
 fn most_similar(name: &str) -> Option<String> {
-    let name = name.to_lowercase().replace(['_', ' '], "-");
-    if matches!(Design::read(&name), Some(Ok(_))) {
-        return Some(name);
+    let spelt = name.to_lowercase().replace(['_', ' '], "-");
+    if matches!(Design::read(&spelt), Some(Ok(_))) {
+        return Some(spelt);
     }
-    let scored = NAMED.into_iter().map(|known| (strsim::normalized_damerau_levenshtein(&name, known), known));
-    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    // With fewer of the letters in place it looks like another network's name rather than a slip.
-    best.filter(|(similarity, _)| *similarity >= 0.6).map(|(_, known)| known.to_owned())
+    suggest(&spelt, NAMED.into_iter()).map(str::to_owned)
 }

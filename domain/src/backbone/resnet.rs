@@ -22,7 +22,7 @@ const THREE_STAGES: [usize; 3] = [16, 32, 64];
 /// One unit a stage.
 const LEAST_DEPTH: usize = 8;
 
-/// The deepest of the paper but for its network of 1202 layers, which nobody trains.
+/// The deepest of the paper but one: that of 1202 layers overfitted.
 const MOST_DEPTH: usize = 110;
 
 /// Marks projection shortcuts in a name.

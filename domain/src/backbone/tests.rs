@@ -1,5 +1,6 @@
 use super::*;
 
+mod document;
 mod golden;
 mod stages;
 
@@ -43,11 +44,12 @@ fn networks_have_the_depth_of_their_name() {
         check(name, depth);
     }
     for depth in [10, 16, 28, 64] {
-        // The names of wide networks count the shortcuts' convolutions as well, and those of VGG two linear layers that small images don't have.
+        // Three convolutions on shortcuts are counted, and the classifier is not.
         check(&format!("wrn-{depth}-2"), depth - 2);
         check(&format!("densenet-bc-{depth}-12"), depth);
     }
     for depth in [11, 13, 16, 19] {
+        // Two of three linear layers are left out.
         check(&format!("vgg{depth}-bn"), depth - 2);
         check(&format!("vgg{depth}-bn-fc512"), depth);
         check(&format!("vgg{depth}-bn-imagenet"), depth);

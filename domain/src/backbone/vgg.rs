@@ -36,7 +36,7 @@ const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
 /// Features of the hidden layers for large images.
 const HIDDEN: usize = 4096;
 
-/// Depths, the classifier of one layer included that is not there in three, and convolutions of each stage.
+/// Depths by which the networks are known, three linear layers included, and convolutions of each stage.
 const DEPTHS: [(usize, [usize; 5]); 4] = [(11, [1, 1, 2, 2, 2]), (13, [2, 2, 2, 2, 2]), (16, [2, 2, 3, 3, 3]), (19, [2, 2, 4, 4, 4])];
 
 impl Vgg {
@@ -54,11 +54,11 @@ impl Vgg {
             _ => return None,
         };
         let [depth] = whole_numbers(depth)?;
-        let nearest = DEPTHS.into_iter().min_by_key(|(known, _)| known.abs_diff(depth)).filter(|(known, _)| *known == depth);
-        Some(match nearest {
-            Some((_, n_convs)) => Ok(Self { n_convs, bias, classifier }),
-            None => Err(no_such_depth(depth, variant)),
-        })
+        let (nearest, n_convs) = DEPTHS.into_iter().min_by_key(|(known, _)| known.abs_diff(depth)).expect("there are depths");
+        if nearest == depth {
+            return Some(Ok(Self { n_convs, bias, classifier }));
+        }
+        Some(Err(NoSuchSize { rule: "VGG networks have 11, 13, 16 or 19 layers", nearest: format!("vgg{nearest}-bn{variant}") }))
     }
 
     pub(super) fn assemble(self, name: &str, input: Shape, n_classes: usize) -> Backbone {
@@ -96,9 +96,4 @@ impl Classifier {
         layers.push(Layer::Linear { inputs, outputs: n_classes });
         layers
     }
-}
-
-fn no_such_depth(depth: usize, variant: &str) -> NoSuchSize {
-    let nearest = DEPTHS.iter().map(|(known, _)| known).min_by_key(|known| known.abs_diff(depth)).expect("there are depths");
-    NoSuchSize { rule: "VGG networks have 11, 13, 16 or 19 layers", nearest: format!("vgg{nearest}-bn{variant}") }
 }

@@ -27,13 +27,13 @@ enum Variant {
     Sdn,
 }
 
-/// One unit a stage: two convolutions in each of three units, the stem, and three shortcuts' convolutions.
+/// One unit a stage: two convolutions in each of three units, the stem, and three shortcuts' convolutions. The classifier is not counted.
 const LEAST_DEPTH: usize = 10;
 
-/// Twice as deep as the deepest that were found worth it.
+/// The deepest published have 40; wide networks are meant to be shallow.
 const MOST_DEPTH: usize = 64;
 
-/// As wide as WRN-16-16 of no paper; the widest published is 14.
+/// The widest published has 14.
 const MOST_WIDTH: usize = 16;
 
 const SDN: &str = "wrn-32-4-sdn";

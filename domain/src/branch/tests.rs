@@ -1,9 +1,9 @@
 use super::nearest::four_digits;
 use super::*;
-use crate::backbone::build;
+use crate::backbone::{Backbone, build};
 use crate::exits::place;
 use crate::job::{ExitPlacement, Pattern};
-use crate::pattern;
+use crate::pattern::{self, Allotment};
 use crate::shape::Shape;
 use proptest::prelude::*;
 
@@ -11,14 +11,21 @@ use proptest::prelude::*;
 #[derive(Debug)]
 struct Cell {
     points: Vec<AttachPoint>,
+    done: Vec<f64>,
     n_classes: usize,
-    backbone_macs: u64,
+    backbone: Cost,
 }
 
 impl Cell {
     fn new(name: &str, input: Shape, n_classes: usize, exits: &ExitPlacement) -> Self {
-        let backbone = build(name, input, n_classes).unwrap();
-        Self { points: place(&backbone, exits).unwrap(), n_classes, backbone_macs: backbone.total().macs }
+        Self::of(&build(name, input, n_classes).unwrap(), n_classes, exits).unwrap()
+    }
+
+    /// `None` where the exits cannot be placed.
+    fn of(backbone: &Backbone, n_classes: usize, exits: &ExitPlacement) -> Option<Self> {
+        let (points, total, cumulative) = (place(backbone, exits).ok()?, backbone.total(), backbone.cumulative());
+        let done = points.iter().map(|point| cumulative[point.unit].macs as f64 / total.macs as f64).collect();
+        Some(Self { points, done, n_classes, backbone: Cost { macs: total.macs, params: total.params } })
     }
 
     fn cifar(name: &str) -> Self {
@@ -36,16 +43,24 @@ impl Cell {
     /// Exits at maps of these channels and sides, on a backbone of a round number of MACs.
     fn custom(maps: &[(usize, usize)]) -> Self {
         let point = |(unit, (channels, side)): (usize, &(usize, usize))| AttachPoint { unit, shape: Shape::new(*channels, *side, *side) };
-        Self { points: maps.iter().enumerate().map(point).collect(), n_classes: 10, backbone_macs: 10_000_000 }
+        let done = (1..=maps.len()).map(|exit| exit as f64 / (maps.len() + 1) as f64).collect();
+        let backbone = Cost { macs: 10_000_000, params: 100_000 };
+        Self { points: maps.iter().enumerate().map(point).collect(), done, n_classes: 10, backbone }
     }
 
     fn site(&self) -> Site<'_> {
-        Site { points: &self.points, n_classes: self.n_classes, backbone_macs: self.backbone_macs }
+        Site { points: &self.points, n_classes: self.n_classes, backbone: self.backbone, replaced: Cost::default() }
+    }
+
+    fn shares(&self, pattern: &Pattern) -> Vec<f64> {
+        match pattern::allot(pattern, &self.done).unwrap() {
+            Allotment::SideExits(shares) => shares,
+            other => panic!("{other:?} has no shares"),
+        }
     }
 
     fn solve(&self, pattern: &Pattern, budget: Budget, rule: BranchRule) -> Result<Solution, BranchError> {
-        let shares = pattern::shares(pattern, self.points.len()).unwrap();
-        solve(self.site(), &shares, budget, rule)
+        solve(self.site(), &self.shares(pattern), &budget, rule)
     }
 }
 
@@ -76,7 +91,7 @@ fn every_way_to_deal_six_levels_costs_the_same() {
                 let list = Pattern::List(dealt.iter().map(|levels| f64::from(*levels) / 6.0).collect());
                 let solution = cell.solve(&list, Budget::Levels(6), BranchRule::Levels).unwrap();
                 assert_eq!(depths(&solution), dealt.map(|levels| levels as usize));
-                assert_eq!(solution.plan, Plan { rule: SolvedRule::Levels, budget_macs: total, branch_macs: total });
+                assert_eq!(solution.plan, Plan::of_macs(SolvedRule::Levels, total, total));
                 assert_eq!(solution.branches.iter().map(Branch::macs).sum::<u64>(), total);
             }
         }
@@ -248,10 +263,10 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
         refused,
         BranchError::Infeasible {
             budget: Budget::Share(0.25),
-            budget_macs: 10_137_760,
-            branch_macs: 9_438_304,
-            below: Some(Feasible { share: 0.2328, levels: Some(4) }),
-            above: Some(Feasible { share: 0.2909, levels: Some(5) }),
+            asked: 10_137_760,
+            spent: 9_438_304,
+            below: Some(Feasible { share: 0.2328, counted: Counted::Macs, levels: Some(4) }),
+            above: Some(Feasible { share: 0.2909, counted: Counted::Macs, levels: Some(5) }),
         }
     );
     assert_eq!(
@@ -268,8 +283,8 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
 fn a_budget_below_the_classifiers_is_refused_with_the_least_there_is() {
     // The classifiers take (16 + 32 + 64) * 10 MACs, 0.000027619 of the backbone.
     let refused = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1000), BranchRule::Auto).unwrap_err();
-    let above = Some(Feasible { share: 0.000_027_62, levels: Some(0) });
-    assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), budget_macs: 1000, classifiers_macs: 1120, above });
+    let above = Some(Feasible { share: 0.000_027_62, counted: Counted::Macs, levels: Some(0) });
+    assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), asked: 1000, least: 1120, above });
     assert_eq!(refused.to_string(), "a budget of 1000 MACs does not pay for the branches' classifiers, which take 1120 MACs");
     let classifiers = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1120), BranchRule::Auto).unwrap();
     assert_eq!(depths(&classifiers), [0, 0, 0]);
@@ -283,7 +298,7 @@ fn budgets_and_depths_out_of_range_are_refused() {
         assert!(matches!(refused, Err(BranchError::BudgetOutOfRange(Budget::Share(_)))), "{share}");
     }
     for budget in [Budget::Macs(0), Budget::Macs(u64::MAX), Budget::Macs(405_510_401), Budget::Levels(172), Budget::Levels(u32::MAX)] {
-        assert_eq!(cell.solve(&Pattern::Constant, budget, BranchRule::Auto), Err(BranchError::BudgetOutOfRange(budget)));
+        assert_eq!(cell.solve(&Pattern::Constant, budget.clone(), BranchRule::Auto), Err(BranchError::BudgetOutOfRange(budget)));
     }
     // 171 levels are 403,440,736 MACs, still below ten times 40,551,040.
     assert_eq!(depths(&cell.solve(&Pattern::Constant, Budget::Levels(171), BranchRule::Auto).unwrap()), [57; 3]);
@@ -310,7 +325,10 @@ fn any_cell() -> impl Strategy<Value = Cell> {
         // The stem's map is as wide as the first stage's; one exit alone.
         Just(ExitPlacement::Fractions(vec![0.001])),
     ];
-    (names, datasets, exits).prop_map(|(name, dataset, exits)| Cell::new(&name, dataset.input, dataset.n_classes, &exits))
+    (names, datasets, exits)
+        .prop_filter_map("the backbone takes the images, and the exits go to different units", |(name, dataset, exits)| {
+            Cell::of(&build(name, dataset.input, dataset.n_classes).ok()?, dataset.n_classes, &exits)
+        })
 }
 
 fn any_rule() -> impl Strategy<Value = BranchRule> {
@@ -349,11 +367,12 @@ proptest! {
                 }
                 prop_assert!(below.is_some() || above.is_some());
             }
-            Err(BranchError::ClassifiersAlone { budget_macs, classifiers_macs, above, .. }) => {
-                prop_assert!(budget_macs < classifiers_macs);
+            Err(BranchError::ClassifiersAlone { asked, least, above, .. }) => {
+                prop_assert!(asked < least);
                 prop_assert!(cell.solve(&pattern, Budget::Share(above.unwrap().share), rule).is_ok());
             }
-            Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone_macs as f64) < 0.5),
+            Err(BranchError::LevelRule { .. }) => prop_assert!(rule == BranchRule::Levels && level_macs(&cell.points).is_err()),
+            Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone.macs as f64) < 0.5),
             Err(other) => prop_assert!(false, "{}", other),
         }
     }
@@ -400,11 +419,12 @@ proptest! {
         cell in any_cell(), rule in any_rule(), share in any_share(), gammas in prop::collection::btree_set(-10..=10_i8, 1..4),
     ) {
         let patterns: Vec<Pattern> = gammas.into_iter().map(|tenths| linear(f64::from(tenths) / 10.0)).collect();
-        let shares: Vec<Vec<f64>> = patterns.iter().map(|pattern| pattern::shares(pattern, cell.points.len()).unwrap()).collect();
-        let asked = ((share * cell.backbone_macs as f64).round() as u64).max(1);
-        let Nearest { below, above } = nearest(cell.site(), &shares, asked, rule);
+        let shares: Vec<Vec<f64>> = patterns.iter().map(|pattern| cell.shares(pattern)).collect();
+        let cases: Vec<Case> = shares.iter().map(|shares| Case { site: cell.site(), shares }).collect();
+        let asked = ((share * cell.backbone.macs as f64).round() as u64).max(1);
+        let Nearest { below, above } = nearest(&cases, &Budget::Macs(asked), rule);
         for (feasible, is_below) in [(below, true), (above, false)].into_iter().filter_map(|(found, side)| Some((found?, side))) {
-            prop_assert_eq!(feasible.share * (cell.backbone_macs as f64) < asked as f64, is_below);
+            prop_assert_eq!(feasible.share * (cell.backbone.macs as f64) < asked as f64, is_below);
             let solved = patterns.iter().map(|pattern| cell.solve(pattern, Budget::Share(feasible.share), rule).unwrap().branches);
             let solved: Vec<Vec<Branch>> = solved.collect();
             prop_assert!(solved.iter().enumerate().all(|(index, branches)| !solved[..index].contains(branches)));

@@ -60,6 +60,10 @@ pub(super) const SEED: usize = N_AXES - 1;
 
 /// The axes that mean nothing to a network without side exits, and so to the pattern `none`.
 pub(super) const OF_BRANCHES: [usize; 6] = [EXITS, BUDGET, REGIME, DISTILL, EXIT_WEIGHTS, GRADIENT_EQUILIBRIUM];
+/// Those of them that are about side exits.
+pub(super) const OF_SIDE_EXITS: [usize; 5] = [EXITS, REGIME, DISTILL, EXIT_WEIGHTS, GRADIENT_EQUILIBRIUM];
+/// Those of them that are about what branches are built of.
+pub(super) const OF_SOLVING: [usize; 2] = [EXITS, BUDGET];
 
 /// A position on every axis.
 pub(super) type Cell = [usize; N_AXES];
@@ -236,7 +240,7 @@ impl Axes {
         let pattern = required(reader, axes.as_ref(), "pattern", "pattern = [\"none\", \"constant\"]", values::pattern);
         let budget = match axis("budget") {
             Some(value) => Axis::read(reader, "budget", value, values::budget, WrittenIn::Axes),
-            None if pattern.values.iter().all(|pattern| pattern.get_ref().is_none()) => {
+            None if pattern.values.iter().all(|pattern| matches!(pattern.get_ref(), None | Some(Pattern::Own))) => {
                 Axis::unwritten(None, place.clone(), values::budget)
             }
             None => required(reader, axes.as_ref(), "budget", "budget = 0.25", values::budget),

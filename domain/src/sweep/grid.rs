@@ -7,7 +7,7 @@ use super::SweepJob;
 use super::axes::{Axes, Cell, SEED};
 use super::cells::Cells;
 use super::recipe::{self, Base, Override};
-use crate::job::{BranchConfig, BranchRule, Evaluation, JobConfig};
+use crate::job::{BranchConfig, BranchRule, Budget, Evaluation, JobConfig, Pattern};
 use crate::network::Network;
 
 /// What all jobs of a sweep share.
@@ -61,12 +61,12 @@ impl Grid {
 
 pub(super) fn config(axes: &Axes, common: &Common, cell: &Cell) -> JobConfig {
     let &[backbone, dataset, exits, budget, pattern, regime, distill, exit_weights, gradient_equilibrium, pretrained, ..] = cell;
-    let branches = axes.pattern.value(pattern).as_ref().map(|pattern| BranchConfig {
-        exits: axes.exits.value(exits).clone(),
-        pattern: pattern.clone(),
-        budget: axes.budget.value(budget).expect("a sweep without a budget has only the pattern `none`"),
-        rule: common.rule,
+    let branches = axes.pattern.value(pattern).as_ref().map(|pattern| {
+        // A sweep without a budget has only patterns that need none.
+        let budget = axes.budget.value(budget).clone().unwrap_or(Budget::Own);
+        BranchConfig::canonical(axes.exits.value(exits).clone(), pattern.clone(), budget, common.rule)
     });
+    let has_side_exits = branches.as_ref().is_some_and(|branches| branches.pattern != Pattern::FinalOnly);
     let recipe = recipe::of_cell(axes, common.base.as_ref(), &common.overrides, cell);
     let (backbone, dataset) = (axes.backbone.value(backbone).clone(), axes.dataset.value(dataset).clone());
     let plain = JobConfig {
@@ -74,7 +74,7 @@ pub(super) fn config(axes: &Axes, common: &Common, cell: &Cell) -> JobConfig {
         private_to: common.private_to.clone(),
         ..JobConfig::new(backbone, dataset, branches, recipe, common.evaluation.clone(), axes.seed.value(cell[SEED]))
     };
-    if plain.branches.is_none() {
+    if !has_side_exits {
         // With one exit there is nothing that these could be about.
         return plain;
     }

@@ -153,7 +153,8 @@ fn report_alike(reader: &mut Reader, axes: &Axes, common: &Common, groups: &Grou
         let mut firsts = HashMap::new();
         for (pattern, network) in networks.iter().filter_map(|(pattern, network)| Some((*pattern, network.as_ref()?))) {
             // Where the exits are the same, depths and widths are all that branches can differ in.
-            let sizes: Vec<(usize, usize)> = network.branches.iter().map(|branch| (branch.depth, branch.width)).collect();
+            let sizes: Vec<(usize, usize, usize)> =
+                network.branches.iter().map(|branch| (branch.unit, branch.depth, branch.width)).collect();
             let n_exits = sizes.len();
             let first = *firsts.entry(sizes).or_insert(pattern);
             if first == pattern {

@@ -119,7 +119,7 @@ fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
             Some(Pattern::Constant) => &[1, 1, 1],
             Some(Pattern::Increasing(_)) => &[0, 1, 2],
             Some(Pattern::Decreasing(_)) => &[2, 1, 0],
-            Some(pattern @ Pattern::List(_)) => panic!("{pattern:?} is not part of the demonstration"),
+            Some(pattern) => panic!("{pattern:?} is not part of the demonstration"),
         };
         assert_eq!(depths, expected, "{}", config.pattern_label());
         // A level is 9 x 16 x 16 MACs at 8 x 8 positions, the same at every exit; the classifiers are 16, 32 and 64 features to 10 classes.
@@ -306,7 +306,7 @@ optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
     check(
         text,
         &expect![[r#"
-            error: no backbone is called `resnet21`
+            error: no backbone is called `resnet21`: residual networks of three stages have 6n + 2 layers, from 8 to 110
              --> sweep.toml:4:24
               |
             4 | backbone = ["resnet8", "resnet21"]
@@ -707,7 +707,7 @@ fn values_out_of_range_are_refused() {
     }
     for budget in ["0", "-0.5", "10.5", "nan", "\"25 %\""] {
         let message = format!(
-            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10"
+            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}`, `{{ macs = 1000000 }}`, `{{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }}` or `{{ param-share = 0.25 }}`, above 0 and at most 10"
         );
         check_edit("budget = 0.5", &format!("budget = {budget}"), budget, &message);
     }
@@ -773,9 +773,10 @@ fn misspelt_names_get_a_suggestion() {
         found[0].hint.clone().unwrap_or_default()
     };
     assert_eq!(hint("\"resnet14\"", "\"resnet-14\""), "did you mean `resnet14`?");
-    let backbones = "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
-                     resnet56, resnet56-b, resnet110, resnet110-b";
-    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), backbones);
+    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), "did you mean `vgg16-bn`?");
+    assert_eq!(hint("\"resnet14\"", "\"WRN-22-4\""), "did you mean `wrn-22-4`?");
+    assert_eq!(hint("\"resnet14\"", "\"wrn-27-10\""), "did you mean `wrn-28-10`?");
+    assert!(hint("\"resnet14\"", "\"inception\"").starts_with("known backbones: `resnetD` and `resnetD-b` (D = 8, 14, ..., 110), "));
     assert_eq!(hint("\"resnet14\"", "\"resnet\\14\""), r#"a backslash is written `\\` in "text", and as it is in 'text'"#);
     assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
     assert_eq!(hint("\"digits\"", "\"imagenet\""), "did you mean `tiny-imagenet`?");

@@ -17,17 +17,29 @@ const MAX_LEVELS: i64 = 1_000;
 const MAX_BUDGET_MACS: i64 = 1_000_000_000_000;
 
 /// Each pattern's name and how it is written.
-const PATTERN_FORMS: [(&str, &str); 5] = [
+const PATTERN_FORMS: [(&str, &str); 12] = [
     ("none", "\"none\""),
     ("constant", "\"constant\""),
     ("increasing", "{ increasing = 0.6 }"),
     ("decreasing", "{ decreasing = 0.6 }"),
     ("list", "{ list = [0.5, 0.3, 0.2] }"),
+    ("geometric", "{ geometric = -1.5 }"),
+    ("remaining-work", "{ remaining-work = 1 }"),
+    ("hump", "{ hump = 1 }"),
+    ("single", "{ single = 2 }"),
+    ("random", "{ random = 7 }"),
+    ("final-only", "\"final-only\""),
+    ("own", "\"own\""),
 ];
+/// The patterns that need a number or numbers.
+const PATTERN_KEYS: [&str; 8] = ["increasing", "decreasing", "list", "geometric", "remaining-work", "hump", "single", "random"];
+/// No backbone has more units.
+const MAX_EXITS: i64 = 1_000;
 const DATASET_FORMS: &str = "a name such as `\"digits\"`, `{ synthetic = { shape = [3, 32, 32], classes = 10, train = 2000, test = 500 } }` or \
      `{ folder = { name = \"birds\", shape = [3, 64, 64], classes = 17 } }`";
-const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }` or `{ at = [0.25, 0.5, 0.75] }`";
-const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }` or `{ macs = 1000000 }`";
+const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }`, `{ at = [0.25, 0.5, 0.75] }`, `{ at = { units = [3, 5, 7] } }` or `{ at = \"own\" }`";
+const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }`, `{ macs = 1000000 }`, \
+     `{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }` or `{ param-share = 0.25 }`";
 
 /// A backbone's canonical name.
 pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
@@ -102,6 +114,8 @@ pub(super) fn pattern(reader: &mut Reader, value: &Value) -> Option<Option<Patte
     match value.get_ref().as_str() {
         Some("none") => return Some(None),
         Some("constant") => return Some(Some(Pattern::Constant)),
+        Some("final-only") => return Some(Some(Pattern::FinalOnly)),
+        Some("own") => return Some(Some(Pattern::Own)),
         Some(name) => return refuse_pattern_name(reader, value, name),
         None => {}
     }
@@ -109,11 +123,23 @@ pub(super) fn pattern(reader: &mut Reader, value: &Value) -> Option<Option<Patte
     if value.get_ref().as_table().is_none() {
         return reader.refuse(value, "pattern", &forms, None);
     }
-    match one_choice(reader, value, "pattern", &["increasing", "decreasing", "list"], &forms)? {
-        ("increasing", slope) => slope_of(reader, slope).map(|slope| Some(Pattern::Increasing(slope))),
-        ("decreasing", slope) => slope_of(reader, slope).map(|slope| Some(Pattern::Decreasing(slope))),
-        (_, shares) => shares_of(reader, shares).map(|shares| Some(Pattern::List(shares))),
-    }
+    let pattern = match one_choice(reader, value, "pattern", &PATTERN_KEYS, &forms)? {
+        ("increasing", slope) => Pattern::Increasing(slope_of(reader, slope)?),
+        ("decreasing", slope) => Pattern::Decreasing(slope_of(reader, slope)?),
+        ("geometric", log_ratio) => Pattern::Geometric(signed(reader, log_ratio, "geometric", pattern::MAX_LOG_RATIO)?),
+        ("remaining-work", power) => Pattern::RemainingWork(signed(reader, power, "remaining-work", pattern::MAX_POWER)?),
+        ("hump", curvature) => Pattern::Hump(signed(reader, curvature, "hump", pattern::MAX_CURVATURE)?),
+        ("single", exit) => Pattern::Single(reader.integer(exit, "single", 1..=MAX_EXITS)?),
+        ("random", seed) => Pattern::Random(reader.integer(seed, "random", 0..=MAX_SEED)?),
+        (_, shares) => Pattern::List(shares_of(reader, shares)?),
+    };
+    Some(Some(pattern))
+}
+
+/// A number of either sign up to `most`; at 0 it would be the pattern `constant`.
+fn signed(reader: &mut Reader, value: &Value, what: &str, most: f64) -> Option<f64> {
+    let wanted = format!("a number from -{most} to {most} other than 0, which is the pattern `constant`");
+    reader.number(value, what, &wanted, |number| number != 0.0 && number.abs() <= most)
 }
 
 fn refuse_pattern_name<T>(reader: &mut Reader, value: &Value, name: &str) -> Option<T> {
@@ -148,12 +174,24 @@ pub(super) fn exits(reader: &mut Reader, value: &Value) -> Option<ExitPlacement>
         return reader.refuse(value, "exits", EXITS_FORMS, None);
     }
     let (_, at) = one_choice(reader, value, "exits", &["at"], EXITS_FORMS)?;
+    if at.get_ref().as_table().is_some() {
+        let (_, units) = one_choice(reader, at, "at", &["units"], EXITS_FORMS)?;
+        return units_of(reader, units);
+    }
     if at.get_ref().as_array().is_none() {
-        return reader.choice(at, "at", &[("stage-ends", ExitPlacement::StageEnds)]);
+        return reader.choice(at, "at", &[("stage-ends", ExitPlacement::StageEnds), ("own", ExitPlacement::Own)]);
     }
     let wanted = "rising fractions of the backbone's MACs, above 0 and below 1";
     let fractions = numbers(reader, at, "at", wanted, |fraction| fraction > 0.0 && fraction < 1.0)?;
     if fractions.is_sorted_by(|a, b| a < b) { Some(ExitPlacement::Fractions(fractions)) } else { reader.refuse(at, "at", wanted, None) }
+}
+
+fn units_of(reader: &mut Reader, value: &Value) -> Option<ExitPlacement> {
+    let wanted = "rising numbers of units, counted from 0, the stem, such as `[3, 5, 7]`";
+    let units: Vec<Option<u32>> =
+        reader.list(value, "units", wanted)?.iter().map(|unit| reader.integer(unit, "units", 0..=MAX_EXITS)).collect();
+    let units: Vec<u32> = units.into_iter().collect::<Option<_>>()?;
+    if units.is_sorted_by(|a, b| a < b) { Some(ExitPlacement::Units(units)) } else { reader.refuse(value, "units", wanted, None) }
 }
 
 /// Total branch cost. Never an inner `None`, which stands for a sweep without a budget.
@@ -164,10 +202,35 @@ pub(super) fn budget(reader: &mut Reader, value: &Value) -> Option<Option<Budget
         let share = reader.number(value, "budget", &wanted, |share| share > 0.0 && share <= branch::MAX_SHARE)?;
         return Some(Some(Budget::Share(share)));
     }
-    match one_choice(reader, value, "budget", &["levels", "macs"], BUDGET_FORMS)? {
-        ("levels", levels) => reader.integer(levels, "levels", 1..=MAX_LEVELS).map(|levels| Some(Budget::Levels(levels))),
-        (_, macs) => reader.integer(macs, "macs", 1..=MAX_BUDGET_MACS).map(|macs| Some(Budget::Macs(macs))),
+    if value.get_ref().as_table().is_some_and(|table| table.contains_key("expected")) {
+        return expected_budget(reader, value).map(Some);
     }
+    let budget = match one_choice(reader, value, "budget", &["levels", "macs", "expected", "param-share"], BUDGET_FORMS)? {
+        ("levels", levels) => Budget::Levels(reader.integer(levels, "levels", 1..=MAX_LEVELS)?),
+        ("param-share", share) => Budget::ParamShare(budget_share(reader, share, "param-share")?),
+        (_, macs) => Budget::Macs(reader.integer(macs, "macs", 1..=MAX_BUDGET_MACS)?),
+    };
+    Some(Some(budget))
+}
+
+/// A budget of expected MACs, e.g. `{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }`.
+fn expected_budget(reader: &mut Reader, value: &Value) -> Option<Budget> {
+    let fields = Fields::open(reader, value, "`budget`", &["expected", "exits"])?;
+    let share = fields.required(reader, "expected", "expected = 0.25").and_then(|share| budget_share(reader, share, "expected"));
+    let exits = fields.required(reader, "exits", "exits = [0.4, 0.3, 0.2, 0.1]").and_then(|exits| {
+        let wanted = "the part of the inputs that leaves at each exit, the final one last, from 0 to 1";
+        let parts = numbers(reader, exits, "exits", wanted, |part| (0.0..=1.0).contains(&part))?;
+        match pattern::check_shares(&parts) {
+            Ok(()) => Some(parts),
+            Err(_) => reader.refuse(exits, "exits", "parts that sum to 1", None),
+        }
+    });
+    fields.all_known.then_some(Budget::Expected { share: share?, exits: exits? })
+}
+
+fn budget_share(reader: &mut Reader, value: &Value, what: &str) -> Option<f64> {
+    let wanted = format!("a number above 0 and at most {}", branch::MAX_SHARE);
+    reader.number(value, what, &wanted, |share| share > 0.0 && share <= branch::MAX_SHARE)
 }
 
 /// A seed, or a range of them such as `{ from = 0, to = 99 }`, both ends included.
@@ -189,7 +252,11 @@ pub(super) fn branch_rule(reader: &mut Reader, value: &Value) -> Option<BranchRu
     let rule = match branch.optional("rule") {
         Some(rule) => {
             let width = BranchRule::Width { depth: branch::AUTO_DEPTH };
-            reader.choice(rule, "rule", &[("auto", BranchRule::Auto), ("levels", BranchRule::Levels), ("width", width)])
+            reader.choice(
+                rule,
+                "rule",
+                &[("auto", BranchRule::Auto), ("levels", BranchRule::Levels), ("width", width), ("joint", BranchRule::Joint)],
+            )
         }
         None => Some(BranchRule::Auto),
     };
@@ -197,7 +264,7 @@ pub(super) fn branch_rule(reader: &mut Reader, value: &Value) -> Option<BranchRu
         (BranchRule::Width { .. }, Some(depth)) => {
             reader.integer(depth, "depth", 1..=i64::from(branch::MAX_DEPTH)).map(|depth| BranchRule::Width { depth })
         }
-        (BranchRule::Auto | BranchRule::Levels, Some(depth)) => {
+        (BranchRule::Auto | BranchRule::Levels | BranchRule::Joint, Some(depth)) => {
             let hint = "write `rule = \"width\"`, or leave `depth` out".to_owned();
             reader.report(depth.span(), "`depth` goes with the rule `width` alone", Some(hint));
             None

@@ -8,6 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, s};
 
 use super::Features;
+use crate::kernels;
 
 /// The smallest piece of a backbone that an exit can follow.
 #[derive(Module, Debug)]
@@ -130,8 +131,8 @@ impl PadSubsample {
 impl LayerModule {
     fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv2d(conv) => conv.forward(x_bchw),
-            Self::BatchNorm(norm) => norm.forward(x_bchw),
+            Self::Conv2d(conv) => kernels::convolution(conv, x_bchw),
+            Self::BatchNorm(norm) => kernels::normalisation(norm, false, x_bchw),
             Self::Relu(_) => relu(x_bchw),
             Self::Relu6(_) => x_bchw.clamp(0.0, 6.0),
             Self::MaxPool(pool) => pool.forward(x_bchw),
@@ -148,9 +149,22 @@ impl LayerModule {
     }
 }
 
-/// Applies layers one after another: the one place where a layer runs, so that a backend may run several at once here.
-pub(super) fn apply(layers: &[LayerModule], x_bchw: Tensor<4>) -> Tensor<4> {
-    layers.iter().fold(x_bchw, |x_bchw, layer| layer.forward(x_bchw))
+/// Applies layers one after another; those that the kernels have as one, together.
+pub(super) fn apply(layers: &[LayerModule], mut x_bchw: Tensor<4>) -> Tensor<4> {
+    let mut rest = layers;
+    while let [layer, after @ ..] = rest {
+        (x_bchw, rest) = match rest {
+            [LayerModule::Conv2d(conv), LayerModule::BatchNorm(norm), LayerModule::Relu(_), rest @ ..] => {
+                (kernels::normalised_convolution(conv, norm, true, x_bchw), rest)
+            }
+            [LayerModule::Conv2d(conv), LayerModule::BatchNorm(norm), rest @ ..] => {
+                (kernels::normalised_convolution(conv, norm, false, x_bchw), rest)
+            }
+            [LayerModule::BatchNorm(norm), LayerModule::Relu(_), rest @ ..] => (kernels::normalisation(norm, true, x_bchw), rest),
+            _ => (layer.forward(x_bchw), after),
+        };
+    }
+    x_bchw
 }
 
 /// Applies a classifier, whose map is 1x1 in the end.

@@ -28,6 +28,7 @@ async fn with_many_jobs(store: &Store, n_jobs: u32) -> SessionId {
         )
         .await;
     store.execute("INSERT INTO sweep_jobs (sweep_id, position, job_id) SELECT 1, id, id FROM jobs WHERE id > 1").await;
+    store.execute("INSERT INTO job_dependencies (job_id, waits_for_id) SELECT id, id - 1 FROM jobs WHERE id % 5 = 0").await;
     let session = store.session("w").await;
     store
         .execute(
@@ -66,7 +67,11 @@ async fn sqlite_uses_the_indexes_that_statements_name() {
         if promised.is_empty() {
             continue;
         }
-        let plan = sqlite_plan(&store, statement, []).await;
+        // Some files are several statements.
+        let mut plan = Vec::new();
+        for part in statement.split_inclusive(";\n") {
+            plan.extend(sqlite_plan(&store, part, []).await);
+        }
         for index in promised {
             if plan.iter().any(|step| step.detail.contains(index.as_str())) {
                 used.insert(index.clone());
@@ -83,9 +88,10 @@ async fn sqlite_uses_the_indexes_that_statements_name() {
 async fn a_claim_among_many_jobs_reads_no_more_than_it_takes_on_sqlite() {
     let store = Fixture::sqlite().await;
     let session = with_many_jobs(&store, 100_000).await;
-    let values = |sweep: Option<i64>| args!["[1]", json(&[session.id, session.id]), START_US, i64::MAX, 2_i64, sweep];
+    let values = |sweep: Option<i64>| args!["[1]", json(&[session.id, session.id]), START_US, i64::MAX, 2_i64, sweep, START_US];
+    let claim = sql::CLAIM.sqlite.split_inclusive(";\n").next().unwrap();
     for sweep in [None, Some(1)] {
-        let plan = sqlite_plan(&store, sql::CLAIM.sqlite, values(sweep)).await;
+        let plan = sqlite_plan(&store, claim, values(sweep)).await;
         let queue = plan.iter().find(|step| step.detail.starts_with("SEARCH queue")).unwrap_or_else(|| panic!("{plan:#?}"));
         assert!(queue.detail.contains("INDEX job_states_claim (placement_id=?"), "{plan:#?}");
         let beside: Vec<&Step> = plan.iter().filter(|step| step.parent == queue.parent).collect();
@@ -115,13 +121,16 @@ async fn what_runs_all_day_reads_no_more_than_it_takes_on_postgres() {
     let key = held[0].attempt.key.as_str();
     store.execute("ANALYZE").await;
     let attempts = format!(r#"[{{"place": 0, "key": "{key}", "attempt": 2, "session": {}}}]"#, session.id);
+    let ended =
+        r#"[{"job_id": 1, "attempt": 2, "state": "queued", "n_failures": 0, "not_before_us": 0, "outcome": "preempted", "message": ""}]"#;
     let places = json(&[session.id; 16]);
-    let claim = |sweep: Option<i64>| args!["[1]", &places, START_US, i64::MAX, 16_i64, sweep].to_vec();
-    let hot: [(Statement, Vec<Value>, &[&str]); 9] = [
+    let claim = |sweep: Option<i64>| args!["[1]", &places, START_US, i64::MAX, 16_i64, sweep, START_US].to_vec();
+    let hot: [(Statement, Vec<Value>, &[&str]); 10] = [
         (sql::CLAIM, claim(None), &["job_states_claim"]),
         (sql::CLAIM, claim(Some(1)), &["job_states_claim"]),
         (sql::RENEW, args![&attempts, START_US].to_vec(), &[]),
-        (sql::REPORTED, args![&attempts].to_vec(), &[]),
+        (sql::LOOK, args![format!("[{}]", session.id), &attempts].to_vec(), &[]),
+        (sql::SETTLE, args![ended, START_US].to_vec(), &["sweep_jobs_job", "job_dependencies_waits_for"]),
         (sql::HELD_TOO_LONG, args![START_US - 1].to_vec(), &["job_states_lease"]),
         (sql::PROMOTE, args![9_i64].to_vec(), &["job_states_waiting"]),
         (sql::TURN_BASE, args![1_i64, 1_i64].to_vec(), &["job_states_claim"]),
@@ -134,7 +143,7 @@ async fn what_runs_all_day_reads_no_more_than_it_takes_on_postgres() {
         for index in indexes {
             assert!(plan.iter().any(|line| line.contains(&format!(" {index}"))), "no {index} in {shown}");
         }
-        for table in ["job_states", "jobs", "attempts", "events"] {
+        for table in ["job_states", "jobs", "attempts", "events", "sweep_jobs", "job_dependencies"] {
             assert!(!plan.iter().any(|line| line.contains(&format!("Seq Scan on {table}"))), "a whole table is read: {shown}");
         }
         // A scan that returns more than the statement takes would have been sorted or thrown away.

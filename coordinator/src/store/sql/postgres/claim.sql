@@ -1,5 +1,6 @@
 -- Leases claimable jobs of the placements in the JSON array $1 to the sessions in the JSON array $2, one each, until $3: the highest priority
--- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL.
+-- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL. Their attempts begin at $7, or after
+-- those before them: a coordinator that was held up goes by a time that others have left behind.
 -- Caller: batch. Index: job_states_claim, unique (sweep_id, job_id).
 WITH slots AS MATERIALIZED (
     SELECT $2::jsonb AS sessions
@@ -29,13 +30,22 @@ picked AS (
     FROM placed
     CROSS JOIN slots
     WHERE placed.place < $5
+),
+leased AS (
+    UPDATE job_states
+    SET state = 'leased', attempt = job_states.attempt + 1, session_id = picked.session_id, lease_until_us = $3
+    FROM picked
+    JOIN jobs ON jobs.id = picked.job_id
+    WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
+    RETURNING
+        job_states.job_id, job_states.attempt, job_states.session_id, job_states.priority, job_states.turn, jobs.key, jobs.config
+),
+begun AS (
+    INSERT INTO attempts (job_id, attempt, session_id, outcome, state, message, leased_us)
+    SELECT
+        leased.job_id, leased.attempt, leased.session_id, 'running', '', '',
+        greatest($7, (SELECT max(earlier.ended_us) FROM attempts AS earlier WHERE earlier.job_id = leased.job_id))
+    FROM leased
 )
-UPDATE job_states
-SET state = 'leased', attempt = job_states.attempt + 1, session_id = picked.session_id, lease_until_us = $3
-FROM picked
-JOIN jobs ON jobs.id = picked.job_id
-WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
-RETURNING
-    job_states.job_id AS job_id, job_states.attempt AS attempt, job_states.session_id AS session_id, job_states.priority AS priority,
-    job_states.turn AS turn,
-    (SELECT max(attempts.ended_us) FROM attempts WHERE attempts.job_id = job_states.job_id) AS ended_us, jobs.key AS key, jobs.config AS config;
+SELECT job_id, attempt, session_id, priority, turn, key, config
+FROM leased;

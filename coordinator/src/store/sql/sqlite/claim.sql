@@ -1,6 +1,7 @@
 -- Leases claimable jobs of the placements in the JSON array $1 to the sessions in the JSON array $2, one each, until $3: the highest priority
--- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL.
--- Caller: batch. Index: job_states_claim, unique (sweep_id, job_id).
+-- that is at most $4 first, and in turns within one; at most $5. Of sweep $6 alone, where that is not NULL. Their attempts begin at $7, or after
+-- those before them: a coordinator that was held up goes by a time that others have left behind.
+-- Caller: batch. Index: job_states_claim, unique (sweep_id, job_id), job_states_session.
 UPDATE job_states
 SET state = 'leased', attempt = attempt + 1, session_id = picked.session_id, lease_until_us = $3
 FROM (
@@ -26,6 +27,14 @@ FROM (
 WHERE job_states.job_id = picked.job_id AND job_states.state = 'queued'
 RETURNING
     job_id, attempt, session_id, priority, turn,
-    (SELECT max(attempts.ended_us) FROM attempts WHERE attempts.job_id = job_states.job_id) AS ended_us,
     (SELECT jobs.key FROM jobs WHERE jobs.id = job_states.job_id) AS key,
     (SELECT jobs.config FROM jobs WHERE jobs.id = job_states.job_id) AS config;
+INSERT INTO attempts (job_id, attempt, session_id, outcome, state, message, leased_us)
+SELECT
+    job_states.job_id, job_states.attempt, job_states.session_id, 'running', '', '',
+    max($7, coalesce((SELECT max(earlier.ended_us) FROM attempts AS earlier WHERE earlier.job_id = job_states.job_id), 0))
+FROM (SELECT DISTINCT slots.value AS session_id FROM json_each($2) AS slots) AS served
+CROSS JOIN job_states
+WHERE job_states.session_id = served.session_id AND job_states.state = 'leased' AND NOT EXISTS (
+    SELECT 1 FROM attempts WHERE attempts.job_id = job_states.job_id AND attempts.attempt = job_states.attempt
+);

@@ -1,5 +1,5 @@
 -- Records how the attempts of the JSON array $1 (job_id, attempt, outcome, state, message) ended, at $2.
--- Caller: settle, cancel. Index: primary key.
+-- Caller: cancel. Index: primary key.
 UPDATE attempts
 SET
     outcome = json_extract(wanted.value, '$.outcome'),

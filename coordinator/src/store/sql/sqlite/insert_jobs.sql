@@ -2,7 +2,7 @@
 -- Caller: submit. Index: unique jobs.key.
 INSERT INTO jobs (
     key, config, cell, backbone, dataset, pattern, exits, budget, recipe, regime, distill, exit_weights, seed, branch_rule,
-    backbone_macs, budget_macs, branch_macs, params, n_classes, created_us
+    backbone_macs, budget_macs, branch_macs, budget_error, params, n_classes, created_us
 )
 SELECT
     json_extract(wanted.value, '$.key'),
@@ -22,6 +22,7 @@ SELECT
     json_extract(wanted.value, '$.backbone_macs'),
     json_extract(wanted.value, '$.budget_macs'),
     json_extract(wanted.value, '$.branch_macs'),
+    json_extract(wanted.value, '$.budget_error'),
     json_extract(wanted.value, '$.params'),
     json_extract(wanted.value, '$.n_classes'),
     $2
