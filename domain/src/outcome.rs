@@ -81,13 +81,15 @@ pub enum FailureKind {
     Crashed,
     /// The trainer showed no sign of life for too long.
     TimedOut,
+    /// The dataset's files are missing or damaged on this worker. Other workers may have good ones.
+    NoData,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Failed, Self::Diverged, Self::OutOfMemory, Self::Crashed, Self::TimedOut];
+    pub const ALL: [Self; 6] = [Self::Failed, Self::Diverged, Self::OutOfMemory, Self::Crashed, Self::TimedOut, Self::NoData];
 
-    /// The kind's name, as the database writes it.
+    /// The kind's name. The database writes it, too, but for `no-data`, which stands there as a failure with its message.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -95,6 +97,7 @@ impl FailureKind {
             Self::OutOfMemory => "out-of-memory",
             Self::Crashed => "crashed",
             Self::TimedOut => "timed-out",
+            Self::NoData => "no-data",
         }
     }
 }

@@ -182,6 +182,7 @@ impl From<outcome::FailureKind> for v1::FailureKind {
             outcome::FailureKind::OutOfMemory => Self::OutOfMemory,
             outcome::FailureKind::Crashed => Self::Crashed,
             outcome::FailureKind::TimedOut => Self::TimedOut,
+            outcome::FailureKind::NoData => Self::NoData,
         }
     }
 }
@@ -197,6 +198,7 @@ pub fn failure_kind(kind: i32) -> Result<outcome::FailureKind, DecodeError> {
         Ok(v1::FailureKind::OutOfMemory) => Ok(outcome::FailureKind::OutOfMemory),
         Ok(v1::FailureKind::Crashed) => Ok(outcome::FailureKind::Crashed),
         Ok(v1::FailureKind::TimedOut) => Ok(outcome::FailureKind::TimedOut),
+        Ok(v1::FailureKind::NoData) => Ok(outcome::FailureKind::NoData),
         Ok(v1::FailureKind::Unspecified) => Err(DecodeError::Missing("kind")),
         Err(_) => Err(DecodeError::Range { field: "kind", value: kind.to_string(), expected: "a known failure kind" }),
     }

@@ -98,14 +98,12 @@ impl TrainError {
         match self {
             Self::Diverged { .. } => FailureKind::Diverged,
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
-            Self::Network(_)
-            | Self::Field { .. }
-            | Self::ExitWeights { .. }
-            | Self::TooFewImages { .. }
-            | Self::Device(_)
-            | Self::Data(_)
-            | Self::Execution(_)
-            | Self::Stopped => FailureKind::Failed,
+            // A name that this build does not know is no fault of the files.
+            Self::Data(DataError::Unknown(_)) => FailureKind::Failed,
+            Self::Data(_) | Self::TooFewImages { .. } => FailureKind::NoData,
+            Self::Network(_) | Self::Field { .. } | Self::ExitWeights { .. } | Self::Device(_) | Self::Execution(_) | Self::Stopped => {
+                FailureKind::Failed
+            }
         }
     }
 }

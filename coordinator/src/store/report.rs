@@ -12,6 +12,7 @@ use super::batch::AttemptRef;
 use super::engine::{Insertion, Row, Value, args, storable};
 use super::frontier::{self, Candidate, Known};
 use super::sessions::SessionId;
+use super::withdrawal::{Withdrawn, withdraw};
 use super::{Transaction, control, dependencies, json, sql};
 
 /// Longest stored failure message, characters: a stack trace, not a log.
@@ -119,6 +120,8 @@ pub(super) struct Taken {
     pub(super) ended: Vec<AttemptRef>,
     /// Whether jobs may have become claimable.
     pub(super) queued: bool,
+    /// What sessions offer no longer.
+    pub(super) withdrawn: Vec<Withdrawn>,
 }
 
 /// A lease that ends, as the transaction that ends it sees it.
@@ -129,6 +132,8 @@ pub(super) struct Held {
     pub(super) n_failures: u32,
     /// Other workers on which the job crashed its trainer since failures were last forgotten.
     pub(super) n_crashed_elsewhere: u32,
+    /// Whether another worker offers the job's dataset, which this one does no longer.
+    pub(super) data_elsewhere: bool,
 }
 
 /// How a lease ends.
@@ -169,6 +174,7 @@ impl Reported {
                 attempt: attempt.clone(),
                 n_failures: row.get("n_failures")?,
                 n_crashed_elsewhere: row.get("n_crashed_elsewhere")?,
+                data_elsewhere: false,
             },
             is_held,
             outcome: row.get("outcome")?,
@@ -227,7 +233,7 @@ pub(super) async fn take(
     let mut late = Vec::new();
     // What this batch itself has settled, for reports that come twice in it.
     let mut settled: HashMap<(i64, u32), &'static str> = HashMap::new();
-    for ((_, report), found) in reports.iter().zip(&reported) {
+    for ((session, report), found) in reports.iter().zip(&reported) {
         let Some(found) = found else {
             taken.answers.push(Answer::Stale);
             continue;
@@ -254,7 +260,13 @@ pub(super) async fn take(
             results.push((found, outcome));
         }
         settled.insert(id, outcome_name(event));
-        ends.push(End { held: found.held.clone(), event, message: report.end.message() });
+        let mut held = found.held.clone();
+        if event == Event::Failed(FailureKind::NoData) {
+            let withdrawn = withdraw(tx, *session, &found.dataset).await?;
+            held.data_elsewhere = withdrawn.is_some();
+            taken.withdrawn.extend(withdrawn);
+        }
+        ends.push(End { held, event, message: report.end.message() });
         taken.answers.push(Answer::Accepted);
     }
     for (found, outcome) in late {
@@ -416,6 +428,7 @@ pub(super) async fn settle(
         let tally = Tally {
             n_failures: held.n_failures,
             n_crashed_workers: held.n_crashed_elsewhere + u32::from(*event == Event::Failed(FailureKind::Crashed)),
+            data_elsewhere: held.data_elsewhere,
         };
         let next = lifecycle::step(State::Leased, *event, tally, limits).expect("these events end a lease");
         let n_failures = held.n_failures + u32::from(next.counts_as_failure);
@@ -475,6 +488,8 @@ pub(super) async fn settle(
 pub(super) const fn outcome_name(event: Event) -> &'static str {
     match event {
         Event::Completed => "succeeded",
+        // What is missing, its message says.
+        Event::Failed(FailureKind::NoData) => FailureKind::Failed.as_str(),
         Event::Failed(kind) => kind.as_str(),
         Event::Lost => "lost",
         Event::Preempted => "preempted",
