@@ -103,6 +103,7 @@ fn outcome(config: &JobConfig, network: &Network, subject: &Subject, train_time:
         // What was asked for, not what the clock says: equal configurations give equal results.
         train_seconds: train_time.as_secs_f64(),
         trainer: "simulated".into(),
+        records: None,
     }
 }
 

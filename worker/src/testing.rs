@@ -24,7 +24,7 @@ pub(crate) fn config(dataset: &str, seed: u64) -> JobConfig {
             schedule: Schedule::Cosine,
             augment: Augment::None,
         },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
         private_to: None,
         seed,
     }

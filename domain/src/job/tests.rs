@@ -12,7 +12,7 @@ fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: B
         dataset: "cifar10".to_owned(),
         branches: Some(BranchConfig { exits, pattern, budget, rule }),
         recipe: recipe(),
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
         private_to: None,
         seed: 3,
     }
@@ -36,7 +36,7 @@ fn plain() -> JobConfig {
             schedule: Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
             augment: Augment::None,
         },
-        evaluation: Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        evaluation: Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax], latency: false },
         private_to: None,
         seed: u64::try_from(i64::MAX).unwrap(),
     }

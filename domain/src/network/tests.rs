@@ -15,7 +15,7 @@ fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobC
             schedule: Schedule::Constant,
             augment: Augment::None,
         },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
         private_to: None,
         seed: 0,
     }

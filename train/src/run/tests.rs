@@ -29,7 +29,7 @@ fn job(epochs: u32) -> JobConfig {
             schedule: Schedule::Cosine,
             augment: Augment::Crop,
         },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
         private_to: None,
         seed: 1,
     }

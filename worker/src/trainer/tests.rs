@@ -55,7 +55,16 @@ impl Peer {
 }
 
 fn outcome(train_seconds: f64) -> Outcome {
-    let exits = vec![offramp_domain::outcome::ExitResult { accuracy: 0.5, loss: 1.0, calibration_accuracy: 0.5, calibration_loss: 1.0 }];
+    let exit = offramp_domain::outcome::ExitResult {
+        accuracy: 0.5,
+        loss: 1.0,
+        calibration_accuracy: 0.5,
+        calibration_loss: 1.0,
+        top5_accuracy: Some(0.75),
+        ece: Some(0.125),
+        calibration_top5_accuracy: Some(0.75),
+        calibration_ece: Some(0.125),
+    };
     let point = offramp_domain::outcome::OperatingPoint {
         policy: "fixed".into(),
         setting: 0.0,
@@ -65,8 +74,19 @@ fn outcome(train_seconds: f64) -> Outcome {
         calibration_accuracy: 0.5,
         calibration_macs_cascade: 1.0,
         exit_shares: vec![1.0],
+        latency_us: None,
+        images_per_second: None,
     };
-    Outcome { exits, operating_points: vec![point], n_train: 8, n_calibration: 1, n_test: 1, train_seconds, trainer: "scripted".into() }
+    Outcome {
+        exits: vec![exit],
+        operating_points: vec![point],
+        n_train: 8,
+        n_calibration: 1,
+        n_test: 1,
+        train_seconds,
+        trainer: "scripted".into(),
+        records: None,
+    }
 }
 
 fn progress(epoch: u32) -> Progress {
