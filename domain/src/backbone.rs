@@ -4,32 +4,81 @@ use crate::layer::{Layer, Summary, summarise};
 use crate::shape::Shape;
 
 /// A network without branches.
+///
+/// # Invariants
+/// Between two units travels a list of maps, the finest first: one map in every network but a multi-scale one. An exit that follows a unit reads
+/// the last, coarsest one, and so does the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backbone {
     /// Its canonical name.
     pub name: String,
     /// Shape of one input.
     pub input: Shape,
-    /// The units, the stem first. An exit hangs on a unit's output.
+    /// The units, the stem first. An exit may follow any of them.
     pub units: Vec<Unit>,
-    /// Indices of the units that end a stage.
+    /// Indices of the units that end a stage, rising; never empty, and the last one is the last unit.
     pub stage_ends: Vec<usize>,
     /// The final classifier: the last exit.
     pub head: Vec<Layer>,
+    /// The side exits that the network was published with, first to last, for those that were published as multi-exit networks; empty for all others.
+    pub own_exits: Vec<OwnExit>,
+}
+
+/// A side exit that belongs to a backbone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnExit {
+    /// Index of the unit whose coarsest map it reads.
+    pub unit: usize,
+    /// Its layers, the last of which is the classifier.
+    pub layers: Vec<Layer>,
 }
 
 /// The smallest piece of a backbone that an exit can follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unit {
-    /// Layers one after another.
+    /// Layers one after another, from the coarsest map to one map.
     Sequence(Vec<Layer>),
-    /// `relu(body(x) + shortcut(x))`.
+    /// `x' = before(x)`, then `after(body(x') + shortcut(x'))`, from the coarsest map to one map.
+    ///
+    /// Post-activation units (He et al.) have nothing before and the rectifier after; pre-activation units that change the shape share the
+    /// norm and rectifier before; inverted residuals have neither.
     Residual {
+        /// What both ways read the input through; empty for the input itself.
+        before: Vec<Layer>,
         /// The residual function.
         body: Vec<Layer>,
-        /// What the input goes through on its way to the sum.
+        /// The other way to the sum.
         shortcut: Shortcut,
+        /// What the sum goes through.
+        after: Vec<Layer>,
     },
+    /// Maps that are joined of parts, the finest map first: densely connected layers put out one map, multi-scale layers several.
+    Joined(Vec<JoinedMap>),
+}
+
+/// One map of a [`Unit::Joined`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedMap {
+    /// Its parts, concatenated along the channels in this order; never empty, and all of the same height and width.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a joined map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The map that it is made from.
+    pub from: MapRef,
+    /// The layers that make it; empty for the map as it is.
+    pub layers: Vec<Layer>,
+}
+
+/// Which map a part is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapRef {
+    /// A map that the unit is given, by index.
+    Input(usize),
+    /// A map that the same unit has put out before, by index.
+    Output(usize),
 }
 
 /// The way round a residual unit's body.
@@ -48,39 +97,97 @@ pub enum Shortcut {
     Projection(Vec<Layer>),
 }
 
+/// What a unit comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitSummary {
+    /// Shapes of the maps that it puts out, the finest first.
+    pub maps: Vec<Shape>,
+    /// Strict MACs per sample.
+    pub macs: u64,
+    /// Trainable parameters.
+    pub params: u64,
+}
+
 impl Unit {
-    /// Output shape, MACs and parameters of the unit on one sample of shape `input`.
-    pub fn summarise(&self, input: Shape) -> Summary {
+    /// Output shapes, MACs and parameters of the unit on one sample whose maps have the shapes `maps`.
+    ///
+    /// # Panics
+    /// When there is no map, or fewer than a part refers to.
+    pub fn summarise(&self, maps: &[Shape]) -> UnitSummary {
+        let coarsest = *maps.last().expect("at least one map travels between units");
         match self {
-            Self::Sequence(layers) => summarise(layers, input),
-            Self::Residual { body, shortcut } => {
-                let body = summarise(body, input);
-                let (macs, params) = match shortcut {
-                    Shortcut::Identity | Shortcut::PadSubsample { .. } => (0, 0),
-                    Shortcut::Projection(layers) => {
-                        let projection = summarise(layers, input);
-                        (projection.macs, projection.params)
-                    }
+            Self::Sequence(layers) => UnitSummary::of_one(&[summarise(layers, coarsest)]),
+            Self::Residual { before, body, shortcut, after } => {
+                let before = summarise(before, coarsest);
+                let way_round = match shortcut {
+                    Shortcut::Identity | Shortcut::PadSubsample { .. } => Summary { output: before.output, macs: 0, params: 0 },
+                    Shortcut::Projection(layers) => summarise(layers, before.output),
                 };
-                Summary { output: body.output, macs: body.macs + macs, params: body.params + params }
+                let body = summarise(body, before.output);
+                UnitSummary::of_one(&[before, way_round, body, summarise(after, body.output)])
+            }
+            Self::Joined(joined) => {
+                let mut unit = UnitSummary { maps: Vec::with_capacity(joined.len()), macs: 0, params: 0 };
+                for map in joined {
+                    let made: Vec<Summary> = map.parts.iter().map(|part| summarise(&part.layers, part.from.of(maps, &unit.maps))).collect();
+                    unit.macs += made.iter().map(|part| part.macs).sum::<u64>();
+                    unit.params += made.iter().map(|part| part.params).sum::<u64>();
+                    let channels = made.iter().map(|part| part.output.channels).sum();
+                    unit.maps.push(Shape { channels, ..made[0].output });
+                }
+                unit
             }
         }
     }
 }
 
+impl UnitSummary {
+    /// Pieces that all count, the last of which puts out the unit's one map.
+    fn of_one(pieces: &[Summary]) -> Self {
+        Self {
+            maps: pieces.last().map(|last| last.output).into_iter().collect(),
+            macs: pieces.iter().map(|piece| piece.macs).sum(),
+            params: pieces.iter().map(|piece| piece.params).sum(),
+        }
+    }
+}
+
+impl MapRef {
+    /// What it refers to among a unit's inputs and what it has put out so far.
+    pub fn of<T: Copy>(self, inputs: &[T], outputs: &[T]) -> T {
+        match self {
+            Self::Input(index) => inputs[index],
+            Self::Output(index) => outputs[index],
+        }
+    }
+}
+
+impl Part {
+    /// The `index`-th map that the unit is given, through `layers`.
+    pub fn of_input(index: usize, layers: Vec<Layer>) -> Self {
+        Self { from: MapRef::Input(index), layers }
+    }
+
+    /// The `index`-th map that the unit has put out, through `layers`.
+    pub fn of_output(index: usize, layers: Vec<Layer>) -> Self {
+        Self { from: MapRef::Output(index), layers }
+    }
+}
+
 impl Backbone {
-    /// Running totals after each unit: the unit's output shape, and MACs and parameters from the input up to and with it.
+    /// Running totals after each unit: the shape of the map that an exit there reads, and MACs and parameters from the input up to and with the unit.
     pub fn cumulative(&self) -> Vec<Summary> {
-        let start = Summary { output: self.input, macs: 0, params: 0 };
+        let start = UnitSummary { maps: vec![self.input], macs: 0, params: 0 };
         let running = self.units.iter().scan(start, |so_far, unit| {
-            let here = unit.summarise(so_far.output);
-            *so_far = Summary { output: here.output, macs: so_far.macs + here.macs, params: so_far.params + here.params };
-            Some(*so_far)
+            let here = unit.summarise(&so_far.maps);
+            let output = *here.maps.last().expect("a unit puts out at least one map");
+            *so_far = UnitSummary { maps: here.maps, macs: so_far.macs + here.macs, params: so_far.params + here.params };
+            Some(Summary { output, macs: so_far.macs, params: so_far.params })
         });
         running.collect()
     }
 
-    /// The whole backbone, head included: logits' shape, strict MACs per sample, parameters.
+    /// The whole backbone, head included and own side exits left out: logits' shape, strict MACs per sample, parameters.
     pub fn total(&self) -> Summary {
         let trunk = self.cumulative().last().copied().unwrap_or(Summary { output: self.input, macs: 0, params: 0 });
         let head = summarise(&self.head, trunk.output);
@@ -145,7 +252,7 @@ fn resnet(name: &str, n_units: usize, projects: bool, input: Shape, n_classes: u
         stage_ends.push(units.len() - 1);
     }
     let head = vec![Layer::GlobalAveragePool, Layer::Linear { inputs: channels, outputs: n_classes }];
-    Backbone { name: name.to_owned(), input, units, stage_ends, head }
+    Backbone { name: name.to_owned(), input, units, stage_ends, head, own_exits: Vec::new() }
 }
 
 /// Two 3x3 convolutions and the way round them; more channels go with half the side.
@@ -158,7 +265,7 @@ fn residual_unit(inputs: usize, outputs: usize, projects: bool) -> Unit {
         (_, true) => Shortcut::Projection(vec![Layer::conv1x1(inputs, outputs, stride), norm]),
         (_, false) => Shortcut::PadSubsample { stride, pad: (outputs - inputs) / 2 },
     };
-    Unit::Residual { body, shortcut }
+    Unit::Residual { before: Vec::new(), body, shortcut, after: vec![Layer::Relu] }
 }
 
 /// The known name most similar to `name`, if any resembles it at all.

@@ -1,7 +1,14 @@
 //! A job's canonical configuration and its key.
 
+mod label;
+mod recipe;
+mod regime;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use self::recipe::{Augment, Clip, Optimizer, Precision, Recipe, Schedule};
+pub use self::regime::{Distill, EnsembleWeights, ExitWeights, Pretrained, Regime};
 
 /// Everything that a job's result depends on. Two equal configurations are the same work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +22,21 @@ pub struct JobConfig {
     pub dataset: String,
     /// The branches; absent for pattern `none`.
     pub branches: Option<BranchConfig>,
+    /// In which order backbone and branches are trained.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub regime: Regime,
+    /// What the exits learn from besides the labels.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub distill: Distill,
+    /// How much each exit's loss counts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub exit_weights: ExitWeights,
+    /// Whether gradients are scaled so that each part of the backbone gets the mean of the later exits' instead of their sum.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gradient_equilibrium: bool,
+    /// Weights that the backbone starts from; absent where it starts fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<Pretrained>,
     /// How to train.
     pub recipe: Recipe,
     /// How to evaluate.
@@ -92,70 +114,6 @@ pub enum BranchRule {
     },
 }
 
-/// How to train.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// Passes over the training split.
-    pub epochs: u32,
-    /// Images a step.
-    pub batch_size: u32,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// How the learning rate moves.
-    pub schedule: Schedule,
-    /// What is done to a training image.
-    pub augment: Augment,
-}
-
-/// An optimiser with its settings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Stochastic gradient descent with momentum (dampening 0) and weight decay as an L2 term in the gradient.
-    Sgd {
-        /// Learning rate at the start.
-        lr: f64,
-        /// Momentum, 0 to below 1.
-        momentum: f64,
-        /// Nesterov's variant.
-        nesterov: bool,
-        /// Weight decay of every parameter.
-        weight_decay: f64,
-    },
-}
-
-/// How the learning rate moves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    /// It doesn't.
-    Constant,
-    /// Down a half cosine, stepwise, to 0 after the last step.
-    Cosine,
-    /// Times `gamma` at the start of each milestone epoch (0-based).
-    Step {
-        /// Epochs at whose start the rate falls, rising.
-        milestones: Vec<u32>,
-        /// The factor.
-        gamma: f64,
-    },
-}
-
-/// What is done to a training image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Augment {
-    /// Nothing.
-    None,
-    /// A random crop of the image padded with zeros by an eighth of its side.
-    Crop,
-    /// A random horizontal flip.
-    Flip,
-    /// Both.
-    CropFlip,
-}
-
 /// How to evaluate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +125,13 @@ pub struct Evaluation {
     /// Whether latency and throughput are measured with real early exit. Off, results are a pure function of the configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub latency: bool,
+}
+
+impl Evaluation {
+    /// What sweep files ask for with these two alone.
+    pub fn new(calibration: f64, policies: Vec<Policy>) -> Self {
+        Self { calibration, policies, latency: false }
+    }
 }
 
 /// When a sample leaves.
@@ -248,6 +213,32 @@ impl std::fmt::Display for JobKey {
 }
 
 impl JobConfig {
+    /// A configuration of what has no default; all else is as it is when nothing is said of it.
+    pub fn new(
+        backbone: impl Into<String>,
+        dataset: impl Into<String>,
+        branches: Option<BranchConfig>,
+        recipe: Recipe,
+        evaluation: Evaluation,
+        seed: u64,
+    ) -> Self {
+        Self {
+            version: CONFIG_VERSION,
+            backbone: backbone.into(),
+            dataset: dataset.into(),
+            branches,
+            regime: Regime::Joint,
+            distill: Distill::None,
+            exit_weights: ExitWeights::Equal,
+            gradient_equilibrium: false,
+            pretrained: None,
+            recipe,
+            evaluation,
+            private_to: None,
+            seed,
+        }
+    }
+
     /// The configuration as canonical JSON: fixed field order, shortest round-trip numbers, no white space.
     pub fn canonical_json(&self) -> String {
         serde_json::to_string(self).expect("a configuration has only string keys and finite numbers")
@@ -302,37 +293,6 @@ impl JobConfig {
             Some(Budget::Macs(macs)) => format!("{macs} MACs"),
         }
     }
-
-    /// The recipe as it stands in tables: `15 epochs, batch 32, sgd 0.05 m 0.9 nesterov wd 0.0005, cosine, crop`. Five parts, whatever the
-    /// recipe; different recipes have different labels.
-    pub fn recipe_label(&self) -> String {
-        let Recipe { epochs, batch_size, optimizer, schedule, augment } = &self.recipe;
-        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
-        let optimizer = match optimizer {
-            Optimizer::Sgd { lr, momentum, nesterov, weight_decay } => {
-                // What is switched off is left out.
-                let momentum = if *momentum == 0.0 { String::new() } else { format!(" m {momentum}") };
-                let nesterov = if *nesterov { " nesterov" } else { "" };
-                let weight_decay = if *weight_decay == 0.0 { String::new() } else { format!(" wd {weight_decay}") };
-                format!("sgd {lr}{momentum}{nesterov}{weight_decay}")
-            }
-        };
-        let schedule = match schedule {
-            Schedule::Constant => "constant".to_owned(),
-            Schedule::Cosine => "cosine".to_owned(),
-            Schedule::Step { milestones, gamma } => {
-                let milestones: Vec<String> = milestones.iter().map(u32::to_string).collect();
-                format!("step {gamma} at {}", milestones.join("/"))
-            }
-        };
-        let augment = match augment {
-            Augment::None => "no augmentation",
-            Augment::Crop => "crop",
-            Augment::Flip => "flip",
-            Augment::CropFlip => "crop-flip",
-        };
-        format!("{epochs}, batch {batch_size}, {optimizer}, {schedule}, {augment}")
-    }
 }
 
 /// The canonical JSON of jobs that differ in nothing but the seed: written once for all of them, and hashed once up to the seed.
@@ -374,6 +334,12 @@ pub(crate) fn half_of(hash: Sha256) -> [u8; 32] {
         pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
     }
     digits
+}
+
+/// Whether a field has the value that it has when nothing is said of it. Such fields are not written, so that no key changes when a field
+/// is added.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Numbers in full, as labels must tell apart what job keys tell apart.

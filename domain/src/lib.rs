@@ -3,11 +3,11 @@
 //! Nothing here reads a clock, a file, the environment or a random source. In reading order:
 //!
 //! - [`shape`], [`layer`]: tensors' shapes and the layers between them, with costs.
-//! - [`dataset`]: the catalogue of datasets: shapes, classes, split sizes.
+//! - [`dataset`]: the catalogue of datasets: names, shapes, classes.
 //! - [`backbone`]: backbones as data.
 //! - [`exits`], [`pattern`], [`branch`]: where exits hang, how branch cost is shared out, and the branches that realise it.
 //! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
-//! - [`job`]: a job's canonical configuration and its key.
+//! - [`job`]: a job's canonical configuration and its key; [`recipes`]: the recipes that ship.
 //! - [`sweep`], [`problem`]: sweep files, and what can be wrong with them.
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
@@ -27,5 +27,7 @@ pub mod outcome;
 pub mod pattern;
 pub mod placement;
 pub mod problem;
+pub mod recipes;
 pub mod shape;
+mod spelling;
 pub mod sweep;

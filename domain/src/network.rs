@@ -77,7 +77,7 @@ pub struct ExitCost {
 /// # Errors
 /// When a name is unknown, the exits cannot be placed, or the budget cannot be met.
 pub fn assemble(config: &JobConfig) -> Result<Network, NetworkError> {
-    let dataset = dataset::find(&config.dataset).ok_or_else(|| NetworkError::UnknownDataset(config.dataset.clone()))?;
+    let dataset = dataset::parse(&config.dataset)?;
     let backbone = backbone::build(&config.backbone, dataset.input, dataset.n_classes)?;
     assemble_parts(backbone, dataset.n_classes, config.branches.as_ref())
 }
@@ -149,9 +149,9 @@ pub enum NetworkError {
     /// See [`backbone::BackboneError`].
     #[error(transparent)]
     Backbone(#[from] backbone::BackboneError),
-    /// No dataset has this name.
-    #[error("no dataset is called `{0}`")]
-    UnknownDataset(String),
+    /// See [`dataset::DatasetError`].
+    #[error(transparent)]
+    Dataset(#[from] dataset::DatasetError),
     /// See [`ExitsError`].
     #[error(transparent)]
     Exits(#[from] ExitsError),
@@ -166,7 +166,7 @@ pub enum NetworkError {
 /// A hint of the nearest budgets that all patterns meet; `None` where the budget is not all that is wrong with the job.
 fn nearest_for_all(job: &JobConfig, patterns: &[Pattern], budget_macs: u64) -> Option<String> {
     let config = job.branches.as_ref()?;
-    let dataset = dataset::find(&job.dataset)?;
+    let dataset = dataset::parse(&job.dataset).ok()?;
     let backbone = backbone::build(&job.backbone, dataset.input, dataset.n_classes).ok()?;
     let points = exits::place(&backbone, &config.exits).ok()?;
     // A pattern that does not fit the exits is wrong by itself, whatever the budget.
@@ -197,9 +197,7 @@ impl NetworkError {
     pub fn hint(&self) -> String {
         match self {
             Self::Backbone(error) => error.hint(),
-            Self::UnknownDataset(_) => {
-                format!("known datasets: {}", dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>().join(", "))
-            }
+            Self::Dataset(error) => error.hint(),
             Self::Exits(error) => error.hint(),
             Self::Pattern(error) => error.hint(),
             Self::Branch(error) => error.hint(),
@@ -221,7 +219,7 @@ impl NetworkError {
     pub fn field(&self) -> Field {
         match self {
             Self::Backbone(backbone::BackboneError::Unknown { .. }) => Field::Backbone,
-            Self::Backbone(backbone::BackboneError::InputTooSmall { .. }) | Self::UnknownDataset(_) => Field::Dataset,
+            Self::Backbone(backbone::BackboneError::InputTooSmall { .. }) | Self::Dataset(_) => Field::Dataset,
             Self::Exits(_) => Field::Exits,
             Self::Pattern(_) => Field::Pattern,
             Self::Branch(BranchError::Depth(_) | BranchError::LevelRule { .. }) => Field::Branch,

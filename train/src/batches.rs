@@ -69,7 +69,7 @@ impl Normalisation {
 fn standardising_table(counts: &[u64; 256]) -> [f32; 256] {
     let n = counts.iter().sum::<u64>().max(1) as f64;
     let mean_of =
-        |f: &dyn Fn(f64) -> f64| counts.iter().zip(0_u8..).map(|(&count, value)| count as f64 * f(f64::from(value))).sum::<f64>() / n;
+        |f: &dyn Fn(f64) -> f64| counts.iter().zip(0_u8..=255).map(|(&count, value)| count as f64 * f(f64::from(value))).sum::<f64>() / n;
     let mean = mean_of(&|value| value);
     let deviation = mean_of(&|value| (value - mean).powi(2)).sqrt();
     let scale = if deviation > 0.0 { deviation.recip() } else { 1.0 };

@@ -11,7 +11,9 @@ use offramp_domain::job::Optimizer;
 /// Stochastic gradient descent as Sutskever et al. (2013) state it and the field's recipes mean it: the velocity is v <- m v + g (dampening 0,
 /// where Burn's default is 0.1), weight decay is added to g before, and Nesterov's variant steps along g + m v.
 pub fn build(optimizer: &Optimizer) -> ModuleOptimizer {
-    let &Optimizer::Sgd { momentum, nesterov, weight_decay, .. } = optimizer;
+    let &Optimizer::Sgd { momentum, nesterov, weight_decay, .. } = optimizer else {
+        unreachable!("`run` refuses other optimisers");
+    };
     let momentum = (momentum > 0.0).then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
     let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay as f32));
     SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
@@ -19,8 +21,9 @@ pub fn build(optimizer: &Optimizer) -> ModuleOptimizer {
 
 /// The learning rate that an optimiser starts with.
 pub fn initial_rate(optimizer: &Optimizer) -> f64 {
-    let Optimizer::Sgd { lr, .. } = optimizer;
-    *lr
+    match optimizer {
+        Optimizer::Sgd { lr, .. } | Optimizer::AdamW { lr, .. } => *lr,
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub fn learning_rate(schedule: &Schedule, start: f64, step: Step) -> f64 {
             let n_passed = milestones.iter().filter(|&&milestone| milestone <= step.epoch).count();
             start * gamma.powi(n_passed as i32)
         }
+        Schedule::Warmup { .. } | Schedule::OneCycle { .. } => unreachable!("`run` refuses other schedules"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use offramp_domain::dataset::DATASETS;
+use offramp_domain::dataset;
 use offramp_domain::placement::{Capabilities, Datasets, DeviceKind};
 use offramp_proto::v1;
 
@@ -72,7 +72,7 @@ fn datasets(data_dir: &Path) -> Vec<String> {
             _ => false,
         }
     };
-    DATASETS.iter().filter(|facts| facts.embedded || is_there(facts.name)).map(|facts| facts.name.to_owned()).collect()
+    dataset::named().filter(|facts| facts.is_built_in() || is_there(&facts.name)).map(|facts| facts.name).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use offramp_coordinator::Database;
 use offramp_coordinator::store::{DatabaseError, Reader};
-use offramp_domain::dataset::{DATASETS, Dataset};
+use offramp_domain::dataset::{self, Dataset};
 use serde::Serialize;
 
 use crate::args::DoctorArguments;
@@ -23,7 +23,7 @@ pub(crate) async fn run(arguments: &DoctorArguments, format: Format) -> Result<E
         Err(failure) => checks.push(Finding::of_failure("database", &failure)),
     }
     match training::data_dir(arguments.data_dir.as_ref()) {
-        Ok(folder) => checks.extend(DATASETS.iter().map(|facts| dataset(facts, &folder))),
+        Ok(folder) => checks.extend(dataset::named().map(|facts| dataset(&facts, &folder))),
         Err(failure) => checks.push(Finding::of_failure("datasets", &failure)),
     }
     output::write_rows(format, &Rows::new(&view::DOCTOR, &checks))?;
@@ -140,12 +140,12 @@ fn dataset(facts: &Dataset, folder: &Path) -> Finding {
     let name = format!("dataset {}", facts.name);
     match offramp_train::data::load(facts, folder) {
         Ok(loaded) => {
-            let origin = if facts.embedded { "part of this program".to_owned() } else { format!("in {}", folder.display()) };
+            let origin = if facts.is_built_in() { "part of this program".to_owned() } else { format!("in {}", folder.display()) };
             let detail = format!("{} training and {} test images, {origin}", loaded.train.len(), loaded.test.len());
             Finding::new(name, Status::Ok, detail)
         }
         Err(error) => {
-            let status = if facts.embedded { Status::Fail } else { Status::Warn };
+            let status = if facts.is_built_in() { Status::Fail } else { Status::Warn };
             let check = Finding::new(name, status, format!("{:#}", anyhow::Error::new(error)));
             check.hint("put its binary files into that folder, or name another with --data-dir; only needed for sweeps that use it")
         }

@@ -53,6 +53,7 @@ fn every_name_builds_a_network_of_its_depth() {
         let is_weighted = |layer: &&Layer| matches!(layer, Layer::Conv2d(_) | Layer::Linear { .. });
         let weighted = |unit: &Unit| match unit {
             Unit::Sequence(layers) | Unit::Residual { body: layers, .. } => layers.iter().filter(is_weighted).count(),
+            Unit::Joined(_) => panic!("{name} joins maps"),
         };
         // Convolutions on the shortcut do not count towards the depth.
         assert_eq!(backbone.units.iter().map(weighted).sum::<usize>() + 1, depth, "{name}");
@@ -71,7 +72,7 @@ fn shortcuts_lead_to_the_shape_of_the_body() {
         let backbone = build(name, Shape::new(3, side, side), 10).unwrap();
         let mut input = backbone.input;
         for unit in &backbone.units {
-            let output = unit.summarise(input).output;
+            let output = unit.summarise(&[input]).maps[0];
             if let Unit::Residual { shortcut, .. } = unit {
                 let around = match shortcut {
                     Shortcut::Identity => input,
@@ -109,4 +110,40 @@ fn small_inputs_are_refused_with_the_least_side() {
     assert_eq!(refused.to_string(), "`resnet8` cannot take an input of 1x32x3: its sides must be at least 4");
     let last = build("resnet8", Shape::new(1, 4, 4), 10).unwrap().cumulative().pop().unwrap();
     assert_eq!(last.output, Shape::new(64, 1, 1));
+}
+
+#[test]
+fn residual_units_pay_for_what_comes_before_and_after_and_for_both_ways() {
+    let norm = |channels| Layer::BatchNorm { channels };
+    let unit = Unit::Residual {
+        before: vec![norm(16), Layer::Relu],
+        body: vec![Layer::conv3x3(16, 32, 2), norm(32), Layer::Relu, Layer::conv3x3(32, 32, 1)],
+        shortcut: Shortcut::Projection(vec![Layer::conv1x1(16, 32, 2)]),
+        after: vec![norm(32)],
+    };
+    let expected =
+        UnitSummary { maps: vec![Shape::new(32, 4, 4)], macs: (4_608 + 9_216 + 512) * 16, params: 32 + 4_608 + 64 + 9_216 + 512 + 64 };
+    assert_eq!(unit.summarise(&[Shape::new(16, 8, 8)]), expected);
+}
+
+#[test]
+fn joined_maps_are_as_wide_as_their_parts_together() {
+    // Two maps in; the first grows by 6 channels, the second by 2 made from the first and 3 made from itself; a third is made from the new second.
+    let unit = Unit::Joined(vec![
+        JoinedMap { parts: vec![Part::of_input(0, vec![]), Part::of_input(0, vec![Layer::conv3x3(4, 6, 1)])] },
+        JoinedMap {
+            parts: vec![
+                Part::of_input(1, vec![]),
+                Part::of_input(0, vec![Layer::conv3x3(4, 2, 2)]),
+                Part::of_input(1, vec![Layer::conv1x1(8, 3, 1)]),
+            ],
+        },
+        JoinedMap { parts: vec![Part::of_output(1, vec![Layer::conv1x1(13, 5, 2)])] },
+    ]);
+    let expected = UnitSummary {
+        maps: vec![Shape::new(10, 8, 8), Shape::new(13, 4, 4), Shape::new(5, 2, 2)],
+        macs: 216 * 64 + 72 * 16 + 24 * 16 + 65 * 4,
+        params: 216 + 72 + 24 + 65,
+    };
+    assert_eq!(unit.summarise(&[Shape::new(4, 8, 8), Shape::new(8, 4, 4)]), expected);
 }

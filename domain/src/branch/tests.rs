@@ -303,7 +303,7 @@ fn four_digits_round_to_nearest() {
 
 fn any_cell() -> impl Strategy<Value = Cell> {
     let names = prop::sample::select(crate::backbone::names().collect::<Vec<_>>());
-    let datasets = prop::sample::select(crate::dataset::DATASETS.to_vec());
+    let datasets = prop::sample::select(crate::dataset::named().collect::<Vec<_>>());
     let exits = prop_oneof![
         Just(ExitPlacement::StageEnds),
         Just(ExitPlacement::Fractions(vec![0.4, 0.7])),

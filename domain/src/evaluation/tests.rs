@@ -44,7 +44,7 @@ fn four_samples() -> SplitRecords {
 }
 
 fn max_softmax() -> Evaluation {
-    Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false }
+    Evaluation::new(0.1, vec![Policy::MaxSoftmax])
 }
 
 fn settings(evaluated: &Evaluated, policy: &str) -> Vec<f64> {
@@ -128,7 +128,7 @@ fn a_network_without_side_exits_has_its_fixed_point_only() {
 
 #[test]
 fn no_policy_leaves_the_fixed_points() {
-    let evaluation = Evaluation { calibration: 0.1, policies: vec![], latency: false };
+    let evaluation = Evaluation::new(0.1, vec![]);
     assert_eq!(evaluate_with_costs(&three_exits(), &evaluation, &four_samples(), &four_samples()).operating_points.len(), 3);
 }
 

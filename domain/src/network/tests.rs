@@ -1,24 +1,16 @@
 use super::*;
-use crate::job::{Augment, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
+use crate::job::{Augment, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule};
 use proptest::prelude::*;
 
 fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: backbone.to_owned(),
-        dataset: dataset.to_owned(),
+    JobConfig::new(
+        backbone,
+        dataset,
         branches,
-        recipe: Recipe {
-            epochs: 1,
-            batch_size: 1,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 },
-            schedule: Schedule::Constant,
-            augment: Augment::None,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
-        private_to: None,
-        seed: 0,
-    }
+        Recipe::new(1, 1, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 }, Schedule::Constant, Augment::None),
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
+        0,
+    )
 }
 
 fn branches(pattern: Pattern, budget: Budget) -> BranchConfig {
@@ -98,7 +90,7 @@ fn errors_name_the_key_at_fault_and_a_way_out() {
         "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
          resnet56, resnet56-b, resnet110, resnet110-b",
     );
-    check(&config("resnet8", "mnist", None), Field::Dataset, "no dataset is called `mnist`", "known datasets: digits, cifar10, cifar100");
+    check(&config("resnet8", "mnsit", None), Field::Dataset, "no dataset is called `mnsit`", "did you mean `mnist`?");
     check(
         &with(BranchConfig { exits: ExitPlacement::Fractions(vec![1.0]), ..fine.clone() }),
         Field::Exits,
@@ -133,7 +125,7 @@ fn an_input_too_small_is_the_datasets_fault() {
 
 fn any_network() -> impl Strategy<Value = Network> {
     let names = prop::sample::select(backbone::names().collect::<Vec<_>>());
-    let datasets = prop::sample::select(dataset::DATASETS.iter().map(|known| known.name).collect::<Vec<_>>());
+    let datasets = prop::sample::select(dataset::names().collect::<Vec<_>>());
     let patterns = prop_oneof![
         Just(Pattern::Constant),
         (0.001..=1.0).prop_map(Pattern::Increasing),

@@ -1,12 +1,12 @@
 //! `[[after]]`: jobs that wait for other jobs of the sweep.
 //!
 //! A job that matches `job` waits for every job that matches `wait_for` and is equal to it on every axis that neither of the two names. A job
-//! of the pattern `none` has neither exits nor a budget: a table that names one of them does not match it, and where none does, it is equal to
-//! jobs of any exits and any budget.
+//! of the pattern `none` has no branches and so neither exits nor a budget, a regime, a distillation, exit weights or a gradient equilibrium: a
+//! table that names one of them does not match it, and where none does, it is equal to jobs of any.
 
 use std::ops::Range;
 
-use super::axes::{Axes, BUDGET, EXITS, N_AXES, NAMES};
+use super::axes::{Axes, N_AXES, NAMES, OF_BRANCHES};
 use super::cells::Cells;
 use super::cycle;
 use super::reader::{Fields, Reader, Value, any_of};
@@ -80,7 +80,7 @@ pub(super) fn dependencies(reader: &mut Reader, afters: &[After], axes: &Axes, c
 }
 
 fn matches(selector: &Selector, cells: &Cells, number: u32) -> bool {
-    let asks_for_branches = || selector.names(EXITS) || selector.names(BUDGET);
+    let asks_for_branches = || OF_BRANCHES.into_iter().any(|axis| selector.names(axis));
     selector.matches(&cells.numbering, number) && !(cells.is_plain(number) && asks_for_branches())
 }
 
@@ -143,7 +143,7 @@ impl After {
     /// Whether the first combination waits for the second by this table: what is said at the top of this file, word for word.
     fn relates(&self, cells: &Cells, waiting: u32, awaited: u32) -> bool {
         let any_plain = cells.is_plain(waiting) || cells.is_plain(awaited);
-        let is_compared = |axis: usize| !self.names(axis) && !(any_plain && (axis == EXITS || axis == BUDGET));
+        let is_compared = |axis: usize| !(self.names(axis) || any_plain && OF_BRANCHES.contains(&axis));
         let position = |number, axis| cells.numbering.position(number, axis);
         matches(&self.job, cells, waiting)
             && matches(&self.wait_for, cells, awaited)
@@ -156,7 +156,7 @@ struct Index<'a> {
     after: &'a After,
     /// Jobs with branches by all compared axes; each list sorted.
     branched: Vec<(u32, u32)>,
-    /// The same by the compared axes other than exits and budget.
+    /// The same by the compared axes that are not about branches.
     branched_loosely: Vec<(u32, u32)>,
     /// Jobs of the pattern `none`, by the same.
     plain: Vec<(u32, u32)>,
@@ -232,8 +232,8 @@ fn report_cycle(reader: &mut Reader, afters: &[After], chain: &[u32], axes: &Axe
 /// A job by its values on some axes, as the file writes them.
 fn describe(reader: &Reader, axes: &Axes, cells: &Cells, job: u32, telling: &[usize]) -> String {
     let number = cells.numbers[job as usize];
-    let has = |axis: usize| !(cells.is_plain(number) && (axis == EXITS || axis == BUDGET));
-    let value = |axis: usize| format!("{} = {}", NAMES[axis], axes.written(reader, axis, cells.numbering.position(number, axis)));
+    let has = |axis: usize| !(cells.is_plain(number) && OF_BRANCHES.contains(&axis));
+    let value = |axis: usize| format!("{} = {}", NAMES[axis], axes.all()[axis].written(reader, cells.numbering.position(number, axis)));
     let values: Vec<String> = telling.iter().filter(|&&axis| has(axis)).map(|&axis| value(axis)).collect();
     format!("`{{ {} }}`", values.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::axes::{Axes, BUDGET, Cell, EXITS, N_AXES, PATTERN};
+use super::axes::{AnyAxis, Axes, Cell, N_AXES, OF_BRANCHES, PATTERN};
 use super::reader::Reader;
 use super::selector::Selector;
 
@@ -86,7 +86,7 @@ impl Cells {
         let mut is_listed = vec![false; n_combinations as usize];
         let is_new = |number: &u32| {
             let excluded = excludes.iter().any(|exclude| exclude.matches(&numbering, *number));
-            // A network without branches is the same one whatever the exits and the budget.
+            // A network without branches is the same one, trained in the same way, whatever is said of branches.
             !excluded && !std::mem::replace(&mut is_listed[cells.canonical(*number) as usize], true)
         };
         cells.numbers = (0..n_combinations).filter(is_new).collect();
@@ -107,9 +107,9 @@ impl Cells {
         if self.is_plain(number) { self.without_branches(number) } else { number }
     }
 
-    /// The combination with the first exits and the first budget.
+    /// The combination with the first value on every axis that is about branches.
     pub(super) fn without_branches(&self, number: u32) -> u32 {
-        self.numbering.at_first(self.numbering.at_first(number, EXITS), BUDGET)
+        OF_BRANCHES.into_iter().fold(number, |number, axis| self.numbering.at_first(number, axis))
     }
 }
 

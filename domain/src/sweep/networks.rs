@@ -6,7 +6,7 @@ use std::mem::Discriminant;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::axes::{Axes, BACKBONE, BUDGET, Cell, DATASET, EXITS, PATTERN};
+use super::axes::{Axes, BACKBONE, BUDGET, Cell, DATASET, EXITS, N_AXES, PATTERN};
 use super::cells::Cells;
 use super::grid::{Common, config};
 use super::reader::Reader;
@@ -160,7 +160,8 @@ fn report_alike(reader: &mut Reader, axes: &Axes, common: &Common, groups: &Grou
                 continue;
             }
             let position = *positions.entry([first, pattern]).or_insert_with(|| {
-                let cell = [backbone, dataset, exits, budget, pattern, 0, 0, 0, 0, 0, 0];
+                let mut cell = [0; N_AXES];
+                cell[..=PATTERN].copy_from_slice(&[backbone, dataset, exits, budget, pattern]);
                 told.push(Alike { first, pattern, config: config(axes, common, &cell), n_exits, n_cells: 0 });
                 told.len() - 1
             });

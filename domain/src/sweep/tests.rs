@@ -12,6 +12,7 @@ use crate::problem::render;
 mod after;
 mod scheduling;
 mod seeds;
+mod training;
 
 /// A sweep of 2 x 1 x 4 x 2 combinations, to be spoilt.
 const VALID: &str = r#"name = "branches"
@@ -777,7 +778,8 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("\"resnet14\"", "\"vgg16\""), backbones);
     assert_eq!(hint("\"resnet14\"", "\"resnet\\14\""), r#"a backslash is written `\\` in "text", and as it is in 'text'"#);
     assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
-    assert_eq!(hint("\"digits\"", "\"imagenet\""), "there is `digits`, `cifar10` or `cifar100`");
+    assert_eq!(hint("\"digits\"", "\"imagenet\""), "did you mean `tiny-imagenet`?");
+    assert_eq!(hint("\"digits\"", "{ synthetic = { shape = [3, 8, 8], clases = 2, train = 9, test = 9 } }"), "did you mean `classes`?");
     assert_eq!(hint("\"constant\"", "\"constnat\""), "did you mean `\"constant\"`?");
     assert_eq!(hint("\"constant\"", "\"incresing\""), "did you mean `{ increasing = 0.6 }`?");
     assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
@@ -787,10 +789,31 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "it takes `constant` or `cosine`; did you mean `cosine`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "it takes `none`, `crop`, `flip` or `crop-flip`");
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"),
+        "it takes `constant`, `cosine` or `one-cycle`; did you mean `cosine`?"
+    );
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"),
+        "it takes `none`, `crop`, `flip`, `crop-flip` or `crop-flip-reflect`"
+    );
     assert_eq!(hint("[recipe]", "[branch]\nrule = 'levels'\ndepth = 3\n[recipe]"), "write `rule = \"width\"`, or leave `depth` out");
     assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "it takes one value; to try several, move `epochs` to [axes]");
+}
+
+#[test]
+fn datasets_with_numbers_are_written_as_tables_or_names() {
+    let dataset = |written: &str| parse(&edited("\"digits\"", written)).unwrap().jobs().next().unwrap().config.dataset;
+    let table = "{ synthetic = { shape = [3, 32, 24], classes = 10, train = 2000, test = 500 } }";
+    assert_eq!(dataset(table), "synthetic-3x32x24-10-2000-500");
+    assert_eq!(dataset("\"synthetic-3x32x24-10-2000-500\""), "synthetic-3x32x24-10-2000-500");
+    assert_eq!(dataset("{ folder = { name = \"birds\", shape = [1, 64, 64], classes = 17 } }"), "folder-birds-1x64x64-17");
+    let twice = format!("[{table}, \"synthetic-3x32x24-10-2000-500\"]");
+    assert_eq!(problems(&edited("\"digits\"", &twice)).len(), 1, "one dataset has two spellings, and a job one");
+    let wrong = "{ folder = { name = \"../birds\", shape = [1, 64, 64], classes = 17 } }";
+    check_edit("\"digits\"", wrong, wrong, "an image folder cannot be called `../birds`");
+    let wrong = "{ folder = { name = \"birds\", shape = [64, 64], classes = 17 } }";
+    check_edit("\"digits\"", wrong, "[64, 64]", "`shape` cannot be `[64, 64]`: it takes channels, height and width, such as `[3, 32, 32]`");
 }
 
 #[test]

@@ -6,23 +6,15 @@ use super::reader::{Fields, Reader, Value, did_you_mean, one_of, quote, suggest}
 use crate::backbone::{self, BackboneError};
 use crate::branch;
 use crate::dataset;
-use crate::job::{Augment, BranchRule, Budget, ExitPlacement, Optimizer, Pattern, Policy, Schedule};
+use crate::job::{BranchRule, Budget, ExitPlacement, Pattern, Policy};
 use crate::pattern;
 use crate::shape::Shape;
 
-/// Longer training than anybody's, and short enough to catch a slip of the keyboard.
-const MAX_EPOCHS: i64 = 10_000;
-const MAX_BATCH_SIZE: i64 = 65_536;
 /// TOML's integers and the databases' are signed 64-bit ones.
 const MAX_SEED: i64 = i64::MAX;
 /// Bounds a branch's depth, as layers are listed one by one.
 const MAX_LEVELS: i64 = 1_000;
 const MAX_BUDGET_MACS: i64 = 1_000_000_000_000;
-
-/// Recipes as in most published training of small residual networks: SGD, momentum 0.9, Nesterov's variant, weight decay 5e-4.
-const DEFAULT_MOMENTUM: f64 = 0.9;
-const DEFAULT_NESTEROV: bool = true;
-const DEFAULT_WEIGHT_DECAY: f64 = 5e-4;
 
 /// Each pattern's name and how it is written.
 const PATTERN_FORMS: [(&str, &str); 5] = [
@@ -32,9 +24,10 @@ const PATTERN_FORMS: [(&str, &str); 5] = [
     ("decreasing", "{ decreasing = 0.6 }"),
     ("list", "{ list = [0.5, 0.3, 0.2] }"),
 ];
+const DATASET_FORMS: &str = "a name such as `\"digits\"`, `{ synthetic = { shape = [3, 32, 32], classes = 10, train = 2000, test = 500 } }` or \
+     `{ folder = { name = \"birds\", shape = [3, 64, 64], classes = 17 } }`";
 const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }` or `{ at = [0.25, 0.5, 0.75] }`";
 const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }` or `{ macs = 1000000 }`";
-const SCHEDULE_FORMS: &str = "`\"constant\"`, `\"cosine\"` or `{ step = { milestones = [100, 150], gamma = 0.1 } }`";
 
 /// A backbone's canonical name.
 pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
@@ -52,18 +45,57 @@ pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
     }
 }
 
-/// A dataset's name.
+/// A dataset's canonical name, written as that or as a table.
 pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
-    let Some(name) = value.get_ref().as_str() else {
-        return reader.refuse(value, "dataset", "a name such as `\"digits\"`", None);
+    let parsed = match value.get_ref().as_str() {
+        Some(name) => dataset::parse(name),
+        None if value.get_ref().as_table().is_none() => return reader.refuse(value, "dataset", DATASET_FORMS, None),
+        None => match one_choice(reader, value, "dataset", &["synthetic", "folder"], DATASET_FORMS)? {
+            ("synthetic", images) => {
+                let fields = Fields::open(reader, images, "`synthetic`", &["shape", "classes", "train", "test"])?;
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 10");
+                let train = count_of(reader, &fields, "train", "train = 2000");
+                let test = count_of(reader, &fields, "test", "test = 500");
+                fields.all_known.then_some(())?;
+                dataset::synthetic(shape?, classes?, train?, test?)
+            }
+            (_, images) => {
+                let fields = Fields::open(reader, images, "`folder`", &["name", "shape", "classes"])?;
+                let name = fields.required(reader, "name", "name = \"birds\"").and_then(|name| match name.get_ref().as_str() {
+                    Some(text) => Some(text),
+                    None => reader.refuse(name, "name", "the name of a folder in the data folder, such as `\"birds\"`", None),
+                });
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 17");
+                fields.all_known.then_some(())?;
+                dataset::folder(name?, shape?, classes?)
+            }
+        },
     };
-    if dataset::find(name).is_none() {
-        let known = dataset::DATASETS.iter().map(|dataset| dataset.name);
-        let hint = suggest(name, known.clone()).map_or_else(|| format!("there is {}", one_of(known)), did_you_mean);
-        reader.report(value.span(), format_args!("no dataset is called {}", quote(name)), Some(hint));
-        return None;
+    match parsed {
+        Ok(dataset) => Some(dataset.name),
+        Err(error) => {
+            reader.report(value.span(), &error, Some(error.hint()));
+            None
+        }
     }
-    Some(name.to_owned())
+}
+
+/// The shape of a dataset's images; its numbers' ranges are the dataset's matter.
+fn shape_of(reader: &mut Reader, fields: &Fields) -> Option<Shape> {
+    let wanted = "channels, height and width, such as `[3, 32, 32]`";
+    let value = fields.required(reader, "shape", "shape = [3, 32, 32]")?;
+    let sizes = reader.list(value, "shape", wanted)?;
+    let &[channels, height, width] = &sizes else { return reader.refuse(value, "shape", wanted, None) };
+    let mut size = |value: &Value| reader.integer(value, "shape", 1..=dataset::MAX_SIDE as i64);
+    let sizes = (size(channels), size(height), size(width));
+    Some(Shape::new(sizes.0?, sizes.1?, sizes.2?))
+}
+
+fn count_of(reader: &mut Reader, fields: &Fields, key: &'static str, example: &str) -> Option<usize> {
+    let value = fields.required(reader, key, example)?;
+    reader.integer(value, key, 1..=dataset::MAX_IMAGES as i64)
 }
 
 /// A branching pattern; the inner `None` is the pattern `none`.
@@ -140,14 +172,6 @@ pub(super) fn budget(reader: &mut Reader, value: &Value) -> Option<Option<Budget
     }
 }
 
-pub(super) fn epochs(reader: &mut Reader, value: &Value) -> Option<u32> {
-    reader.integer(value, "epochs", 1..=MAX_EPOCHS)
-}
-
-pub(super) fn batch_size(reader: &mut Reader, value: &Value) -> Option<u32> {
-    reader.integer(value, "batch_size", 1..=MAX_BATCH_SIZE)
-}
-
 /// A seed, or a range of them such as `{ from = 0, to = 99 }`, both ends included.
 pub(super) fn seeds(reader: &mut Reader, value: &Value) -> Option<RangeInclusive<u64>> {
     if value.get_ref().as_table().is_none() {
@@ -158,58 +182,6 @@ pub(super) fn seeds(reader: &mut Reader, value: &Value) -> Option<RangeInclusive
     let least = from.map_or(0, u64::cast_signed);
     let to = range.required(reader, "to", "to = 99").and_then(|to| reader.integer(to, "to", least..=MAX_SEED));
     range.all_known.then_some(from?..=to?)
-}
-
-pub(super) fn augment(reader: &mut Reader, value: &Value) -> Option<Augment> {
-    let choices = [("none", Augment::None), ("crop", Augment::Crop), ("flip", Augment::Flip), ("crop-flip", Augment::CropFlip)];
-    reader.choice(value, "augment", &choices)
-}
-
-/// An optimiser, e.g. `{ sgd = { lr = 0.1 } }`.
-pub(super) fn optimizer(reader: &mut Reader, value: &Value) -> Option<Optimizer> {
-    let form = "`{ sgd = { lr = 0.1 } }`";
-    if value.get_ref().as_table().is_none() {
-        return reader.refuse(value, "optimizer", form, None);
-    }
-    let (_, sgd) = one_choice(reader, value, "optimizer", &["sgd"], form)?;
-    let sgd = Fields::open(reader, sgd, "`sgd`", &["lr", "momentum", "nesterov", "weight_decay"])?;
-    let lr = sgd.required(reader, "lr", "lr = 0.1").and_then(|lr| reader.number(lr, "lr", "a number above 0", |lr| lr > 0.0));
-    let momentum = sgd.optional("momentum").map_or(Some(DEFAULT_MOMENTUM), |value| {
-        reader.number(value, "momentum", "a number from 0 to below 1", |momentum| (0.0..1.0).contains(&momentum))
-    });
-    let nesterov = sgd.optional("nesterov").map_or(Some(DEFAULT_NESTEROV), |value| reader.boolean(value, "nesterov"));
-    let weight_decay = sgd.optional("weight_decay").map_or(Some(DEFAULT_WEIGHT_DECAY), |value| {
-        reader.number(value, "weight_decay", "a number from 0 to below 1", |decay| (0.0..1.0).contains(&decay))
-    });
-    Some(Optimizer::Sgd { lr: lr?, momentum: momentum?, nesterov: nesterov?, weight_decay: weight_decay? })
-}
-
-/// A learning-rate schedule.
-pub(super) fn schedule(reader: &mut Reader, value: &Value) -> Option<Schedule> {
-    if value.get_ref().is_str() {
-        return match value.get_ref().as_str() {
-            Some("step") => reader.refuse(value, "schedule", SCHEDULE_FORMS, None),
-            _ => reader.choice(value, "schedule", &[("constant", Schedule::Constant), ("cosine", Schedule::Cosine)]),
-        };
-    }
-    if value.get_ref().as_table().is_none() {
-        return reader.refuse(value, "schedule", SCHEDULE_FORMS, None);
-    }
-    let (_, step) = one_choice(reader, value, "schedule", &["step"], SCHEDULE_FORMS)?;
-    let step = Fields::open(reader, step, "`step`", &["milestones", "gamma"])?;
-    let milestones = step.required(reader, "milestones", "milestones = [100, 150]").and_then(|value| milestones(reader, value));
-    let gamma = step
-        .required(reader, "gamma", "gamma = 0.1")
-        .and_then(|gamma| reader.number(gamma, "gamma", "a number above 0 and at most 1", |gamma| gamma > 0.0 && gamma <= 1.0));
-    Some(Schedule::Step { milestones: milestones?, gamma: gamma? })
-}
-
-fn milestones(reader: &mut Reader, value: &Value) -> Option<Vec<u32>> {
-    let wanted = "rising epochs, counted from 0, such as `[100, 150]`";
-    let epochs = reader.list(value, "milestones", wanted)?;
-    let epochs: Vec<Option<u32>> = epochs.iter().map(|epoch| reader.integer(epoch, "milestones", 1..=MAX_EPOCHS)).collect();
-    let epochs: Vec<u32> = epochs.into_iter().collect::<Option<_>>()?;
-    if epochs.is_sorted_by(|a, b| a < b) { Some(epochs) } else { reader.refuse(value, "milestones", wanted, None) }
 }
 
 /// The rule that makes branches of shares.
@@ -245,7 +217,7 @@ pub(super) fn policy(reader: &mut Reader, value: &Value) -> Option<Policy> {
 }
 
 /// The pair of a table that stands for one of several choices.
-fn one_choice<'v>(
+pub(super) fn one_choice<'v>(
     reader: &mut Reader,
     value: &'v Value,
     what: &str,
@@ -263,7 +235,7 @@ fn one_choice<'v>(
 }
 
 /// A list of numbers that are all `valid`.
-fn numbers(reader: &mut Reader, value: &Value, what: &str, wanted: &str, is_valid: impl Fn(f64) -> bool) -> Option<Vec<f64>> {
+pub(super) fn numbers(reader: &mut Reader, value: &Value, what: &str, wanted: &str, is_valid: impl Fn(f64) -> bool) -> Option<Vec<f64>> {
     let items = reader.list(value, what, wanted)?;
     let read: Vec<Option<f64>> = items.iter().map(|item| reader.number(item, what, wanted, &is_valid)).collect();
     read.into_iter().collect()

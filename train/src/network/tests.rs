@@ -1,10 +1,17 @@
-use burn::module::ModuleVisitor;
-use offramp_domain::backbone::{self, Backbone};
+use burn::module::{ModuleVisitor, Param};
+use burn::nn::conv::Conv2d;
+use burn::nn::{Identity, Linear, Relu};
+use burn::tensor::TensorData;
+use offramp_domain::backbone::{self, Backbone, Shortcut, Unit};
 use offramp_domain::job::{BranchConfig, BranchRule, Budget, ExitPlacement, Pattern};
+use offramp_domain::layer::{self, Layer};
 use offramp_domain::network::assemble_parts;
 use offramp_domain::shape::Shape;
 
+use super::modules::{GlobalAveragePool, PadSubsample, ResidualModule, ShortcutModule};
 use super::*;
+
+mod paths;
 
 const GREY_8: Shape = Shape::new(1, 8, 8);
 const COLOUR_32: Shape = Shape::new(3, 32, 32);
@@ -63,13 +70,13 @@ fn check_agreement(network: &Network) {
     let cumulative = network.backbone.cumulative();
     let evaluated = model.valid();
     let mut n_params = 0;
-    let mut x_bchw = zeros(*input);
+    let mut features = Features::of_input(zeros(*input));
     for (index, expected) in cumulative.iter().enumerate() {
         n_params += n_trainable(&model.units[index]);
         assert_eq!(n_params, expected.params, "{name}: parameters up to unit {index} of {}", units.len());
-        x_bchw = evaluated.units[index].forward(x_bchw);
+        features = evaluated.units[index].forward(features);
         let Shape { channels, height, width } = expected.output;
-        assert_eq!(x_bchw.dims(), [2, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
+        assert_eq!(features.at_exit().dims(), [2, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
     }
     for (module, branch) in model.branches.iter().zip(&network.branches) {
         assert_eq!(module.unit, branch.unit);
@@ -126,8 +133,7 @@ fn weights_start_with_the_stated_spread() {
     let device = Device::flex();
     let mut builder = Builder { rng: chance::stream(1, Purpose::Weights, 0), device: &device };
     // 3x3, 64 to 64 channels: 36,864 draws of variance 2 / (9 * 64) = 0.003472; five standard errors are 3.7 %.
-    let values: Vec<f32> =
-        builder.conv2d(layer::Conv2d { inputs: 64, outputs: 64, kernel: 3, stride: 1, padding: 1 }).weight.val().try_into_vec_as().unwrap();
+    let values: Vec<f32> = builder.conv2d(layer::Conv2d::new(64, 64, 3, 1)).weight.val().try_into_vec_as().unwrap();
     let variance = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len() as f64;
     assert!((variance / 0.003_472_2 - 1.0).abs() < 0.037, "{variance}");
     // 64 inputs: uniform within 1/8. Of 6,400 draws the greatest is within 1 % of the bound but for odds of e^-64.
@@ -154,10 +160,16 @@ fn a_residual_unit_rectifies_the_sum_by_hand() {
     // The body doubles and changes the sign, so x + body(x) = -x: 1 and -3 become 0 and 3.
     let device = Device::flex();
     let mut builder = Builder { rng: chance::stream(0, Purpose::Weights, 0), device: &device };
-    let mut conv = builder.conv2d(layer::Conv2d { inputs: 1, outputs: 1, kernel: 1, stride: 1, padding: 0 });
+    let mut conv = builder.conv2d(layer::Conv2d::new(1, 1, 1, 1));
     conv.weight = Param::from_data([[[[-2.0_f32]]]], &device);
-    let unit = ResidualModule { body: vec![LayerModule::Conv2d(conv)], shortcut: ShortcutModule::Identity(Identity) };
-    let values: Vec<f32> = UnitModule::Residual(unit).forward(map([[1.0, -3.0]])).try_into_vec_as().unwrap();
+    let unit = ResidualModule {
+        before: Vec::new(),
+        body: vec![LayerModule::Conv2d(conv)],
+        shortcut: ShortcutModule::Identity(Identity),
+        after: vec![LayerModule::Relu(Relu::new())],
+    };
+    let values: Vec<f32> =
+        UnitModule::Residual(unit).forward(Features::of_input(map([[1.0, -3.0]]))).at_exit().clone().try_into_vec_as().unwrap();
     assert_eq!(values, [0.0, 3.0]);
 }
 
@@ -278,7 +290,8 @@ mod reference {
     pub(super) fn unit(unit: &Unit, module: &UnitModule, x: Maps) -> Maps {
         match (unit, module) {
             (Unit::Sequence(sequence), UnitModule::Sequence(modules)) => layers(sequence, modules, x),
-            (Unit::Residual { body, shortcut }, UnitModule::Residual(module)) => {
+            (Unit::Residual { before, body, shortcut, after }, UnitModule::Residual(module)) => {
+                let x = layers(before, &module.before, x);
                 let past = match (shortcut, &module.shortcut) {
                     (Shortcut::Identity, _) => x.clone(),
                     (&Shortcut::PadSubsample { stride, pad }, _) => {
@@ -293,8 +306,8 @@ mod reference {
                     (shortcut, module) => panic!("{shortcut:?} became {module:?}"),
                 };
                 let sum = layers(body, &module.body, x);
-                let values = sum.values.iter().zip(&past.values).map(|(a, b)| (a + b).max(0.0)).collect();
-                Maps { values, ..sum }
+                let values = sum.values.iter().zip(&past.values).map(|(a, b)| a + b).collect();
+                layers(after, &module.after, Maps { values, ..sum })
             }
             (unit, module) => panic!("{unit:?} became {module:?}"),
         }

@@ -4,7 +4,7 @@ use burn::module::{ModuleVisitor, Param};
 use burn::tensor::ExecutionError;
 use offramp_domain::evaluation::ExitRecords;
 use offramp_domain::job::{
-    Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
+    Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
 };
 
 use super::*;
@@ -12,27 +12,25 @@ use crate::data::{Images, digits};
 
 /// A job on the digits: `resnet8` with six levels of branches, decreasing.
 fn job(epochs: u32) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet8".to_owned(),
-        dataset: "digits".to_owned(),
-        branches: Some(BranchConfig {
+    JobConfig::new(
+        "resnet8",
+        "digits",
+        Some(BranchConfig {
             exits: ExitPlacement::StageEnds,
             pattern: Pattern::Decreasing(0.5),
             budget: Budget::Levels(6),
             rule: BranchRule::Auto,
         }),
-        recipe: Recipe {
+        Recipe::new(
             epochs,
-            batch_size: 32,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-            schedule: Schedule::Cosine,
-            augment: Augment::Crop,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax], latency: false },
-        private_to: None,
-        seed: 1,
-    }
+            32,
+            Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            Schedule::Cosine,
+            Augment::Crop,
+        ),
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
+        1,
+    )
 }
 
 fn with_rate(mut config: JobConfig, rate: f64) -> JobConfig {
