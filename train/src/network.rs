@@ -73,7 +73,7 @@ impl MultiExit {
     }
 
     /// The same values as [`forward`](Self::forward) with the gradients in equilibrium: a map that exit i of n reads (from 0) gets back
-    /// (g_exit + (n - i - 1) g_onward) / (n - i), where g_onward is what comes back through the next unit. So every unit learns from the
+    /// (own + (n - i - 1) onward) / (n - i), own through the exit and onward through the next unit. So every unit learns from the
     /// *mean* of the exits behind it, where it would otherwise learn from their sum. Branches and final classifier learn as ever.
     ///
     /// In a multi-scale trunk only the map that exits read is scaled, as in the authors' code.
