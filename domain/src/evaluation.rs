@@ -92,12 +92,7 @@ pub struct BudgetError {
 ///
 /// # Errors
 /// When there is none.
-pub fn setting_for_budget(
-    policy: Policy,
-    costs: &[ExitCost],
-    calibration: &SplitRecords,
-    budget_macs: f64,
-) -> Result<f64, BudgetError> {
+pub fn setting_for_budget(policy: Policy, costs: &[ExitCost], calibration: &SplitRecords, budget_macs: f64) -> Result<f64, BudgetError> {
     if policy == Policy::Budgeted {
         return quota::solve(costs, calibration, Score::MaxSoftmax, budget_macs);
     }
@@ -191,14 +186,7 @@ fn play(costs: &[ExitCost], split: &SplitRecords, rule: &Rule) -> Played {
     }
 }
 
-fn point(
-    costs: &[ExitCost],
-    policy: &str,
-    setting: f64,
-    rule: &Rule,
-    calibration: &SplitRecords,
-    test: &SplitRecords,
-) -> OperatingPoint {
+fn point(costs: &[ExitCost], policy: &str, setting: f64, rule: &Rule, calibration: &SplitRecords, test: &SplitRecords) -> OperatingPoint {
     let (on_calibration, on_test) = (play(costs, calibration, rule), play(costs, test, rule));
     OperatingPoint {
         policy: policy.to_owned(),

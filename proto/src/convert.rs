@@ -195,8 +195,7 @@ fn operating_point(point: v1::OperatingPoint, n_exits: usize) -> Result<outcome:
     at_least_zero("operating_point.macs_cascade", point.macs_cascade)?;
     at_least_zero("operating_point.macs_selected", point.macs_selected)?;
     at_least_zero("operating_point.calibration_macs_cascade", point.calibration_macs_cascade)?;
-    for (field, value) in
-        [("operating_point.latency_us", point.latency_us), ("operating_point.images_per_second", point.images_per_second)]
+    for (field, value) in [("operating_point.latency_us", point.latency_us), ("operating_point.images_per_second", point.images_per_second)]
     {
         value.map_or(Ok(()), |value| at_least_zero(field, value))?;
     }
@@ -400,7 +399,10 @@ mod tests {
             let refusal = outcome::Outcome::try_from(message).unwrap_err().to_string();
             assert!(refusal.starts_with("`outcome.records.path` is `") && !refusal.contains('\u{1b}'), "{refusal}");
         }
-        assert_eq!(records(|a| a.sha256 = "0F".repeat(32)), format!("`outcome.records.sha256` is `{}`, expected 64 lower-case hexadecimal digits", "0F".repeat(20)));
+        assert_eq!(
+            records(|a| a.sha256 = "0F".repeat(32)),
+            format!("`outcome.records.sha256` is `{}`, expected 64 lower-case hexadecimal digits", "0F".repeat(20))
+        );
         assert!(records(|a| a.bytes = u64::MAX).starts_with("`outcome.records.bytes` is 18446744073709551615,"));
         let sum = refusal(|o| o.operating_points[0].exit_shares = vec![0.25, 0.5]);
         assert_eq!(sum, "`operating_point.exit_shares` is 0.75 in all, expected shares that sum to 1");

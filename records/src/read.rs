@@ -94,7 +94,8 @@ pub fn read(path: &Path, expected_sha256: Option<&str>) -> Result<(Header, Recor
         }
     }
     // The library panics where a damaged file's numbers contradict each other.
-    let decoded = catch_unwind(|| decode(content)).unwrap_or_else(|_| Err(ParquetError::General("it contradicts itself".to_owned()).into()));
+    let decoded =
+        catch_unwind(|| decode(content)).unwrap_or_else(|_| Err(ParquetError::General("it contradicts itself".to_owned()).into()));
     decoded.map_err(|fault| {
         let path = path.to_owned();
         match fault {

@@ -19,7 +19,9 @@ fn split(n_samples: u32, from: f32) -> SplitRecords {
     let mut split = SplitRecords::new(3);
     for sample in 0..n_samples {
         let logits: Vec<Vec<f32>> = (0..3_u8)
-            .map(|exit| (0..4_u8).map(|class| (from + sample as f32 * 1.7 + f32::from(exit) * 3.1 + f32::from(class) * 5.3).sin() * 4.0).collect())
+            .map(|exit| {
+                (0..4_u8).map(|class| (from + sample as f32 * 1.7 + f32::from(exit) * 3.1 + f32::from(class) * 5.3).sin() * 4.0).collect()
+            })
             .collect();
         split.push(1_000 + 7 * sample, sample % 4, logits.iter().map(Vec::as_slice));
     }

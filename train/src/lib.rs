@@ -8,6 +8,7 @@
 //! - [`network`]: Burn modules from the domain's description, and their initial weights.
 //! - [`schedule`]: the learning rate of a step; [`optimizer`]: the optimiser of a recipe.
 //! - [`records`]: what the exits say of a split, read back from the device.
+//! - [`early_exit`]: leaving for real, and how long answers take.
 //! - [`device`]: choosing a device, opening it safely, and the self-check behind `doctor`.
 //! - [`chance`]: random streams, each a pure function of seed, purpose and epoch.
 //!
@@ -24,6 +25,7 @@ pub mod batches;
 pub mod chance;
 pub mod data;
 pub mod device;
+pub mod early_exit;
 pub mod network;
 pub mod optimizer;
 pub mod records;

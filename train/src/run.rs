@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData, TensorReadError};
-use offramp_domain::evaluation::{SplitRecords, evaluate};
+use offramp_domain::evaluation::{Records, SplitRecords, evaluate};
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{self, Network, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
@@ -18,7 +18,7 @@ use crate::device::{DeviceChoice, DeviceError};
 use crate::network::MultiExit;
 use crate::schedule::{Step, learning_rate};
 use crate::split::{Split, split};
-use crate::{optimizer, records};
+use crate::{early_exit, optimizer, records};
 
 /// Steps between two looks at the loss. Reading it waits for the device, so not every step; a loss that became NaN stays NaN, so none is
 /// missed.
@@ -37,6 +37,9 @@ pub struct Environment {
 pub trait Observer {
     /// Is told where the run stands, after each epoch.
     fn progress(&mut self, progress: Progress);
+
+    /// Is handed what the trained network's exits say of every sample, once, after training.
+    fn records(&mut self, records: &Records);
 
     /// Says whether the run is to be given up; asked before each step, and before each batch of an evaluation.
     fn stopped(&self) -> bool;
@@ -139,10 +142,17 @@ pub fn run(
 
     let calibration = material.record_calibration(&model, &device, observer)?;
     let test = material.record_test(&model, &device, observer)?;
-    let evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
+    let mut evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
     let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
     if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
         return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
+    }
+    let records = Records { calibration, test };
+    observer.records(&records);
+    if config.evaluation.latency {
+        let Records { calibration, .. } = &records;
+        let points = &mut evaluated.operating_points;
+        early_exit::measure(&model, &dataset.test, &material.normalisation, &device, calibration, points, observer)?;
     }
     Ok(Outcome {
         exits: evaluated.exits,
@@ -152,6 +162,7 @@ pub fn run(
         n_test: dataset.test.len() as u32,
         train_seconds,
         trainer: trainer_name(environment.device),
+        records: None,
     })
 }
 

@@ -88,7 +88,7 @@ impl Rule {
     }
 
     /// The exit at which each sample of a split leaves, and the class that is answered with.
-    pub(super) fn play(&self, split: &SplitRecords) -> Vec<(usize, u32)> {
+    pub fn play(&self, split: &SplitRecords) -> Vec<(usize, u32)> {
         let last = split.exits.len() - 1;
         let leave = |sample| {
             let mut exits = split.said(sample).enumerate();

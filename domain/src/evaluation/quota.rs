@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(solved(&ten_samples(), &[0.0, 0.0, 1.0]).1, [0, 0, 10]);
         assert_eq!(solved(&ten_samples(), &[1.0, 0.0, 0.0]), (f64s([0.3, f32::INFINITY]), vec![10, 0, 0]));
         // Five as sure as the second leave in its place, and six are to leave of the five that are left.
-        let ties = split(&[&[0.5, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.3, 0.2, 0.1], &[0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4], &[1.0; 10]]);
+        let ties =
+            split(&[&[0.5, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.3, 0.2, 0.1], &[0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4], &[1.0; 10]]);
         assert_eq!(solved(&ties, &[0.2, 0.6, 0.2]), (f64s([0.5, 0.4]), vec![5, 5, 0]));
     }
 

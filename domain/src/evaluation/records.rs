@@ -283,8 +283,7 @@ mod tests {
     fn the_ensemble_is_the_running_mean_of_softmaxes() {
         // (0.5, 0.3, 0.2), then (0.1, 0.3, 0.6), then (0.1, 0.7, 0.2): means (0.3, 0.3, 0.4) and (0.7, 1.3, 1.0) / 3.
         let mut listener = Listener::default();
-        let said: Vec<Said> =
-            [[5.0, 3.0, 2.0], [1.0, 3.0, 6.0], [1.0, 7.0, 2.0]].iter().map(|exit| listener.hear(&odds(exit))).collect();
+        let said: Vec<Said> = [[5.0, 3.0, 2.0], [1.0, 3.0, 6.0], [1.0, 7.0, 2.0]].iter().map(|exit| listener.hear(&odds(exit))).collect();
         assert_eq!(said.iter().map(|said| said.ensemble_prediction).collect::<Vec<_>>(), [0, 2, 1]);
         close(said[0].ensemble_confidence, 0.5);
         close(said[1].ensemble_confidence, 0.4);
