@@ -11,6 +11,7 @@ use crate::output::Format;
 mod database;
 mod fleet;
 mod job;
+mod policy;
 mod results;
 mod serve;
 mod sweep;
@@ -21,6 +22,7 @@ pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
+pub(crate) use policy::PolicyArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Evaluate exit policies of a finished job from its per-sample records, without training
+    Policy(PolicyArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input
@@ -141,6 +145,9 @@ pub(crate) struct TrainingArguments {
     /// Folder with the datasets that are not part of the program [default: data in the user's data folder]
     #[arg(long, value_name = "DIR", env = "OFFRAMP_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Folder that per-sample records are kept in [default: artifacts in the user's data folder; simulated ones are not kept]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_ARTIFACTS_DIR", hide_env_values = true)]
+    pub(crate) artifacts_dir: Option<PathBuf>,
     /// Device to train on: `cpu`, `cuda`, `cuda:N` or `vulkan:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "OFFRAMP_DEVICE", hide_env_values = true)]
     pub(crate) device: String,

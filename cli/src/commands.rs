@@ -16,6 +16,7 @@ mod coordinator;
 mod doctor;
 mod fleet;
 mod job;
+mod policy;
 mod results;
 mod submit;
 mod sweep;
@@ -66,6 +67,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn arguments(trainer: TrainerKind, device: &str, data_dir: &Path) -> TrainingArguments {
-        TrainingArguments { trainer, simulate: None, data_dir: Some(data_dir.to_owned()), device: device.to_owned() }
+        TrainingArguments { trainer, simulate: None, data_dir: Some(data_dir.to_owned()), artifacts_dir: None, device: device.to_owned() }
     }
 
     #[test]

@@ -47,10 +47,27 @@ pub(crate) fn prepare(arguments: &TrainingArguments, slots: Option<u16>) -> Resu
 /// Where nothing says where the user's data is.
 pub(crate) fn data_dir(asked_for: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     let default = || environment::user_data_dir().map(|folder| folder.join("data"));
-    asked_for.cloned().or_else(default).ok_or_else(|| {
-        Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set"))
-            .hint("name a folder with --data-dir")
-    })
+    asked_for.cloned().or_else(default).ok_or_else(|| nowhere("name a folder with --data-dir"))
+}
+
+/// The folder for per-sample records: the one asked for, or `artifacts` in the user's data folder. None for simulated records that nobody
+/// asked for: load tests run by the thousand.
+///
+/// # Errors
+/// Where nothing says where the user's data is.
+pub(crate) fn artifacts_dir(arguments: &TrainingArguments) -> Result<Option<PathBuf>, Failure> {
+    match (&arguments.artifacts_dir, arguments.trainer) {
+        (Some(folder), _) => Ok(Some(folder.clone())),
+        (None, TrainerKind::Simulated) => Ok(None),
+        (None, TrainerKind::Burn) => {
+            let folder = environment::user_data_dir().map(|folder| folder.join("artifacts"));
+            folder.map(Some).ok_or_else(|| nowhere("name a folder with --artifacts-dir"))
+        }
+    }
+}
+
+fn nowhere(hint: &str) -> Failure {
+    Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set")).hint(hint)
 }
 
 /// Reads what the simulation is asked for.
@@ -82,15 +99,22 @@ fn trainer_arguments(arguments: &TrainingArguments) -> Result<Vec<String>, Failu
             words.extend(arguments.simulate.iter().flat_map(|spec| ["--simulate".to_owned(), spec.clone()]));
         }
         TrainerKind::Burn => {
-            let folder = data_dir(arguments.data_dir.as_ref())?;
-            let folder = folder.into_os_string().into_string().map_err(|folder| {
-                Failure::with_exit(Exit::Usage, anyhow::anyhow!("the path `{}` is not UTF-8", folder.display()))
-                    .hint("name another folder with --data-dir")
-            })?;
+            let folder = utf8(data_dir(arguments.data_dir.as_ref())?, "--data-dir")?;
             words.extend(["--data-dir".to_owned(), folder, "--device".to_owned(), arguments.device.clone()]);
         }
     }
+    if let Some(folder) = artifacts_dir(arguments)? {
+        words.extend(["--artifacts-dir".to_owned(), utf8(folder, "--artifacts-dir")?]);
+    }
     Ok(words)
+}
+
+/// A folder as a word of a command line.
+fn utf8(folder: PathBuf, flag: &str) -> Result<String, Failure> {
+    folder.into_os_string().into_string().map_err(|folder| {
+        Failure::with_exit(Exit::Usage, anyhow::anyhow!("the path `{}` is not UTF-8", folder.display()))
+            .hint(format!("name another folder with {flag}"))
+    })
 }
 
 /// Environment of the trainer processes, as their device needs it.
@@ -158,7 +182,8 @@ mod tests {
 
     fn arguments(trainer: TrainerKind, simulate: Option<&str>) -> TrainingArguments {
         let data_dir = Some(PathBuf::from("/data"));
-        TrainingArguments { trainer, simulate: simulate.map(ToOwned::to_owned), data_dir, device: "cpu".to_owned() }
+        let artifacts_dir = (trainer == TrainerKind::Burn).then(|| PathBuf::from("/artifacts"));
+        TrainingArguments { trainer, simulate: simulate.map(ToOwned::to_owned), data_dir, artifacts_dir, device: "cpu".to_owned() }
     }
 
     #[test]
@@ -167,6 +192,9 @@ mod tests {
         assert_eq!(training.command.args, ["trainer", "--trainer", "simulated", "--simulate", "epoch-ms=1"]);
         assert_eq!(training.n_slots, 3);
         assert!(training.command.env.iter().any(|(name, _)| name == "RAYON_NUM_THREADS"));
+        let asked = TrainingArguments { artifacts_dir: Some(PathBuf::from("a b")), ..arguments(TrainerKind::Simulated, None) };
+        let training = prepare(&asked, Some(1)).unwrap();
+        assert_eq!(training.command.args, ["trainer", "--trainer", "simulated", "--artifacts-dir", "a b"]);
     }
 
     #[test]
@@ -190,7 +218,10 @@ mod tests {
     #[test]
     fn trainers_get_data_device_and_environment() {
         let training = prepare(&arguments(TrainerKind::Burn, None), Some(1)).unwrap();
-        assert_eq!(training.command.args, ["trainer", "--trainer", "burn", "--data-dir", "/data", "--device", "cpu"]);
+        assert_eq!(
+            training.command.args,
+            ["trainer", "--trainer", "burn", "--data-dir", "/data", "--device", "cpu", "--artifacts-dir", "/artifacts"]
+        );
         assert!(training.command.env.contains(&("BURN_DEVICE".to_owned(), "flex".to_owned())));
         let refused = prepare(&TrainingArguments { device: "gpu".to_owned(), ..arguments(TrainerKind::Burn, None) }, None).unwrap_err();
         assert_eq!(refused.exit(), Exit::Usage);
