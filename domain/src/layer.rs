@@ -167,14 +167,27 @@ pub struct Summary {
     pub params: u64,
 }
 
+/// Calls `see` with every layer and the shape of what it is given, the layers being applied one after another to `input`. Returns the last shape.
+pub fn visit(layers: &[Layer], input: Shape, see: &mut impl FnMut(Layer, Shape)) -> Shape {
+    layers.iter().fold(input, |input, layer| {
+        see(*layer, input);
+        layer.output(input)
+    })
+}
+
 /// Sums up layers applied one after another to `input`.
 pub fn summarise(layers: &[Layer], input: Shape) -> Summary {
-    let start = Summary { output: input, macs: 0, params: 0 };
-    layers.iter().fold(start, |so_far, layer| Summary {
-        output: layer.output(so_far.output),
-        macs: so_far.macs + layer.macs(so_far.output),
-        params: so_far.params + layer.params(),
-    })
+    let (mut macs, mut params) = (0, 0);
+    let output = visit(layers, input, &mut |layer, input| {
+        macs += layer.macs(input);
+        params += layer.params();
+    });
+    Summary { output, macs, params }
+}
+
+/// A convolution with an odd kernel, batch norm and the rectifier.
+pub(crate) fn conv_norm_relu(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Vec<Layer> {
+    vec![Layer::conv(inputs, outputs, kernel, stride), Layer::BatchNorm { channels: outputs }, Layer::Relu]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! - [`shape`], [`layer`]: tensors' shapes and the layers between them, with costs.
 //! - [`dataset`]: the catalogue of datasets: names, shapes, classes.
-//! - [`backbone`]: backbones as data.
+//! - [`backbone`]: backbones as data; [`convention`]: the ways of counting operations that published numbers are in.
 //! - [`exits`], [`pattern`], [`branch`]: where exits hang, how branch cost is shared out, and the branches that realise it.
 //! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
 //! - [`job`]: a job's canonical configuration and its key; [`recipes`]: the recipes that ship.
@@ -15,6 +15,7 @@
 
 pub mod backbone;
 pub mod branch;
+pub mod convention;
 pub mod dataset;
 pub mod evaluation;
 pub mod exits;

@@ -218,7 +218,7 @@ impl NetworkError {
     /// The key whose value is at fault.
     pub fn field(&self) -> Field {
         match self {
-            Self::Backbone(backbone::BackboneError::Unknown { .. }) => Field::Backbone,
+            Self::Backbone(backbone::BackboneError::Unknown { .. } | backbone::BackboneError::NoSuchSize { .. }) => Field::Backbone,
             Self::Backbone(backbone::BackboneError::InputTooSmall { .. }) | Self::Dataset(_) => Field::Dataset,
             Self::Exits(_) => Field::Exits,
             Self::Pattern(_) => Field::Pattern,

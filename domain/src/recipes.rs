@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_of_the_sweep_file_lists_them() {
+        let reference = include_str!("../../docs/SWEEPS.md");
+        for NamedRecipe { name, purpose, source, .. } in RECIPES {
+            assert!(reference.contains(&format!("| `{name}` | {purpose} | {source} |")), "{name}");
+        }
+    }
+
+    #[test]
     fn milestones_fall_within_the_epochs() {
         for named in RECIPES {
             let recipe = named.recipe();

@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use offramp_data::Cache;
 use offramp_domain::evaluation::Records;
 use offramp_domain::job::JobConfig;
 use offramp_domain::outcome::Progress;
-use offramp_train::data::Cache;
 use offramp_train::{DeviceChoice, Environment, Observer, run};
 
 struct Print;

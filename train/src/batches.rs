@@ -1,9 +1,9 @@
 //! What an epoch shows the network: the order of images, what is done to each, and the numbers that reach the device.
 
+use offramp_data::Images;
 use offramp_domain::job::Augment;
 
 use crate::chance::{self, Purpose};
-use crate::data::Images;
 
 /// One image of an epoch and what is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,11 @@
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorReadError};
+use offramp_data::Images;
 use offramp_domain::evaluation::{self, Listener, Rule, SplitRecords};
 use offramp_domain::outcome::OperatingPoint;
 
 use crate::batches::{Normalisation, View};
-use crate::data::Images;
 use crate::network::MultiExit;
 use crate::records::{Logits, to_device};
 use crate::run::{Observer, TrainError};

@@ -4,7 +4,7 @@
 //! configuration into an outcome. In reading order:
 //!
 //! - [`mod@run`]: a job from its configuration to its outcome: the epoch loop, progress, stopping.
-//! - [`data`]: datasets in memory; [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation.
+//! - [`split`]: the calibration split; [`batches`]: epoch order, augmentation, normalisation.
 //! - [`network`]: Burn modules from the domain's description, and their initial weights.
 //! - [`schedule`]: the learning rate of a step; [`optimizer`]: the optimiser of a recipe.
 //! - [`records`]: what the exits say of a split, read back from the device.
@@ -23,7 +23,6 @@
 
 pub mod batches;
 pub mod chance;
-pub mod data;
 pub mod device;
 pub mod early_exit;
 pub mod network;

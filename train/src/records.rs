@@ -1,10 +1,10 @@
 //! What the exits say of a split, read back from the device.
 
 use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
+use offramp_data::Images;
 use offramp_domain::evaluation::SplitRecords;
 
 use crate::batches::{self, Normalisation, View};
-use crate::data::Images;
 use crate::network::MultiExit;
 use crate::run::{Observer, TrainError};
 

@@ -7,13 +7,13 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData, TensorReadError};
+use offramp_data::{Cache, DataError, LoadedDataset};
 use offramp_domain::evaluation::{Records, SplitRecords, evaluate};
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{self, Network, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
 
 use crate::batches::{self, Normalisation, View};
-use crate::data::{Cache, DataError, LoadedDataset};
 use crate::device::{DeviceChoice, DeviceError};
 use crate::network::MultiExit;
 use crate::schedule::{Step, learning_rate};

@@ -51,10 +51,10 @@ fn burn(arguments: &TrainingArguments) -> Result<Box<dyn Trainer>, Failure> {
 /// Burn's training as the worker's protocol calls it; the two crates do not know each other.
 #[cfg(feature = "burn")]
 mod adapter {
+    use offramp_data::Cache;
     use offramp_domain::evaluation::Records;
     use offramp_domain::job::JobConfig;
     use offramp_domain::outcome::{Outcome, Progress};
-    use offramp_train::data::Cache;
     use offramp_train::{Environment, TrainError};
     use offramp_worker::trainer::{Attempt, Observer, TrainFailure, Trainer};
 

@@ -56,6 +56,13 @@ use tempfile::TempDir;
 use super::engine::{Row, Statement};
 use super::*;
 
+/// The version of the newest migration, which is the same on both engines.
+fn newest_schema() -> i64 {
+    let newest = |migrations: &[open::Step]| migrations.last().expect("there is a first migration").0;
+    assert_eq!(newest(open::SQLITE_MIGRATIONS), newest(open::POSTGRES_MIGRATIONS));
+    newest(open::SQLITE_MIGRATIONS)
+}
+
 /// A time to start from; only differences matter.
 pub(crate) const START_US: i64 = 1_700_000_000_000_000;
 pub(crate) const SECOND_US: i64 = 1_000_000;

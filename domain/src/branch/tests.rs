@@ -1,6 +1,6 @@
 use super::nearest::four_digits;
 use super::*;
-use crate::backbone::build;
+use crate::backbone::{Backbone, build};
 use crate::exits::place;
 use crate::job::{ExitPlacement, Pattern};
 use crate::pattern;
@@ -17,8 +17,12 @@ struct Cell {
 
 impl Cell {
     fn new(name: &str, input: Shape, n_classes: usize, exits: &ExitPlacement) -> Self {
-        let backbone = build(name, input, n_classes).unwrap();
-        Self { points: place(&backbone, exits).unwrap(), n_classes, backbone_macs: backbone.total().macs }
+        Self::of(&build(name, input, n_classes).unwrap(), n_classes, exits).unwrap()
+    }
+
+    /// `None` where the exits cannot be placed.
+    fn of(backbone: &Backbone, n_classes: usize, exits: &ExitPlacement) -> Option<Self> {
+        Some(Self { points: place(backbone, exits).ok()?, n_classes, backbone_macs: backbone.total().macs })
     }
 
     fn cifar(name: &str) -> Self {
@@ -310,7 +314,10 @@ fn any_cell() -> impl Strategy<Value = Cell> {
         // The stem's map is as wide as the first stage's; one exit alone.
         Just(ExitPlacement::Fractions(vec![0.001])),
     ];
-    (names, datasets, exits).prop_map(|(name, dataset, exits)| Cell::new(&name, dataset.input, dataset.n_classes, &exits))
+    (names, datasets, exits)
+        .prop_filter_map("the backbone takes the images, and the exits go to different units", |(name, dataset, exits)| {
+            Cell::of(&build(name, dataset.input, dataset.n_classes).ok()?, dataset.n_classes, &exits)
+        })
 }
 
 fn any_rule() -> impl Strategy<Value = BranchRule> {
@@ -353,6 +360,7 @@ proptest! {
                 prop_assert!(budget_macs < classifiers_macs);
                 prop_assert!(cell.solve(&pattern, Budget::Share(above.unwrap().share), rule).is_ok());
             }
+            Err(BranchError::LevelRule { .. }) => prop_assert!(rule == BranchRule::Levels && level_macs(&cell.points).is_err()),
             Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone_macs as f64) < 0.5),
             Err(other) => prop_assert!(false, "{}", other),
         }

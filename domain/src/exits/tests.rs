@@ -31,6 +31,38 @@ fn resnet56_exits_at_sdn_fractions_follow_the_blocks_of_sdn() {
     }
 }
 
+/// The exits of shallow-deep VGG-16 follow convolutions 2, 4, 6, 7, 9 and 10 of 13, counting from 1: units 1, 3, 5, 6, 8 and 9.
+#[test]
+fn vgg16_exits_at_sdn_fractions_follow_the_convolutions_of_sdn() {
+    let wanted = [0.15, 0.30, 0.45, 0.60, 0.75, 0.90];
+    assert_eq!(at("vgg16-bn-fc512", &wanted).unwrap(), [1, 3, 5, 6, 8, 9]);
+    let backbone = build("vgg16-bn-fc512", CIFAR, 10).unwrap();
+    let running = backbone.cumulative();
+    for (unit, fraction) in [(1, 0.126), (3, 0.306), (5, 0.487), (6, 0.607), (8, 0.788), (9, 0.908)] {
+        let is = running[unit].macs as f64 / backbone.total().macs as f64;
+        assert!((is - fraction).abs() < 6e-4, "unit {unit} ends at {is}");
+    }
+}
+
+/// The exits of shallow-deep WRN-32-4 follow its blocks 3, 5, ..., 13, counting the first one after the stem as 1.
+#[test]
+fn wide_resnet_exits_at_sdn_fractions_follow_the_blocks_of_sdn() {
+    assert_eq!(at("wrn-32-4-sdn", &[0.15, 0.30, 0.45, 0.60, 0.75, 0.90]).unwrap(), [3, 5, 7, 9, 11, 13]);
+}
+
+/// The published exits of MobileNet follow blocks 3, 5, 7, 9 and 12 instead, which is at other fractions: its operations were counted as if no
+/// convolution had groups.
+#[test]
+fn mobilenet_exits_at_sdn_fractions_are_not_the_ones_of_sdn() {
+    assert_eq!(at("mobilenetv1", &[0.15, 0.30, 0.45, 0.60, 0.75, 0.90]).unwrap(), [2, 4, 7, 8, 10, 12]);
+    let backbone = build("mobilenetv1", CIFAR, 10).unwrap();
+    let running = backbone.cumulative();
+    for (unit, fraction) in [(3, 0.216), (5, 0.357), (7, 0.495), (9, 0.679), (12, 0.909)] {
+        let is = running[unit].macs as f64 / backbone.total().macs as f64;
+        assert!((is - fraction).abs() < 6e-4, "unit {unit} ends at {is}");
+    }
+}
+
 #[test]
 fn the_nearest_unit_may_be_the_stem_or_the_last() {
     // Units of resnet8 at 32 pixels end at 0.0361, 0.4217, 0.7108 and 0.9999: 442,368 MACs, 4,718,592 and twice 3,538,944, with 640 in the head.

@@ -10,6 +10,7 @@ impl JobConfig {
         let mut parts = vec![epochs_label(*epochs), format!("batch {batch_size}"), optimizer_label(optimizer), schedule_label(schedule)];
         parts.push(augment_label(*augment).to_owned());
         parts.extend(extra_parts(&self.recipe));
+        parts.extend(self.training_parts());
         if self.gradient_equilibrium {
             parts.push("gradient equilibrium".to_owned());
         }
@@ -17,6 +18,17 @@ impl JobConfig {
             parts.push(format!("from {} {}", pretrained.file, pretrained.sha256));
         }
         parts.join(", ")
+    }
+
+    /// Regime, distillation and exit weights where they are not as they are when nothing is said of them. They have columns of their own in
+    /// `v_jobs`; here they are because what is grouped by the recipe must be trained alike.
+    fn training_parts(&self) -> impl Iterator<Item = String> {
+        let parts = [
+            (self.regime != Regime::Joint).then(|| self.regime_label()),
+            (self.distill != Distill::None).then(|| format!("distilled from {}", self.distill_label())),
+            (self.exit_weights != ExitWeights::Equal).then(|| format!("exit weights {}", self.exit_weights_label())),
+        ];
+        parts.into_iter().flatten()
     }
 
     /// The regime as it stands in tables: `joint`, `frozen after 100 epochs`, `mixed after 100 epochs`.

@@ -82,13 +82,29 @@ fn errors_name_the_key_at_fault_and_a_way_out() {
     };
     let with = |branches: BranchConfig| config("resnet20", "cifar10", Some(branches));
     let fine = branches(Pattern::Constant, Budget::Share(0.25));
-    check(&config("resnet21", "digits", None), Field::Backbone, "no backbone is called `resnet21`", "did you mean `resnet20`?");
+    check(&config("renset20", "digits", None), Field::Backbone, "no backbone is called `renset20`", "did you mean `resnet20`?");
+    check(
+        &config("resnet21", "digits", None),
+        Field::Backbone,
+        "no backbone is called `resnet21`: residual networks of three stages have 6n + 2 layers, from 8 to 110",
+        "did you mean `resnet20`?",
+    );
     check(
         &config("vgg", "digits", None),
         Field::Backbone,
         "no backbone is called `vgg`",
-        "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
-         resnet56, resnet56-b, resnet110, resnet110-b",
+        "known backbones: `resnetD` and `resnetD-b` (D = 8, 14, ..., 110), `resnet18` and `resnet34`, `resnetD-imagenet` (D = 18, 34, 50), \
+         `wrn-D-K` (D = 10, 16, ..., 64), `wrn-32-4-sdn`, \
+         `vggD-bn` (D = 11, 13, 16, 19; also with `-nobias`, `-fc512`, `-fc4096`, `-imagenet`), \
+         `mobilenetv1` and `mobilenetv1-imagenet`, `mobilenetv2`, `mobilenetv2-projection` and `mobilenetv2-imagenet`, \
+         `densenet-bc-D-K` (D = 10, 16, ..., 250), `msdnet-N-B-S` (N blocks, B layers in the first, S in each other; also with `-linear`), \
+         `msdnet-N-B-S-imagenet`",
+    );
+    check(
+        &config("vgg16-bn", "mnist", None),
+        Field::Dataset,
+        "`vgg16-bn` cannot take an input of 1x28x28: its sides must be at least 32",
+        "choose a dataset with images of at least 32x32",
     );
     check(&config("resnet8", "mnsit", None), Field::Dataset, "no dataset is called `mnsit`", "did you mean `mnist`?");
     check(
@@ -134,7 +150,7 @@ fn any_network() -> impl Strategy<Value = Network> {
     ];
     let budgets = prop_oneof![(0_u32..20).prop_map(Budget::Levels), (0.05..2.0).prop_map(Budget::Share)];
     (names, datasets, patterns, budgets).prop_filter_map("the budget is met", |(name, dataset, pattern, budget)| {
-        assemble(&config(&name, dataset, Some(branches(pattern, budget)))).ok()
+        assemble(&config(name, dataset, Some(branches(pattern, budget)))).ok()
     })
 }
 

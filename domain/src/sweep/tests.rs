@@ -306,7 +306,7 @@ optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
     check(
         text,
         &expect![[r#"
-            error: no backbone is called `resnet21`
+            error: no backbone is called `resnet21`: residual networks of three stages have 6n + 2 layers, from 8 to 110
              --> sweep.toml:4:24
               |
             4 | backbone = ["resnet8", "resnet21"]
@@ -773,9 +773,10 @@ fn misspelt_names_get_a_suggestion() {
         found[0].hint.clone().unwrap_or_default()
     };
     assert_eq!(hint("\"resnet14\"", "\"resnet-14\""), "did you mean `resnet14`?");
-    let backbones = "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
-                     resnet56, resnet56-b, resnet110, resnet110-b";
-    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), backbones);
+    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), "did you mean `vgg16-bn`?");
+    assert_eq!(hint("\"resnet14\"", "\"WRN-22-4\""), "did you mean `wrn-22-4`?");
+    assert_eq!(hint("\"resnet14\"", "\"wrn-27-10\""), "did you mean `wrn-28-10`?");
+    assert!(hint("\"resnet14\"", "\"inception\"").starts_with("known backbones: `resnetD` and `resnetD-b` (D = 8, 14, ..., 110), "));
     assert_eq!(hint("\"resnet14\"", "\"resnet\\14\""), r#"a backslash is written `\\` in "text", and as it is in 'text'"#);
     assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
     assert_eq!(hint("\"digits\"", "\"imagenet\""), "did you mean `tiny-imagenet`?");

@@ -34,15 +34,13 @@ pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
     let Some(name) = value.get_ref().as_str() else {
         return reader.refuse(value, "backbone", "a name such as `\"resnet20\"`", None);
     };
-    // Any input that every backbone takes will do: whether it takes the dataset's is checked cell by cell.
-    match backbone::build(name, Shape::new(3, 32, 32), 10) {
-        Ok(backbone) => Some(backbone.name),
-        Err(error @ BackboneError::Unknown { .. }) => {
-            reader.report(value.span(), format_args!("no backbone is called {}", quote(name)), Some(error.hint()));
-            None
-        }
-        Err(BackboneError::InputTooSmall { .. }) => Some(name.to_owned()),
-    }
+    let error = match backbone::check_name(name) {
+        Ok(()) => return Some(name.to_owned()),
+        Err(error) => error,
+    };
+    let rule = if let BackboneError::NoSuchSize { rule, .. } = error { format!(": {rule}") } else { String::new() };
+    reader.report(value.span(), format_args!("no backbone is called {}{rule}", quote(name)), Some(error.hint()));
+    None
 }
 
 /// A dataset's canonical name, written as that or as a table.

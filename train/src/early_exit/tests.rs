@@ -1,4 +1,5 @@
 use burn::module::Module;
+use offramp_data::digits;
 use offramp_domain::evaluation::{Records, evaluate};
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, JobConfig, Optimizer, Pattern, Policy, Recipe, Schedule,
@@ -6,7 +7,6 @@ use offramp_domain::job::{
 use offramp_domain::network::{self, Network};
 
 use super::*;
-use crate::data::digits;
 use crate::records::record;
 
 fn network(backbone: &str) -> Network {

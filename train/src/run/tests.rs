@@ -2,13 +2,13 @@ use std::cell::Cell;
 
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::ExecutionError;
+use offramp_data::{Images, digits};
 use offramp_domain::evaluation::ExitRecords;
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
 };
 
 use super::*;
-use crate::data::{Images, digits};
 
 /// A job on the digits: `resnet8` with six levels of branches, decreasing.
 fn job(epochs: u32) -> JobConfig {

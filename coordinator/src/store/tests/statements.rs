@@ -146,7 +146,7 @@ async fn rows_are_read_as_messages(store: Fixture) {
     assert_eq!(activity.sweep, reader.sweeps(1).await.unwrap()[0]);
     let (version, schema) = reader.versions().await.unwrap();
     assert!(version.starts_with(if store.is_postgres() { "PostgreSQL " } else { "SQLite 3." }), "{version}");
-    assert_eq!(schema, 3);
+    assert_eq!(schema, newest_schema());
     let leased = JobsFilter { sweep: Some(sweep), state: Some(offramp_domain::lifecycle::State::Leased), limit: 9, offset: 0 };
     assert_eq!(reader.jobs(leased).await.unwrap().len(), 1);
 }

@@ -1,7 +1,7 @@
 -- Stores the jobs of the JSON array $1 that are not there yet, in its order.
 -- Caller: submit. Index: unique jobs.key.
 INSERT INTO jobs (
-    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, seed, branch_rule,
+    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, regime, distill, exit_weights, seed, branch_rule,
     backbone_macs, budget_macs, branch_macs, params, n_classes, created_us
 )
 SELECT
@@ -14,6 +14,9 @@ SELECT
     json_extract(wanted.value, '$.exits'),
     json_extract(wanted.value, '$.budget'),
     json_extract(wanted.value, '$.recipe'),
+    json_extract(wanted.value, '$.regime'),
+    json_extract(wanted.value, '$.distill'),
+    json_extract(wanted.value, '$.exit_weights'),
     json_extract(wanted.value, '$.seed'),
     json_extract(wanted.value, '$.branch_rule'),
     json_extract(wanted.value, '$.backbone_macs'),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use offramp_domain::shape::Shape;
 
-use super::{DataError, Images, LoadedDataset};
+use crate::{DataError, Images, LoadedDataset};
 
 const SHAPE: Shape = Shape::new(3, 32, 32);
 const N_PIXELS: usize = 3 * 32 * 32;
@@ -50,7 +50,7 @@ pub fn load_cifar100(data_dir: &Path) -> Result<LoadedDataset, DataError> {
 }
 
 fn read_files(paths: &[PathBuf], layout: Layout) -> Result<Images, DataError> {
-    let mut images = Images { shape: SHAPE, pixels: Vec::new(), labels: Vec::new() };
+    let mut images = Images::none(SHAPE);
     for path in paths {
         let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.clone(), source })?;
         append_records(&mut images, &bytes, layout, path)?;
@@ -74,7 +74,7 @@ fn append_records(images: &mut Images, bytes: &[u8], layout: Layout, path: &Path
             let offset = index * record_len + layout.class_byte;
             return Err(DataError::Label { path: path.to_owned(), offset, got: label, n_classes: layout.n_classes });
         }
-        images.labels.push(label);
+        images.labels.push(label.into());
         images.pixels.extend_from_slice(pixels);
     }
     Ok(())

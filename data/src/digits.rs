@@ -12,10 +12,10 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use offramp_domain::shape::Shape;
 
-use super::{Images, LoadedDataset};
+use crate::{Images, LoadedDataset};
 
 /// One image a line: 64 pixel values and the class, separated by commas; gzip.
-const CSV_GZ: &[u8] = include_bytes!("../../data/digits.csv.gz");
+const CSV_GZ: &[u8] = include_bytes!("../digits/digits.csv.gz");
 
 const SHAPE: Shape = Shape::new(1, 8, 8);
 
@@ -23,14 +23,13 @@ const SHAPE: Shape = Shape::new(1, 8, 8);
 pub fn load() -> LoadedDataset {
     let mut csv = String::new();
     GzDecoder::new(CSV_GZ).read_to_string(&mut csv).expect("the embedded file is whole: a test reads it");
-    let empty = || Images { shape: SHAPE, pixels: Vec::new(), labels: Vec::new() };
-    let mut dataset = LoadedDataset { train: empty(), test: empty() };
+    let mut dataset = LoadedDataset { train: Images::none(SHAPE), test: Images::none(SHAPE) };
     for (row, line) in csv.lines().enumerate() {
         let images = if row % 5 == 4 { &mut dataset.test } else { &mut dataset.train };
         let mut values =
             line.split(',').map(|value| value.parse::<u8>().expect("the embedded file holds small whole numbers: a test reads it"));
         images.pixels.extend(values.by_ref().take(SHAPE.positions()));
-        images.labels.extend(values);
+        images.labels.extend(values.map(u16::from));
     }
     dataset
 }
