@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use burn::tensor::TensorReadError;
 use offramp_data::{Cache, DataError};
-use offramp_domain::evaluation::evaluate;
+use offramp_domain::evaluation::{Records, evaluate};
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{self, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
 
 use crate::checkpoint::Checkpoints;
 use crate::device::{DeviceChoice, DeviceError};
+use crate::early_exit;
 use crate::fields;
 use crate::material::Material;
 use crate::training::{Job, Saving, train};
@@ -31,6 +32,9 @@ pub struct Environment {
 pub trait Observer {
     /// Is told where the run stands, after each epoch.
     fn progress(&mut self, progress: Progress);
+
+    /// Is handed what the trained network's exits say of every sample, once, after training.
+    fn records(&mut self, records: &Records);
 
     /// Says whether the run is to be given up; asked before each step, and before each batch of an evaluation.
     fn stopped(&self) -> bool;
@@ -154,10 +158,17 @@ fn train_and_evaluate(
 
     let calibration = material.record_calibration(&trained.model, &device, observer)?;
     let test = material.record_test(&trained.model, &device, observer)?;
-    let evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
+    let mut evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
     let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
     if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
         return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
+    }
+    let records = Records { calibration, test };
+    observer.records(&records);
+    if config.evaluation.latency {
+        let Records { calibration, .. } = &records;
+        let points = &mut evaluated.operating_points;
+        early_exit::measure(&trained.model, &dataset.test, &material.normalisation, &device, calibration, points, observer)?;
     }
     Ok(Outcome {
         exits: evaluated.exits,
@@ -167,6 +178,7 @@ fn train_and_evaluate(
         n_test: dataset.test.len() as u32,
         train_seconds: trained.seconds,
         trainer: trainer_name(environment.device),
+        records: None,
     })
 }
 

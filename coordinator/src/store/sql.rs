@@ -71,6 +71,7 @@ pub(super) mod postgres {
 
 statements! {
     alike {
+        ARTIFACTS_OF_JOB = "artifacts_of_job",
         ATTEMPTS_OF_JOB = "attempts_of_job",
         CAP_BACK_OFFS = "cap_back_offs",
         CAP_FORGIVEN = "cap_forgiven",
