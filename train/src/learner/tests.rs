@@ -17,6 +17,8 @@ use offramp_data::{Images, LoadedDataset, digits};
 struct Nobody;
 
 impl Observer for Nobody {
+    fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
+
     fn progress(&mut self, _progress: offramp_domain::outcome::Progress) {}
 
     fn stopped(&self) -> bool {
@@ -36,7 +38,7 @@ fn job(epochs: u32, optimizer: Optimizer) -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(epochs, 16, optimizer, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }

@@ -31,7 +31,7 @@ fn base() -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(2, 16, SGD, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }
@@ -183,6 +183,8 @@ impl EndAfter {
 }
 
 impl Observer for EndAfter {
+    fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
+
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress.epoch);
     }
