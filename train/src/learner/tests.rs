@@ -68,7 +68,7 @@ fn sixty_four_digits_are_learnt_by_heart() {
     let config = job(60, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 });
     let network = network::assemble(&config).unwrap();
     let device = Device::flex();
-    let job = Job { network: &network, config: &config, material: &material, device: &device };
+    let job = Job { network: &network, config: &config, material: &material, device: &device, pretrained: None };
     let model = train(job, None, &mut Nobody).unwrap().model;
     let records = material.record_test(&model, &device, &Nobody).unwrap();
     assert_eq!(exit_accuracy(&records), [1.0; 4]);
@@ -109,7 +109,7 @@ fn fresh_learner(config: &JobConfig) -> Learner<'_> {
 
 fn learner_in_phase(config: &JobConfig, phase: usize) -> Learner<'_> {
     let network = network::assemble(config).unwrap();
-    Learner::start(&network, config, phases(config, true)[phase], &Device::flex().autodiff())
+    Learner::fresh(&network, config, phases(config, true)[phase], &Device::flex().autodiff())
 }
 
 fn first(n: u32) -> Vec<Sample> {
@@ -189,7 +189,7 @@ fn a_frozen_backbone_and_its_statistics_do_not_change_by_a_bit() {
     let config = JobConfig { regime: Regime::Frozen { backbone_epochs: 1 }, ..job(1, decayed) };
     let network = network::assemble(&config).unwrap();
     let phases = phases(&config, true);
-    let learner = Learner::start(&network, &config, phases[0], &Device::flex().autodiff());
+    let learner = Learner::fresh(&network, &config, phases[0], &Device::flex().autodiff());
     assert_eq!(learner.model.n_exits(), 1);
     let (learner, _) = learner.step(&material, &first(32), 0.1, 0);
     let backbone = everything(&learner);
@@ -212,7 +212,7 @@ fn a_second_phase_of_everything_starts_from_the_trained_backbone() {
     let config = JobConfig { regime: Regime::Mixed { backbone_epochs: 1 }, ..plain_descent() };
     let network = network::assemble(&config).unwrap();
     let phases = phases(&config, true);
-    let learner = Learner::start(&network, &config, phases[0], &Device::flex().autodiff());
+    let learner = Learner::fresh(&network, &config, phases[0], &Device::flex().autodiff());
     let (learner, _) = learner.step(&material, &first(32), 0.1, 0);
     let backbone = numbers(&learner.model).weights;
     let learner = learner.go_on(&network, phases[1]);
