@@ -32,6 +32,9 @@ struct Place {
     closed: bool,
 }
 
+/// Another transaction has the place.
+struct Taken;
+
 #[derive(Debug)]
 struct Resting {
     connection: PoolConnection<Postgres>,
@@ -43,7 +46,7 @@ impl Kept {
     /// for one of them gets it.
     pub(in crate::store) async fn begin(&self, pool: &Pool, now_us: i64) -> Decoded<Transaction> {
         let Pool::Postgres(server) = pool else { return pool.begin_writing().await };
-        let Some(resting) = self.take() else { return pool.begin_writing().await };
+        let Ok(resting) = self.take() else { return pool.begin_writing().await };
         let mut begun = Begun { connection: None, over: false, slot: Arc::clone(&self.slot), now_us };
         let fresh = resting.filter(|resting| (resting.used_us..resting.used_us + FRESH_US).contains(&now_us));
         begun.connection = Some(match fresh {
@@ -61,14 +64,14 @@ impl Kept {
         place.resting = None;
     }
 
-    /// Takes the place, with the connection that rests there; `None` where it is taken.
-    fn take(&self) -> Option<Option<Resting>> {
+    /// Takes the place, with the connection that rests there, if any.
+    fn take(&self) -> Result<Option<Resting>, Taken> {
         let mut place = place(&self.slot);
         if place.taken {
-            return None;
+            return Err(Taken);
         }
         place.taken = true;
-        Some(place.resting.take())
+        Ok(place.resting.take())
     }
 }
 
