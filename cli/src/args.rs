@@ -1,26 +1,36 @@
 //! The argument tree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offramp_coordinator::Database;
 
 use crate::exit::Exit;
 use crate::output::Format;
+use crate::text::parse_duration;
 
+mod data;
 mod database;
 mod fleet;
 mod job;
+mod plan;
+mod policy;
 mod results;
 mod serve;
 mod sweep;
 mod up;
 
+#[cfg(test)]
+pub(crate) use data::DataFolder;
+pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
+pub(crate) use plan::PlanArguments;
+pub(crate) use policy::PolicyArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -87,10 +97,17 @@ pub(crate) enum Command {
     /// Look at workers, and send them home
     #[command(subcommand)]
     Workers(WorkersCommand),
+    /// Show the networks of a sweep file: exits, branches, costs
+    Plan(PlanArguments),
     /// Show the accuracy-cost frontier of a sweep, cheapest point first
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// List, fetch and verify datasets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Evaluate exit policies of a finished job from its per-sample records, without training
+    Policy(PolicyArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input
@@ -141,6 +158,16 @@ pub(crate) struct TrainingArguments {
     /// Folder with the datasets that are not part of the program [default: data in the user's data folder]
     #[arg(long, value_name = "DIR", env = "OFFRAMP_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Folder where jobs leave checkpoints, from which they go on on this machine after an interruption [default: checkpoints in the user's
+    /// data folder]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_CHECKPOINT_DIR", hide_env_values = true)]
+    pub(crate) checkpoint_dir: Option<PathBuf>,
+    /// How long a job trains at least from one checkpoint to the next
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub(crate) checkpoint_every: Duration,
+    /// Folder that per-sample records are kept in [default: artifacts in the user's data folder; simulated ones are not kept]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_ARTIFACTS_DIR", hide_env_values = true)]
+    pub(crate) artifacts_dir: Option<PathBuf>,
     /// Device to train on: `cpu`, `cuda`, `cuda:N` or `vulkan:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "OFFRAMP_DEVICE", hide_env_values = true)]
     pub(crate) device: String,

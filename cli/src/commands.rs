@@ -13,9 +13,12 @@ use control::Verb;
 mod capabilities;
 mod control;
 mod coordinator;
+pub(crate) mod data;
 mod doctor;
 mod fleet;
 mod job;
+mod plan;
+mod policy;
 mod results;
 mod submit;
 mod sweep;
@@ -64,8 +67,11 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Data(command) => data::run(command, format).await,
+        Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

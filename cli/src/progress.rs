@@ -1,4 +1,4 @@
-//! How a running sweep is shown on stderr: bars on a terminal, lines elsewhere.
+//! How a running sweep is shown on stderr: bars on a terminal, lines elsewhere. [`download`] shows downloads.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,6 +7,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use offramp_proto::v1::{JobRow, RunningJob, SweepRow, SweepStatus};
 
 use crate::text;
+
+mod download;
+
+pub(crate) use download::Download;
 
 /// All bars of this process, so that everything else on stderr can be put above them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);

@@ -21,6 +21,14 @@ pub(crate) fn macs(value: f64) -> String {
     format!("{} {}", four_digits(scaled), prefixes[prefix])
 }
 
+/// Bytes with a decimal prefix and four digits: `170.1 MB`.
+pub(crate) fn bytes(n: u64) -> String {
+    match macs(n as f64) {
+        scaled if scaled.ends_with(|last: char| last.is_ascii_alphabetic()) => format!("{scaled}B"),
+        few => format!("{few} B"),
+    }
+}
+
 fn four_digits(value: f64) -> String {
     match value.abs() {
         size if size < 9.9995 => format!("{value:.3}"),

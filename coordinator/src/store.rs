@@ -27,6 +27,7 @@ mod rows;
 mod sessions;
 mod sql;
 mod submit;
+mod withdrawal;
 
 #[cfg(test)]
 pub(crate) mod tests;

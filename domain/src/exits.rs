@@ -19,7 +19,8 @@ pub struct AttachPoint {
 /// A wanted fraction goes to the unit whose own comes nearest, the earlier of two equally near.
 ///
 /// # Errors
-/// When there are no fractions, one is not strictly between 0 and 1, they do not rise, or two go to the same unit.
+/// When there are no fractions, one is not strictly between 0 and 1, they do not rise, or two go to the same unit; for units, when there are
+/// none, they do not rise, or the backbone has not as many.
 ///
 /// # Source
 /// Exits at fractions of the backbone's operations are those of shallow-deep networks (Kaya, Hong, Dumitras, arXiv 1810.07052).
@@ -33,6 +34,9 @@ pub fn place(backbone: &Backbone, placement: &ExitPlacement) -> Result<Vec<Attac
             let of_units: Vec<f64> = cumulative.iter().map(|so_far| so_far.macs as f64 / whole).collect();
             nearest_units(wanted, &of_units)?
         }
+        ExitPlacement::Units(units) => checked_units(backbone, units)?,
+        ExitPlacement::Own if backbone.own_exits.is_empty() => return Err(ExitsError::NoOwn(backbone.name.clone())),
+        ExitPlacement::Own => backbone.own_exits.iter().map(|exit| exit.unit).collect(),
     };
     Ok(units.into_iter().map(|unit| AttachPoint { unit, shape: cumulative[unit].output }).collect())
 }
@@ -70,6 +74,21 @@ fn nearest_units(wanted: &[f64], of_units: &[f64]) -> Result<Vec<usize>, ExitsEr
     }
 }
 
+/// Unit indices as they are, where the backbone has such units.
+fn checked_units(backbone: &Backbone, units: &[u32]) -> Result<Vec<usize>, ExitsError> {
+    if units.is_empty() {
+        return Err(ExitsError::NoUnits);
+    }
+    if let Some(pair) = units.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(ExitsError::UnitsNotRising { first: pair[0], second: pair[1] });
+    }
+    let n_units = backbone.units.len();
+    match units.iter().find(|unit| **unit as usize >= n_units) {
+        Some(&unit) => Err(ExitsError::NoSuchUnit { unit, n_units, stage_ends: backbone.stage_ends.clone() }),
+        None => Ok(units.iter().map(|unit| *unit as usize).collect()),
+    }
+}
+
 /// Index of the nearest of `fractions`, which is not empty; the first of two equally near.
 fn nearest(wanted: f64, fractions: &[f64]) -> usize {
     let by_distance = |a: &usize, b: &usize| (fractions[*a] - wanted).abs().total_cmp(&(fractions[*b] - wanted).abs());
@@ -85,6 +104,30 @@ pub enum ExitsError {
     /// Not a place inside the backbone.
     #[error("an exit at {0} of the backbone's MACs does not lie strictly between 0 and 1")]
     OutOfRange(f64),
+    /// An empty list of units.
+    #[error("an empty list of units places no exit")]
+    NoUnits,
+    /// Units out of order, or twice the same.
+    #[error("exits after unit {first} and then unit {second} do not rise")]
+    UnitsNotRising {
+        /// The unit given first.
+        first: u32,
+        /// The one after it.
+        second: u32,
+    },
+    /// The exits that the backbone was published with, and there are none.
+    #[error("`{0}` was published without side exits")]
+    NoOwn(String),
+    /// The backbone is shorter.
+    #[error("no exit can follow unit {unit}: the backbone has units 0 to {}", n_units - 1)]
+    NoSuchUnit {
+        /// The unit asked for.
+        unit: u32,
+        /// Units there are.
+        n_units: usize,
+        /// Those that end a stage.
+        stage_ends: Vec<usize>,
+    },
     /// Out of order, or twice the same.
     #[error("exits at {first} and then {second} of the backbone's MACs do not rise")]
     NotRising {
@@ -117,6 +160,13 @@ impl ExitsError {
         match self {
             Self::None => "give at least one fraction, or `stage-ends`; a network without exits is pattern `none`".to_owned(),
             Self::OutOfRange(_) => "the final exit, at 1, is always there and not listed".to_owned(),
+            Self::NoUnits => "give at least one unit, or `stage-ends`; a network without exits is pattern `none`".to_owned(),
+            Self::UnitsNotRising { .. } => "list the units from first exit to last".to_owned(),
+            Self::NoOwn(_) => "take `stage-ends`, fractions or units; the `msdnet-` backbones have exits of their own".to_owned(),
+            Self::NoSuchUnit { stage_ends, .. } => {
+                let stage_ends: Vec<String> = stage_ends.iter().map(usize::to_string).collect();
+                format!("unit 0 is the stem, and stages end with units {}", stage_ends.join(", "))
+            }
             Self::NotRising { .. } => "list the fractions from first exit to last".to_owned(),
             Self::SameUnit { before, after, .. } => {
                 let neighbours: Vec<String> = [before, after].into_iter().flatten().map(|fraction| format!("{fraction:.3}")).collect();

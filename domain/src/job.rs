@@ -1,7 +1,14 @@
 //! A job's canonical configuration and its key.
 
+mod label;
+mod recipe;
+mod regime;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use self::recipe::{Augment, Clip, Optimizer, Precision, Recipe, Schedule};
+pub use self::regime::{Distill, EnsembleWeights, ExitWeights, Pretrained, Regime};
 
 /// Everything that a job's result depends on. Two equal configurations are the same work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +22,21 @@ pub struct JobConfig {
     pub dataset: String,
     /// The branches; absent for pattern `none`.
     pub branches: Option<BranchConfig>,
+    /// In which order backbone and branches are trained.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub regime: Regime,
+    /// What the exits learn from besides the labels.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub distill: Distill,
+    /// How much each exit's loss counts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub exit_weights: ExitWeights,
+    /// Whether gradients are scaled so that each part of the backbone gets the mean of the later exits' instead of their sum.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gradient_equilibrium: bool,
+    /// Weights that the backbone starts from; absent where it starts fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<Pretrained>,
     /// How to train.
     pub recipe: Recipe,
     /// How to evaluate.
@@ -49,6 +71,10 @@ pub enum ExitPlacement {
     StageEnds,
     /// After the units whose cumulative backbone MACs come nearest to these fractions of the whole backbone's.
     Fractions(Vec<f64>),
+    /// After the units with these indices, rising; 0 is the stem.
+    Units(Vec<u32>),
+    /// Where the exits hang that the backbone was published with.
+    Own,
 }
 
 /// How the branch budget is shared out over the exits.
@@ -63,10 +89,24 @@ pub enum Pattern {
     Decreasing(f64),
     /// Explicit shares, one an exit, summing to 1.
     List(Vec<f64>),
+    /// Shares by equal ratios from exit to exit, with this logarithm of the last share over the first: above 0 they rise, below 0 they fall.
+    Geometric(f64),
+    /// Shares like this power of the backbone's MACs that are left to do at an exit: above 0 they fall, below 0 they rise.
+    RemainingWork(f64),
+    /// Shares that curve: above 0 a hump, with more in the middle, below 0 a U, with more at both ends; what would be negative is 0.
+    Hump(f64),
+    /// Everything at this exit, counted from 1; the others are linear classifiers.
+    Single(u32),
+    /// Shares drawn with this seed, every way of sharing out as likely as any other.
+    Random(u64),
+    /// The branches that the backbone was published with. They cost what they cost: exits, budget and rule are no matter of choice.
+    Own,
+    /// No side exits: everything is spent on convolutions before the final classifier. Says what the same MACs do without exits.
+    FinalOnly,
 }
 
 /// Total cost of the side branches; the backbone's own head is not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
     /// As a share of the backbone's MACs.
@@ -75,6 +115,17 @@ pub enum Budget {
     Levels(u32),
     /// As MACs.
     Macs(u64),
+    /// As a share of the backbone's MACs that an input is expected to spend on branches, where not every input comes by every branch.
+    Expected {
+        /// The share.
+        share: f64,
+        /// Which part of the inputs leaves at each exit, side exits first to last, then the final exit; they sum to 1.
+        exits: Vec<f64>,
+    },
+    /// As a share of the backbone's parameters: branches of equal size rather than of equal cost.
+    ParamShare(f64),
+    /// Whatever the pattern [`Pattern::Own`] costs, and for it alone.
+    Own,
 }
 
 /// How shares become layers.
@@ -90,70 +141,8 @@ pub enum BranchRule {
         /// Convolutions in every branch.
         depth: u32,
     },
-}
-
-/// How to train.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// Passes over the training split.
-    pub epochs: u32,
-    /// Images a step.
-    pub batch_size: u32,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// How the learning rate moves.
-    pub schedule: Schedule,
-    /// What is done to a training image.
-    pub augment: Augment,
-}
-
-/// An optimiser with its settings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Stochastic gradient descent with momentum (dampening 0) and weight decay as an L2 term in the gradient.
-    Sgd {
-        /// Learning rate at the start.
-        lr: f64,
-        /// Momentum, 0 to below 1.
-        momentum: f64,
-        /// Nesterov's variant.
-        nesterov: bool,
-        /// Weight decay of every parameter.
-        weight_decay: f64,
-    },
-}
-
-/// How the learning rate moves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    /// It doesn't.
-    Constant,
-    /// Down a half cosine, stepwise, to 0 after the last step.
-    Cosine,
-    /// Times `gamma` at the start of each milestone epoch (0-based).
-    Step {
-        /// Epochs at whose start the rate falls, rising.
-        milestones: Vec<u32>,
-        /// The factor.
-        gamma: f64,
-    },
-}
-
-/// What is done to a training image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Augment {
-    /// Nothing.
-    None,
-    /// A random crop of the image padded with zeros by an eighth of its side.
-    Crop,
-    /// A random horizontal flip.
-    Flip,
-    /// Both.
-    CropFlip,
+    /// Depth and width together, of every exit its own.
+    Joint,
 }
 
 /// How to evaluate.
@@ -164,6 +153,16 @@ pub struct Evaluation {
     pub calibration: f64,
     /// Exit policies to evaluate; `fixed` (always leave at exit k) is always among the results.
     pub policies: Vec<Policy>,
+    /// Whether latency and throughput are measured with real early exit. Off, results are a pure function of the configuration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub latency: bool,
+}
+
+impl Evaluation {
+    /// What sweep files ask for with these two alone.
+    pub fn new(calibration: f64, policies: Vec<Policy>) -> Self {
+        Self { calibration, policies, latency: false }
+    }
 }
 
 /// When a sample leaves.
@@ -172,6 +171,39 @@ pub struct Evaluation {
 pub enum Policy {
     /// At the first exit whose largest softmax probability reaches the threshold.
     MaxSoftmax,
+    /// At the first exit whose softmax has no more entropy than the threshold, nats (Teerapittayanon et al., 2016).
+    Entropy,
+    /// At the first exit whose largest softmax probability exceeds the second largest by the threshold.
+    Margin,
+    /// At the first exit that as many exits right before it agree with, in their predictions (Zhou et al., 2020, without its thresholds).
+    Patience,
+    /// At the first exit where the largest probability of the mean of all softmaxes so far reaches the threshold; that mean answers.
+    Ensemble,
+    /// Quotas of samples that leave at each exit, the surest first by the largest softmax probability; each quota is the setting times the
+    /// one before (Huang et al., 2018).
+    Budgeted,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Self; 6] = [Self::MaxSoftmax, Self::Entropy, Self::Margin, Self::Patience, Self::Ensemble, Self::Budgeted];
+
+    /// The policy's name in sweep files, results and commands.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxSoftmax => "max-softmax",
+            Self::Entropy => "entropy",
+            Self::Margin => "margin",
+            Self::Patience => "patience",
+            Self::Ensemble => "ensemble",
+            Self::Budgeted => "budgeted",
+        }
+    }
+
+    /// The policy of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == name)
+    }
 }
 
 /// Version of the fields' meaning that this build writes.
@@ -211,7 +243,45 @@ impl std::fmt::Display for JobKey {
     }
 }
 
+impl BranchConfig {
+    /// Branches of the pattern `pattern`. What the pattern leaves no choice of is as every job of that pattern has it, so that equal work has
+    /// one key.
+    pub fn canonical(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: BranchRule) -> Self {
+        match pattern {
+            Pattern::Own => Self { exits: ExitPlacement::Own, pattern, budget: Budget::Own, rule: BranchRule::Auto },
+            Pattern::FinalOnly => Self { exits: ExitPlacement::StageEnds, pattern, budget, rule },
+            _ => Self { exits, pattern, budget, rule },
+        }
+    }
+}
+
 impl JobConfig {
+    /// A configuration of what has no default; all else is as it is when nothing is said of it.
+    pub fn new(
+        backbone: impl Into<String>,
+        dataset: impl Into<String>,
+        branches: Option<BranchConfig>,
+        recipe: Recipe,
+        evaluation: Evaluation,
+        seed: u64,
+    ) -> Self {
+        Self {
+            version: CONFIG_VERSION,
+            backbone: backbone.into(),
+            dataset: dataset.into(),
+            branches,
+            regime: Regime::Joint,
+            distill: Distill::None,
+            exit_weights: ExitWeights::Equal,
+            gradient_equilibrium: false,
+            pretrained: None,
+            recipe,
+            evaluation,
+            private_to: None,
+            seed,
+        }
+    }
+
     /// The configuration as canonical JSON: fixed field order, shortest round-trip numbers, no white space.
     pub fn canonical_json(&self) -> String {
         serde_json::to_string(self).expect("a configuration has only string keys and finite numbers")
@@ -236,7 +306,8 @@ impl JobConfig {
         JobKey(half_of(Sha256::new().chain_update(self.canonical_json())))
     }
 
-    /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`.
+    /// The branching pattern as it stands in tables: `none`, `constant`, `increasing 0.6`, `list 0.5/0.3/0.2`,
+    /// `geometric -1.5`, `final-only`.
     pub fn pattern_label(&self) -> String {
         match self.branches.as_ref().map(|branches| &branches.pattern) {
             None => "none".to_owned(),
@@ -244,58 +315,43 @@ impl JobConfig {
             Some(Pattern::Increasing(slope)) => format!("increasing {slope}"),
             Some(Pattern::Decreasing(slope)) => format!("decreasing {slope}"),
             Some(Pattern::List(shares)) => format!("list {}", slashed(shares)),
+            Some(Pattern::Geometric(log_ratio)) => format!("geometric {log_ratio}"),
+            Some(Pattern::RemainingWork(power)) => format!("remaining-work {power}"),
+            Some(Pattern::Hump(curvature)) => format!("hump {curvature}"),
+            Some(Pattern::Single(exit)) => format!("single {exit}"),
+            Some(Pattern::Random(seed)) => format!("random {seed}"),
+            Some(Pattern::Own) => "own".to_owned(),
+            Some(Pattern::FinalOnly) => "final-only".to_owned(),
         }
     }
 
-    /// The exits as they stand in tables: `stage-ends`, or fractions of the backbone's MACs such as `0.15/0.3`; `-` without branches.
+    /// The exits as they stand in tables: `stage-ends`, fractions of the backbone's MACs such as `0.15/0.3`, units such as `units 3/5/7`, or
+    /// `own`; `-` without side exits.
     pub fn exits_label(&self) -> String {
-        match self.branches.as_ref().map(|branches| &branches.exits) {
-            None => "-".to_owned(),
-            Some(ExitPlacement::StageEnds) => "stage-ends".to_owned(),
-            Some(ExitPlacement::Fractions(fractions)) => slashed(fractions),
+        let Some(branches) = &self.branches else { return "-".to_owned() };
+        match &branches.exits {
+            // Where there are no side exits, a configuration has the stage ends; whatever else it has is told, as its key tells it.
+            ExitPlacement::StageEnds if branches.pattern == Pattern::FinalOnly => "-".to_owned(),
+            ExitPlacement::StageEnds => "stage-ends".to_owned(),
+            ExitPlacement::Fractions(fractions) => slashed(fractions),
+            ExitPlacement::Own => "own".to_owned(),
+            ExitPlacement::Units(units) => format!("units {}", slashed(units)),
         }
     }
 
-    /// The budget as it stands in tables: `25 %`, `6 levels`, `14156896 MACs`; `-` without branches.
+    /// The budget as it stands in tables: `25 %`, `6 levels`, `14156896 MACs`, `25 % expected at 0.4/0.3/0.3`, `25 % of params`,
+    /// `own`; `-` without branches.
     pub fn budget_label(&self) -> String {
-        match self.branches.as_ref().map(|branches| branches.budget) {
+        match self.branches.as_ref().map(|branches| &branches.budget) {
             None => "-".to_owned(),
-            Some(Budget::Share(share)) => format!("{} %", percent(share)),
+            Some(Budget::Share(share)) => format!("{} %", percent(*share)),
             Some(Budget::Levels(1)) => "1 level".to_owned(),
             Some(Budget::Levels(levels)) => format!("{levels} levels"),
             Some(Budget::Macs(macs)) => format!("{macs} MACs"),
+            Some(Budget::Expected { share, exits }) => format!("{} % expected at {}", percent(*share), slashed(exits)),
+            Some(Budget::Own) => "own".to_owned(),
+            Some(Budget::ParamShare(share)) => format!("{} % of params", percent(*share)),
         }
-    }
-
-    /// The recipe as it stands in tables: `15 epochs, batch 32, sgd 0.05 m 0.9 nesterov wd 0.0005, cosine, crop`. Five parts, whatever the
-    /// recipe; different recipes have different labels.
-    pub fn recipe_label(&self) -> String {
-        let Recipe { epochs, batch_size, optimizer, schedule, augment } = &self.recipe;
-        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
-        let optimizer = match optimizer {
-            Optimizer::Sgd { lr, momentum, nesterov, weight_decay } => {
-                // What is switched off is left out.
-                let momentum = if *momentum == 0.0 { String::new() } else { format!(" m {momentum}") };
-                let nesterov = if *nesterov { " nesterov" } else { "" };
-                let weight_decay = if *weight_decay == 0.0 { String::new() } else { format!(" wd {weight_decay}") };
-                format!("sgd {lr}{momentum}{nesterov}{weight_decay}")
-            }
-        };
-        let schedule = match schedule {
-            Schedule::Constant => "constant".to_owned(),
-            Schedule::Cosine => "cosine".to_owned(),
-            Schedule::Step { milestones, gamma } => {
-                let milestones: Vec<String> = milestones.iter().map(u32::to_string).collect();
-                format!("step {gamma} at {}", milestones.join("/"))
-            }
-        };
-        let augment = match augment {
-            Augment::None => "no augmentation",
-            Augment::Crop => "crop",
-            Augment::Flip => "flip",
-            Augment::CropFlip => "crop-flip",
-        };
-        format!("{epochs}, batch {batch_size}, {optimizer}, {schedule}, {augment}")
     }
 }
 
@@ -340,9 +396,15 @@ pub(crate) fn half_of(hash: Sha256) -> [u8; 32] {
     digits
 }
 
+/// Whether a field has the value that it has when nothing is said of it. Such fields are not written, so that no key changes when a field
+/// is added.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Numbers in full, as labels must tell apart what job keys tell apart.
-fn slashed(numbers: &[f64]) -> String {
-    numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("/")
+fn slashed<T: ToString>(numbers: &[T]) -> String {
+    numbers.iter().map(T::to_string).collect::<Vec<_>>().join("/")
 }
 
 /// A hundred times a share. The decimal point is moved in the text, where 0.07 becomes 7; multiplied, it becomes 7.000000000000001.

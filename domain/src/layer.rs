@@ -17,18 +17,36 @@ pub enum Layer {
     },
     /// The rectifier.
     Relu,
+    /// The rectifier that is cut off at 6.
+    Relu6,
+    /// Maximum over each window; the padding never wins.
+    MaxPool {
+        /// Side of the window.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+        /// Padding, all four sides.
+        padding: usize,
+    },
+    /// Mean over each window.
+    AveragePool {
+        /// Side of the window.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+    },
     /// Mean over all positions: `[c, h, w] -> [c, 1, 1]`.
     GlobalAveragePool,
-    /// A fully connected layer with bias, on a pooled map.
+    /// A fully connected layer with bias, on the map laid out channel by channel, and within a channel row by row: `[c, h, w] -> [outputs, 1, 1]`.
     Linear {
-        /// Features in.
+        /// Features in: channels times positions.
         inputs: usize,
         /// Features out.
         outputs: usize,
     },
 }
 
-/// A square convolution without bias.
+/// A square convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
     /// Channels in.
@@ -41,28 +59,68 @@ pub struct Conv2d {
     pub stride: usize,
     /// Zero padding, all four sides.
     pub padding: usize,
+    /// Into how many parts the channels are split: each part's outputs see its own inputs alone. Divides inputs and outputs; as many as channels
+    /// make a depthwise convolution.
+    pub groups: usize,
+    /// Whether something is added to every output channel.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// A convolution with an odd kernel that keeps the map's size but for the stride: one group, no bias, padding of half a kernel.
+    pub const fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
+        Self { inputs, outputs, kernel, stride, padding: kernel / 2, groups: 1, bias: false }
+    }
+
+    /// Numbers in its kernels, bias aside.
+    const fn weights(self) -> usize {
+        self.kernel * self.kernel * (self.inputs / self.groups) * self.outputs
+    }
 }
 
 impl Layer {
-    /// A 3x3 convolution, padding 1.
-    pub const fn conv3x3(inputs: usize, outputs: usize, stride: usize) -> Self {
-        Self::Conv2d(Conv2d { inputs, outputs, kernel: 3, stride, padding: 1 })
+    /// A convolution with an odd kernel and padding of half of it, without bias.
+    pub const fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
+        Self::Conv2d(Conv2d::new(inputs, outputs, kernel, stride))
     }
 
-    /// A 1x1 convolution.
+    /// A 3x3 convolution, padding 1, without bias.
+    pub const fn conv3x3(inputs: usize, outputs: usize, stride: usize) -> Self {
+        Self::conv(inputs, outputs, 3, stride)
+    }
+
+    /// A 1x1 convolution without bias.
     pub const fn conv1x1(inputs: usize, outputs: usize, stride: usize) -> Self {
-        Self::Conv2d(Conv2d { inputs, outputs, kernel: 1, stride, padding: 0 })
+        Self::conv(inputs, outputs, 1, stride)
+    }
+
+    /// A 3x3 convolution of every channel by itself, padding 1, without bias.
+    pub const fn depthwise3x3(channels: usize, stride: usize) -> Self {
+        Self::Conv2d(Conv2d { groups: channels, ..Conv2d::new(channels, channels, 3, stride) })
     }
 
     /// The shape that this layer turns `input` into.
+    ///
+    /// # Panics
+    /// When a window does not fit on the padded map, which [`crate::backbone::build`] rules out.
     pub const fn output(self, input: Shape) -> Shape {
         match self {
             Self::Conv2d(conv) => Shape {
                 channels: conv.outputs,
-                height: (input.height + 2 * conv.padding - conv.kernel) / conv.stride + 1,
-                width: (input.width + 2 * conv.padding - conv.kernel) / conv.stride + 1,
+                height: windows(input.height, conv.kernel, conv.stride, conv.padding),
+                width: windows(input.width, conv.kernel, conv.stride, conv.padding),
             },
-            Self::BatchNorm { .. } | Self::Relu => input,
+            Self::MaxPool { kernel, stride, padding } => Shape {
+                channels: input.channels,
+                height: windows(input.height, kernel, stride, padding),
+                width: windows(input.width, kernel, stride, padding),
+            },
+            Self::AveragePool { kernel, stride } => Shape {
+                channels: input.channels,
+                height: windows(input.height, kernel, stride, 0),
+                width: windows(input.width, kernel, stride, 0),
+            },
+            Self::BatchNorm { .. } | Self::Relu | Self::Relu6 => input,
             Self::GlobalAveragePool => Shape::new(input.channels, 1, 1),
             Self::Linear { outputs, .. } => Shape::new(outputs, 1, 1),
         }
@@ -71,24 +129,31 @@ impl Layer {
     /// Strict MACs on one sample of shape `input`.
     pub const fn macs(self, input: Shape) -> u64 {
         match self {
-            Self::Conv2d(conv) => {
-                let per_position = conv.kernel * conv.kernel * conv.inputs * conv.outputs;
-                (per_position * self.output(input).positions()) as u64
-            }
+            Self::Conv2d(conv) => (conv.weights() * self.output(input).positions()) as u64,
             Self::Linear { inputs, outputs } => (inputs * outputs) as u64,
-            Self::BatchNorm { .. } | Self::Relu | Self::GlobalAveragePool => 0,
+            Self::BatchNorm { .. }
+            | Self::Relu
+            | Self::Relu6
+            | Self::MaxPool { .. }
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool => 0,
         }
     }
 
     /// Trainable parameters, batch norm's scale and shift included.
     pub const fn params(self) -> u64 {
         match self {
-            Self::Conv2d(conv) => (conv.kernel * conv.kernel * conv.inputs * conv.outputs) as u64,
+            Self::Conv2d(conv) => (conv.weights() + if conv.bias { conv.outputs } else { 0 }) as u64,
             Self::BatchNorm { channels } => 2 * channels as u64,
             Self::Linear { inputs, outputs } => (inputs * outputs + outputs) as u64,
-            Self::Relu | Self::GlobalAveragePool => 0,
+            Self::Relu | Self::Relu6 | Self::MaxPool { .. } | Self::AveragePool { .. } | Self::GlobalAveragePool => 0,
         }
     }
+}
+
+/// How many windows fit along a padded side; what is left over at the end is not seen.
+const fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (side + 2 * padding - kernel) / stride + 1
 }
 
 /// What a run of layers comes to.
@@ -102,14 +167,27 @@ pub struct Summary {
     pub params: u64,
 }
 
+/// Calls `see` with every layer and the shape of what it is given, the layers being applied one after another to `input`. Returns the last shape.
+pub fn visit(layers: &[Layer], input: Shape, see: &mut impl FnMut(Layer, Shape)) -> Shape {
+    layers.iter().fold(input, |input, layer| {
+        see(*layer, input);
+        layer.output(input)
+    })
+}
+
 /// Sums up layers applied one after another to `input`.
 pub fn summarise(layers: &[Layer], input: Shape) -> Summary {
-    let start = Summary { output: input, macs: 0, params: 0 };
-    layers.iter().fold(start, |so_far, layer| Summary {
-        output: layer.output(so_far.output),
-        macs: so_far.macs + layer.macs(so_far.output),
-        params: so_far.params + layer.params(),
-    })
+    let (mut macs, mut params) = (0, 0);
+    let output = visit(layers, input, &mut |layer, input| {
+        macs += layer.macs(input);
+        params += layer.params();
+    });
+    Summary { output, macs, params }
+}
+
+/// A convolution with an odd kernel, batch norm and the rectifier.
+pub(crate) fn conv_norm_relu(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Vec<Layer> {
+    vec![Layer::conv(inputs, outputs, kernel, stride), Layer::BatchNorm { channels: outputs }, Layer::Relu]
 }
 
 #[cfg(test)]
@@ -124,17 +202,36 @@ mod tests {
     }
 
     #[test]
-    fn convolutions_pay_for_every_output_position_and_have_no_bias() {
+    fn convolutions_pay_for_every_output_position() {
         check(Layer::conv3x3(16, 32, 1), Shape::new(32, 9, 8), 9 * 16 * 32 * 72, 9 * 16 * 32);
         // Centres 0, 2, 4, 6, 8 of nine rows and 0, 2, 4, 6 of eight columns.
         check(Layer::conv3x3(16, 32, 2), Shape::new(32, 5, 4), 9 * 16 * 32 * 20, 9 * 16 * 32);
         check(Layer::conv1x1(16, 64, 2), Shape::new(64, 5, 4), 16 * 64 * 20, 16 * 64);
+        // Seven rows wide with three of padding: nine rows, every second.
+        check(Layer::conv(16, 4, 7, 2), Shape::new(4, 5, 4), 49 * 16 * 4 * 20, 49 * 16 * 4);
+    }
+
+    #[test]
+    fn groups_divide_the_cost_and_a_bias_is_a_parameter_and_no_mac() {
+        check(Layer::depthwise3x3(16, 2), Shape::new(16, 5, 4), 9 * 16 * 20, 9 * 16);
+        let grouped = Conv2d { groups: 4, ..Conv2d::new(16, 32, 3, 1) };
+        check(Layer::Conv2d(grouped), Shape::new(32, 9, 8), 9 * 4 * 32 * 72, 9 * 4 * 32);
+        check(Layer::Conv2d(Conv2d { bias: true, ..grouped }), Shape::new(32, 9, 8), 9 * 4 * 32 * 72, 9 * 4 * 32 + 32);
+    }
+
+    #[test]
+    fn pooling_drops_what_is_left_over_unless_padded() {
+        check(Layer::MaxPool { kernel: 2, stride: 2, padding: 0 }, Shape::new(16, 4, 4), 0, 0);
+        check(Layer::AveragePool { kernel: 2, stride: 2 }, Shape::new(16, 4, 4), 0, 0);
+        // Windows begin at rows -1, 1, 3, 5, 7 of nine and columns -1, 1, 3, 5 of eight.
+        check(Layer::MaxPool { kernel: 3, stride: 2, padding: 1 }, Shape::new(16, 5, 4), 0, 0);
     }
 
     #[test]
     fn everything_but_convolutions_and_linear_layers_is_free() {
         check(Layer::BatchNorm { channels: 16 }, INPUT, 0, 32);
         check(Layer::Relu, INPUT, 0, 0);
+        check(Layer::Relu6, INPUT, 0, 0);
         check(Layer::GlobalAveragePool, Shape::new(16, 1, 1), 0, 0);
     }
 

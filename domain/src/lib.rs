@@ -3,11 +3,11 @@
 //! Nothing here reads a clock, a file, the environment or a random source. In reading order:
 //!
 //! - [`shape`], [`layer`]: tensors' shapes and the layers between them, with costs.
-//! - [`dataset`]: the catalogue of datasets: shapes, classes, split sizes.
-//! - [`backbone`]: backbones as data.
+//! - [`dataset`]: the catalogue of datasets: names, shapes, classes.
+//! - [`backbone`]: backbones as data; [`convention`]: the ways of counting operations that published numbers are in.
 //! - [`exits`], [`pattern`], [`branch`]: where exits hang, how branch cost is shared out, and the branches that realise it.
 //! - [`network`]: a backbone with its branches; the one description that costs and modules come from.
-//! - [`job`]: a job's canonical configuration and its key.
+//! - [`job`]: a job's canonical configuration and its key; [`recipes`]: the recipes that ship.
 //! - [`sweep`], [`problem`]: sweep files, and what can be wrong with them.
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
@@ -15,6 +15,7 @@
 
 pub mod backbone;
 pub mod branch;
+pub mod convention;
 pub mod dataset;
 pub mod evaluation;
 pub mod exits;
@@ -27,5 +28,7 @@ pub mod outcome;
 pub mod pattern;
 pub mod placement;
 pub mod problem;
+pub mod recipes;
 pub mod shape;
+mod spelling;
 pub mod sweep;

@@ -1,5 +1,6 @@
 //! Which workers can run a job: what it requires against what they offer.
 
+use crate::dataset;
 use crate::problem::printable;
 
 /// What a job needs of the slot that runs it.
@@ -74,7 +75,7 @@ pub struct Capabilities {
 pub enum Datasets {
     /// It needs no data: every dataset will do.
     Any,
-    /// These, by name.
+    /// These, by name; an image folder as [`dataset::folder_offer`] writes it. Generated ones need not be named.
     Named(Vec<String>),
 }
 
@@ -114,7 +115,7 @@ impl Requirements {
         let memory = (!enough).then_some(Lack::Memory { found: offered.memory_mib, needed: self.memory_mib });
         let present = match &offered.datasets {
             Datasets::Any => true,
-            Datasets::Named(names) => names.contains(&self.dataset),
+            Datasets::Named(names) => dataset::needed_offer(&self.dataset).is_none_or(|needed| names.contains(&needed)),
         };
         let dataset = (!present).then(|| Lack::Dataset(self.dataset.clone()));
         let labels = self.labels.iter().filter(|label| !offered.labels.contains(label)).map(|label| Lack::Label(label.clone()));
@@ -153,6 +154,16 @@ mod tests {
         assert_eq!(lacks(&wanted, &offered()), Vec::<String>::new());
         assert_eq!(wanted.label(), "cuda, 8000 MiB, a100");
         assert_eq!(requirements().label(), "-");
+    }
+
+    #[test]
+    fn generated_images_are_everywhere_and_a_folder_is_where_it_is_offered() {
+        let on = |dataset: &str| Requirements { dataset: dataset.into(), ..requirements() };
+        assert_eq!(lacks(&on("synthetic-3x32x32-10-200-50"), &offered()), Vec::<String>::new());
+        assert_eq!(lacks(&on("folder-birds-3x64x64-17"), &offered()), ["no dataset `folder-birds-3x64x64-17`"]);
+        let with_birds = Capabilities { datasets: Datasets::Named(vec!["folder-birds".into()]), ..offered() };
+        assert_eq!(lacks(&on("folder-birds-3x64x64-17"), &with_birds), Vec::<String>::new());
+        assert_eq!(lacks(&on("folder-birds-1x32x32-17"), &with_birds), Vec::<String>::new());
     }
 
     #[test]

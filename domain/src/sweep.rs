@@ -1,12 +1,13 @@
 //! Sweep files: parse, check, count, expand.
 //!
-//! A sweep file is TOML. `[axes]` spans a grid of which every combination is a job, `[recipe]`, `[branch]` and `[evaluation]` say what all jobs
+//! A sweep file is TOML. `[axes]` spans a grid of which every combination is a job, `[training]`, `[recipe]`, `[branch]` and `[evaluation]` say what all jobs
 //! share, and `[[exclude]]` leaves combinations out. `priority`, `max_failed_jobs`, `[requirements]` and `[[after]]` say when and where the jobs
 //! run, and `reuse = false` keeps them from being shared with other sweeps. Whatever is wrong is found in one pass, each problem with its
 //! place.
 //!
-//! Axes and their order, the last varying fastest: backbone, dataset, exits, budget, pattern, epochs, batch size, optimizer,
-//! schedule, augment, seed.
+//! Axes and their order, the last varying fastest: backbone, dataset, exits, budget, pattern; regime, distillation, exit weights, gradient
+//! equilibrium, pretrained weights; epochs, batch size, optimizer, schedule, augment, cutout, mixup, label smoothing, clip, decay of norms,
+//! moving average, precision; seed.
 
 mod after;
 mod axes;
@@ -16,10 +17,12 @@ mod exclude;
 mod grid;
 mod networks;
 mod reader;
+mod recipe;
 mod scheduling;
 mod seeds;
 mod selector;
 mod syntax;
+mod training;
 mod values;
 
 use std::ops::Range;
@@ -31,6 +34,7 @@ use self::axes::Axes;
 use self::cells::Cells;
 use self::grid::{Common, Grid};
 use self::reader::{Fields, Reader, Value};
+use self::recipe::{Base, Override};
 use self::scheduling::Needs;
 pub use self::scheduling::{PRIORITIES, Scheduling};
 use crate::job::{BranchRule, CellJson, Evaluation, JobConfig, JobKey, Policy, half_of};
@@ -210,14 +214,29 @@ pub fn parse(text: &str) -> Result<Sweep, Vec<Problem>> {
 
 /// Checks a whole file and expands it as far as it can be understood. What comes back counts only if no problem was reported.
 fn check(reader: &mut Reader, root: &Value) -> Option<Sweep> {
-    let known =
-        ["name", "priority", "max_failed_jobs", "reuse", "axes", "branch", "recipe", "evaluation", "requirements", "exclude", "after"];
+    let known = [
+        "name",
+        "priority",
+        "max_failed_jobs",
+        "reuse",
+        "axes",
+        "branch",
+        "training",
+        "recipe",
+        "evaluation",
+        "requirements",
+        "exclude",
+        "after",
+    ];
     let root = Fields::open(reader, root, "the sweep file", &known)?;
     let name = root.required(reader, "name", "name = \"my-sweep\"").and_then(|value| name(reader, value));
     let scheduling = scheduling::read(reader, &root);
     let reuse = root.optional("reuse").and_then(|value| reader.boolean(value, "reuse")).unwrap_or(true);
     let needs = root.optional("requirements").map(|value| scheduling::needs(reader, value)).unwrap_or_default();
-    let axes = Axes::read(reader, &root);
+    let base = Base::read(reader, &root);
+    let names_a_base = Base::is_named(&root);
+    let axes = Axes::read(reader, &root, names_a_base);
+    let overrides = Override::read_all(reader, &root, &axes);
     let axes_place = root.optional("axes").map_or(0..0, Value::span);
     let excludes = root.optional("exclude").map(|value| exclude::read(reader, value, &axes)).unwrap_or_default();
     let afters = root.optional("after").map(|value| after::read(reader, value, &axes)).unwrap_or_default();
@@ -229,12 +248,17 @@ fn check(reader: &mut Reader, root: &Value) -> Option<Sweep> {
     // Who waits for whom can be told of the jobs that are meant alone; whether their networks can be built is another matter.
     let dependencies = if reader.has_problems() { Vec::new() } else { after::dependencies(reader, &afters, &axes, &cells) };
     let private_to = name.clone().filter(|_| !reuse);
-    let common = Common { rule: rule?, rule_place, evaluation, private_to };
+    if let Some(base) = &base {
+        base.check(reader, &axes, &cells);
+    }
+    let common = Common { rule: rule?, rule_place, evaluation, base, overrides, private_to };
     let networks = networks::solve(reader, &axes, &common, &cells);
     if reader.has_problems() {
         return None;
     }
-    Some(Sweep::new(name?, scheduling, needs, Grid { axes, common, cells, networks }, dependencies))
+    let grid = Grid { axes, common, cells, networks };
+    recipe::check_jobs(reader, &grid);
+    Some(Sweep::new(name?, scheduling, needs, grid, dependencies))
 }
 
 /// A name that can be told from other selectors and printed as it is.
@@ -252,14 +276,15 @@ fn name(reader: &mut Reader, value: &Value) -> Option<String> {
 }
 
 fn evaluation(reader: &mut Reader, value: Option<&Value>) -> Evaluation {
-    let fields = value.and_then(|value| Fields::open(reader, value, "`[evaluation]`", &["policies", "calibration"]));
+    let fields = value.and_then(|value| Fields::open(reader, value, "`[evaluation]`", &["policies", "calibration", "latency"]));
     let field = |key| fields.as_ref().and_then(|fields| fields.optional(key));
     let calibration = field("calibration").and_then(|value| values::calibration(reader, value)).unwrap_or(DEFAULT_CALIBRATION);
     let policies = match field("policies") {
         Some(value) => policies(reader, value),
         None => vec![Policy::MaxSoftmax],
     };
-    Evaluation { calibration, policies }
+    let latency = field("latency").and_then(|value| reader.boolean(value, "latency")).unwrap_or(false);
+    Evaluation { calibration, policies, latency }
 }
 
 fn policies(reader: &mut Reader, value: &Value) -> Vec<Policy> {

@@ -1,44 +1,130 @@
 //! What an epoch shows the network: the order of images, what is done to each, and the numbers that reach the device.
 
-use offramp_domain::job::Augment;
+use offramp_data::Images;
+use offramp_domain::job::{Augment, Recipe};
+use offramp_domain::shape::Shape;
+use rand_distr::{Beta, Distribution};
 
 use crate::chance::{self, Purpose};
-use crate::data::Images;
 
 /// One image of an epoch and what is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View {
     /// Which image.
     pub index: u32,
-    /// Rows that the image is moved down, zeros coming in at the top; negative is up.
+    /// Rows that the image is moved down, padding coming in at the top; negative is up.
     pub down: i8,
-    /// Columns that the image is moved right, zeros coming in at the left; negative is left.
+    /// Columns that the image is moved right, padding coming in at the left; negative is left.
     pub right: i8,
+    /// What comes in.
+    pub padding: Padding,
     /// Whether left and right are exchanged, after the move.
     pub flipped: bool,
+    /// What is blanked in the end.
+    pub blank: Option<Square>,
+}
+
+/// What lies around an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Pixel value 0.
+    Zeros,
+    /// The image mirrored at its outermost rows and columns, which are not repeated: `c b | a b c | b a`.
+    Mirrored,
+}
+
+/// A square of pixels, part of which may lie outside the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Square {
+    /// Its first row.
+    pub top: i32,
+    /// Its first column.
+    pub left: i32,
+    /// Its side.
+    pub side: u32,
+}
+
+/// What the network is shown at one place of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// The image.
+    pub view: View,
+    /// What it is blended with.
+    pub mixed: Option<Mixed>,
+}
+
+/// The other image of a blend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixed {
+    /// The image.
+    pub with: View,
+    /// Its share, in pixels and in the target; the sample's own image has the rest.
+    pub share: f32,
 }
 
 impl View {
     /// The image as it is.
     pub const fn plain(index: u32) -> Self {
-        Self { index, down: 0, right: 0, flipped: false }
+        Self { index, down: 0, right: 0, padding: Padding::Zeros, flipped: false, blank: None }
     }
 }
 
-/// The views of an epoch in the order of training: a pure function of its arguments.
+impl Sample {
+    /// One image, as it is.
+    pub const fn plain(index: u32) -> Self {
+        Self { view: View::plain(index), mixed: None }
+    }
+}
+
+/// The samples of an epoch in the order of training: a pure function of its arguments. `shape` is that of an image.
 ///
-/// A crop of the image padded with zeros by an eighth of its side is the image moved by up to that much either way, each offset equally likely.
-pub fn epoch(train: &[u32], side: usize, augment: Augment, seed: u64, epoch: u32) -> Vec<View> {
+/// A crop of the image padded by an eighth of its side is the image moved by up to that much either way, each offset equally likely. The
+/// blanked square's middle is equally likely on every pixel, so that near the edge less than all of it blanks anything.
+///
+/// # Source
+/// Cutout: `DeVries` and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout". Mixup: Zhang et al., "mixup: Beyond
+/// Empirical Risk Minimization"; partners come from the whole epoch and every sample draws its own share, where the authors' code shuffles a
+/// batch and draws one for all of it.
+pub fn epoch(train: &[u32], shape: Shape, recipe: &Recipe, seed: u64, epoch: u32) -> Vec<Sample> {
     let mut order = train.to_vec();
     chance::shuffle(&mut chance::stream(seed, Purpose::Order, epoch), &mut order);
 
-    let crops = matches!(augment, Augment::Crop | Augment::CropFlip);
-    let flips = matches!(augment, Augment::Flip | Augment::CropFlip);
-    let padding = if crops { side / 8 } else { 0 };
+    let (crops, flips, padding) = match recipe.augment {
+        Augment::None => (false, false, Padding::Zeros),
+        Augment::Crop => (true, false, Padding::Zeros),
+        Augment::Flip => (false, true, Padding::Zeros),
+        Augment::CropFlip => (true, true, Padding::Zeros),
+        Augment::CropFlipReflect => (true, true, Padding::Mirrored),
+    };
+    let n_padded = if crops { shape.height / 8 } else { 0 };
     let mut rng = chance::stream(seed, Purpose::Augment, epoch);
-    let mut offset = || (chance::below(&mut rng, 2 * padding + 1) as i8) - padding as i8;
-    let moved: Vec<View> = order.into_iter().map(|index| View { index, down: offset(), right: offset(), flipped: false }).collect();
-    moved.into_iter().map(|view| View { flipped: flips && chance::below(&mut rng, 2) == 1, ..view }).collect()
+    let mut offset = || (chance::below(&mut rng, 2 * n_padded + 1) as i8) - n_padded as i8;
+    let mut views: Vec<View> =
+        order.into_iter().map(|index| View { down: offset(), right: offset(), padding, ..View::plain(index) }).collect();
+    for view in &mut views {
+        view.flipped = flips && chance::below(&mut rng, 2) == 1;
+    }
+    if let Some(side) = recipe.cutout {
+        let mut rng = chance::stream(seed, Purpose::Cutout, epoch);
+        let mut first = |n_pixels: usize| chance::below(&mut rng, n_pixels) as i32 - (side / 2) as i32;
+        for view in &mut views {
+            view.blank = Some(Square { top: first(shape.height), left: first(shape.width), side });
+        }
+    }
+    match recipe.mixup {
+        None => views.into_iter().map(|view| Sample { view, mixed: None }).collect(),
+        Some(alpha) => mix(&views, alpha, seed, epoch),
+    }
+}
+
+/// Pairs every view with one of the same epoch, each being a partner once.
+fn mix(views: &[View], alpha: f64, seed: u64, epoch: u32) -> Vec<Sample> {
+    let mut rng = chance::stream(seed, Purpose::Mixup, epoch);
+    let mut partners = views.to_vec();
+    chance::shuffle(&mut rng, &mut partners);
+    let beta = Beta::new(alpha, alpha).expect("`run` refuses shapes that are not above 0");
+    let paired = views.iter().zip(partners);
+    paired.map(|(&view, with)| Sample { view, mixed: Some(Mixed { with, share: beta.sample(&mut rng) as f32 }) }).collect()
 }
 
 /// What each channel's pixel values become: (value - mean) / deviation, over the images that a network trains on.
@@ -69,112 +155,81 @@ impl Normalisation {
 fn standardising_table(counts: &[u64; 256]) -> [f32; 256] {
     let n = counts.iter().sum::<u64>().max(1) as f64;
     let mean_of =
-        |f: &dyn Fn(f64) -> f64| counts.iter().zip(0_u8..).map(|(&count, value)| count as f64 * f(f64::from(value))).sum::<f64>() / n;
+        |f: &dyn Fn(f64) -> f64| counts.iter().zip(0_u8..=255).map(|(&count, value)| count as f64 * f(f64::from(value))).sum::<f64>() / n;
     let mean = mean_of(&|value| value);
     let deviation = mean_of(&|value| (value - mean).powi(2)).sqrt();
     let scale = if deviation > 0.0 { deviation.recip() } else { 1.0 };
     std::array::from_fn(|value| ((value as f64 - mean) * scale) as f32)
 }
 
-/// The normalised pixels of a batch of views. What a move brings in has pixel value 0.
+/// The normalised pixels of a batch of samples. Padding of zeros has pixel value 0; what is blanked is 0 after normalisation, the mean of the
+/// training images.
 ///
 /// # Shapes
-/// `[views, channels, height, width]`, row-major.
-pub fn pixels(images: &Images, normalisation: &Normalisation, views: &[View]) -> Vec<f32> {
-    let shape = images.shape;
-    let mut pixels = Vec::with_capacity(views.len() * images.image_len());
-    for view in views {
-        let image = images.pixels_of(view.index);
-        for (table, plane) in normalisation.tables.iter().zip(image.chunks_exact(shape.positions())) {
-            for row in 0..shape.height {
-                let source_row = row.checked_add_signed(-isize::from(view.down)).filter(|&row| row < shape.height);
-                let source_row = source_row.map(|row| &plane[row * shape.width..][..shape.width]);
-                pixels.extend((0..shape.width).map(|column| {
-                    let column = if view.flipped { shape.width - 1 - column } else { column };
-                    let source_column = column.checked_add_signed(-isize::from(view.right));
-                    let value = source_row.zip(source_column).and_then(|(row, column)| row.get(column)).copied().unwrap_or(0);
-                    table[usize::from(value)]
-                }));
+/// `[samples, channels, height, width]`, row-major.
+pub fn pixels(images: &Images, normalisation: &Normalisation, samples: &[Sample]) -> Vec<f32> {
+    let mut pixels = Vec::with_capacity(samples.len() * images.image_len());
+    let mut partner = Vec::new();
+    for sample in samples {
+        let start = pixels.len();
+        append(&mut pixels, images, normalisation, &sample.view);
+        if let Some(Mixed { with, share }) = &sample.mixed {
+            partner.clear();
+            append(&mut partner, images, normalisation, with);
+            for (own, other) in pixels[start..].iter_mut().zip(&partner) {
+                *own = (1.0 - share) * *own + share * other;
             }
         }
     }
     pixels
 }
 
-#[cfg(test)]
-mod tests {
-    use offramp_domain::shape::Shape;
-
-    use super::*;
-
-    fn two_channel_images() -> Images {
-        // Channel 0 of image 0: 1 2 / 3 4; channel 1: 10 everywhere. Image 1: 5 6 / 7 8 and 30 everywhere.
-        Images { shape: Shape::new(2, 2, 2), pixels: vec![1, 2, 3, 4, 10, 10, 10, 10, 5, 6, 7, 8, 30, 30, 30, 30], labels: vec![0, 1] }
+/// Appends the normalised pixels of one view.
+fn append(pixels: &mut Vec<f32>, images: &Images, normalisation: &Normalisation, view: &View) {
+    let Shape { height, width, .. } = images.shape;
+    let start = pixels.len();
+    let planes = images.pixels_of(view.index).chunks_exact(height * width);
+    for (table, plane) in normalisation.tables.iter().zip(planes) {
+        for row in 0..height {
+            let source_row = source(row, view.down, height, view.padding).map(|row| &plane[row * width..][..width]);
+            pixels.extend((0..width).map(|column| {
+                let column = if view.flipped { width - 1 - column } else { column };
+                let source_column = source(column, view.right, width, view.padding);
+                let value = source_row.zip(source_column).map_or(0, |(row, column)| row[column]);
+                table[usize::from(value)]
+            }));
+        }
     }
-
-    /// Leaves pixel values as they are.
-    fn identity(n_channels: usize) -> Normalisation {
-        Normalisation { tables: vec![std::array::from_fn(|value| value as f32); n_channels] }
-    }
-
-    #[test]
-    fn normalisation_is_by_channel_over_the_training_images_alone() {
-        let images = two_channel_images();
-        // Channel 0: 1 to 8, mean 4.5, variance 5.25. Channel 1: mean 20, deviation 10.
-        let both = Normalisation::measure(&images, &[0, 1]);
-        assert_eq!(both.tables[0][1], (-3.5 / 5.25_f64.sqrt()) as f32);
-        assert_eq!([both.tables[1][10], both.tables[1][30], both.tables[1][0]], [-1.0, 1.0, -2.0]);
-        // Image 0 alone: channel 1 never varies.
-        let first = Normalisation::measure(&images, &[0]);
-        assert_eq!([first.tables[1][10], first.tables[1][12]], [0.0, 2.0]);
-        assert_eq!(first.tables[0][1], (-1.5 / 1.25_f64.sqrt()) as f32);
-    }
-
-    #[test]
-    fn moves_bring_in_zeros_and_flips_mirror() {
-        let images = two_channel_images();
-        let show = |view: View| pixels(&images, &identity(2), &[view])[..4].to_vec();
-        assert_eq!(show(View::plain(1)), [5.0, 6.0, 7.0, 8.0]);
-        assert_eq!(show(View { down: 1, ..View::plain(0) }), [0.0, 0.0, 1.0, 2.0]);
-        assert_eq!(show(View { down: -1, ..View::plain(0) }), [3.0, 4.0, 0.0, 0.0]);
-        assert_eq!(show(View { right: 1, ..View::plain(0) }), [0.0, 1.0, 0.0, 3.0]);
-        assert_eq!(show(View { right: -1, ..View::plain(0) }), [2.0, 0.0, 4.0, 0.0]);
-        assert_eq!(show(View { flipped: true, ..View::plain(0) }), [2.0, 1.0, 4.0, 3.0]);
-        assert_eq!(show(View { right: 1, flipped: true, ..View::plain(0) }), [1.0, 0.0, 3.0, 0.0]);
-    }
-
-    #[test]
-    fn an_epoch_is_a_function_of_seed_and_epoch_and_shows_every_image_once() {
-        let train: Vec<u32> = (10..200).collect();
-        let views = epoch(&train, 32, Augment::CropFlip, 3, 1);
-        assert_eq!(epoch(&train, 32, Augment::CropFlip, 3, 1), views);
-        assert_ne!(epoch(&train, 32, Augment::CropFlip, 3, 2), views);
-        assert_ne!(epoch(&train, 32, Augment::CropFlip, 4, 1), views);
-        let mut indices: Vec<u32> = views.iter().map(|view| view.index).collect();
-        assert_ne!(indices, train);
-        indices.sort_unstable();
-        assert_eq!(indices, train);
-    }
-
-    #[test]
-    fn crops_move_by_up_to_an_eighth_of_the_side_and_reach_it() {
-        let train: Vec<u32> = (0..2000).collect();
-        let range = |side, augment| {
-            let views = epoch(&train, side, augment, 0, 0);
-            let least = views.iter().map(|view| view.down.min(view.right)).min().unwrap();
-            let most = views.iter().map(|view| view.down.max(view.right)).max().unwrap();
-            (least, most, views.iter().any(|view| view.flipped))
-        };
-        assert_eq!(range(32, Augment::CropFlip), (-4, 4, true));
-        assert_eq!(range(8, Augment::Crop), (-1, 1, false));
-        assert_eq!(range(8, Augment::Flip), (0, 0, true));
-        assert_eq!(range(8, Augment::None), (0, 0, false));
-    }
-
-    #[test]
-    fn the_order_does_not_depend_on_the_augmentation() {
-        let train: Vec<u32> = (0..50).collect();
-        let order = |augment| epoch(&train, 8, augment, 5, 6).iter().map(|view| view.index).collect::<Vec<_>>();
-        assert_eq!(order(Augment::None), order(Augment::CropFlip));
+    if let Some(square) = view.blank {
+        let (rows, columns) = (square.span(square.top, height), square.span(square.left, width));
+        for plane in pixels[start..].chunks_exact_mut(height * width) {
+            for row in rows.clone() {
+                plane[row * width..][columns.clone()].fill(0.0);
+            }
+        }
     }
 }
+
+impl Square {
+    /// Those of `n_pixels` rows or columns that it covers, where it starts at `first`.
+    fn span(self, first: i32, n_pixels: usize) -> std::ops::Range<usize> {
+        let within = |end: i64| end.clamp(0, n_pixels as i64) as usize;
+        within(i64::from(first))..within(i64::from(first) + i64::from(self.side))
+    }
+}
+
+/// Which of `n` rows or columns is seen at `position` once they were moved by `offset`; `None` for padding of zeros.
+fn source(position: usize, offset: i8, n: usize, padding: Padding) -> Option<usize> {
+    let source = position as isize - isize::from(offset);
+    let last = n as isize - 1;
+    let source = match padding {
+        Padding::Zeros => source,
+        Padding::Mirrored if source < 0 => -source,
+        Padding::Mirrored if source > last => 2 * last - source,
+        Padding::Mirrored => source,
+    };
+    usize::try_from(source).ok().filter(|&source| source < n)
+}
+
+#[cfg(test)]
+mod tests;

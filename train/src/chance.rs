@@ -13,6 +13,10 @@ pub enum Purpose {
     Order = 1,
     /// Crops and flips.
     Augment = 2,
+    /// Where images are blanked.
+    Cutout = 3,
+    /// Which images are blended, and how.
+    Mixup = 4,
 }
 
 /// The stream of a purpose in an epoch: the key of `ChaCha8` is the seed, the stream number the purpose and the epoch.

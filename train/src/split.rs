@@ -18,7 +18,7 @@ pub struct Split {
 ///
 /// # Panics
 /// When `share` is not within (0, 0.5].
-pub fn split(labels: &[u8], share: f64) -> Split {
+pub fn split(labels: &[u16], share: f64) -> Split {
     assert!(share > 0.0 && share <= 0.5, "a calibration share is in (0, 0.5]");
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); 1 + labels.iter().copied().max().map_or(0, usize::from)];
     for (index, &label) in (0_u32..).zip(labels) {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn no_image_is_in_both_parts_and_none_is_lost() {
-        let labels: Vec<u8> = (0..1000_u32).map(|i| (i * i % 7) as u8).collect();
+        let labels: Vec<u16> = (0..1000_u32).map(|i| (i * i % 7) as u16).collect();
         for share in [0.001, 0.1, 0.25, 0.5] {
             let split = split(&labels, share);
             let mut all = [split.train.clone(), split.calibration.clone()].concat();

@@ -1,31 +1,22 @@
 //! Configurations for this crate's tests.
 
 use offramp_domain::job::{
-    Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, JobConfig, Optimizer, Pattern, Policy, Recipe,
-    Schedule,
+    Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, JobConfig, Optimizer, Pattern, Policy, Recipe, Schedule,
 };
 
 /// A small job with three epochs.
 pub(crate) fn config(dataset: &str, seed: u64) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet8".into(),
-        dataset: dataset.into(),
-        branches: Some(BranchConfig {
+    JobConfig::new(
+        "resnet8",
+        dataset,
+        Some(BranchConfig {
             exits: ExitPlacement::StageEnds,
             pattern: Pattern::Constant,
             budget: Budget::Levels(6),
             rule: BranchRule::Auto,
         }),
-        recipe: Recipe {
-            epochs: 3,
-            batch_size: 64,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-            schedule: Schedule::Cosine,
-            augment: Augment::None,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
+        Recipe::new(3, 64, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 }, Schedule::Cosine, Augment::None),
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         seed,
-    }
+    )
 }

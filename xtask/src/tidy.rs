@@ -12,11 +12,16 @@ use crate::command::{root, say};
 /// Which workspace crates a crate may depend on. `tests` sees none: it runs the built binary. `xtask` starts what the tests need.
 const ARROWS: &[(&str, &[&str])] = &[
     ("offramp-domain", &[]),
+    ("offramp-data", &["offramp-domain"]),
     ("offramp-proto", &["offramp-domain"]),
     ("offramp-coordinator", &["offramp-domain", "offramp-proto"]),
-    ("offramp-worker", &["offramp-domain", "offramp-proto"]),
-    ("offramp-train", &["offramp-domain"]),
-    ("offramp", &["offramp-coordinator", "offramp-domain", "offramp-proto", "offramp-train", "offramp-worker"]),
+    ("offramp-records", &["offramp-domain"]),
+    ("offramp-worker", &["offramp-domain", "offramp-proto", "offramp-records"]),
+    ("offramp-train", &["offramp-data", "offramp-domain"]),
+    (
+        "offramp",
+        &["offramp-coordinator", "offramp-data", "offramp-domain", "offramp-proto", "offramp-records", "offramp-train", "offramp-worker"],
+    ),
     ("offramp-bench", &["offramp-coordinator", "offramp-domain", "offramp-proto"]),
     ("offramp-tests", &[]),
     ("xtask", &["offramp-tests"]),
@@ -27,7 +32,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("burn*", &["offramp-train"]),
     ("clap*", &["offramp", "offramp-bench", "xtask"]),
     ("sqlx*", &["offramp-coordinator", "offramp-bench"]),
+    ("parquet*", &["offramp-records"]),
     ("anyhow", &["offramp", "offramp-bench", "xtask"]),
+    ("ureq", &["offramp-data"]),
     ("tokio", &["offramp-coordinator", "offramp-worker", "offramp", "offramp-bench"]),
 ];
 

@@ -1,8 +1,6 @@
 //! What a worker offers: device, memory of a slot, datasets, labels.
 
-use std::path::{Path, PathBuf};
-
-use offramp_domain::dataset::DATASETS;
+use offramp_data::presence;
 use offramp_domain::placement::{Capabilities, Datasets, DeviceKind};
 use offramp_proto::v1;
 
@@ -24,7 +22,7 @@ pub(super) fn find(training: &TrainingArguments, offer: &OfferArguments, n_slots
     });
     let datasets = match training.trainer {
         TrainerKind::Simulated => Datasets::Any,
-        TrainerKind::Burn => Datasets::Named(datasets(&training::data_dir(training.data_dir.as_ref())?)),
+        TrainerKind::Burn => Datasets::Named(presence::offers(&training::data_dir(training.data_dir.as_ref())?)),
     };
     let mut labels = offer.labels.clone();
     labels.sort();
@@ -52,35 +50,22 @@ fn device(name: &str) -> Option<DeviceKind> {
     DeviceKind::parse(name.split(':').next().unwrap_or(name))
 }
 
-/// Where the files of a dataset belong.
-pub(super) fn folder(data_dir: &Path, dataset: &str) -> PathBuf {
-    match dataset {
-        "cifar10" => data_dir.join("cifar-10-batches-bin"),
-        "cifar100" => data_dir.join("cifar-100-binary"),
-        _ => data_dir.to_owned(),
-    }
-}
-
-/// The datasets that are embedded in this program, or whose files lie in `data_dir`.
-fn datasets(data_dir: &Path) -> Vec<String> {
-    let is_there = |name: &str| {
-        // As many files as the trainer needs; whether they are whole, it finds out.
-        let file = |file: &str| folder(data_dir, name).join(file).is_file();
-        match name {
-            "cifar10" => (1..=5).any(|n| file(&format!("data_batch_{n}.bin"))) && file("test_batch.bin"),
-            "cifar100" => file("train.bin") && file("test.bin"),
-            _ => false,
-        }
-    };
-    DATASETS.iter().filter(|facts| facts.embedded || is_there(facts.name)).map(|facts| facts.name.to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn arguments(trainer: TrainerKind, device: &str, data_dir: &Path) -> TrainingArguments {
-        TrainingArguments { trainer, simulate: None, data_dir: Some(data_dir.to_owned()), device: device.to_owned() }
+        TrainingArguments {
+            trainer,
+            simulate: None,
+            data_dir: Some(data_dir.to_owned()),
+            checkpoint_dir: None,
+            artifacts_dir: None,
+            checkpoint_every: std::time::Duration::ZERO,
+            device: device.to_owned(),
+        }
     }
 
     #[test]
@@ -90,25 +75,6 @@ mod tests {
         assert_eq!(device("cuda:3"), Some(DeviceKind::Cuda));
         assert_eq!(device("vulkan:0"), Some(DeviceKind::Vulkan));
         assert_eq!(device("gpu"), None);
-    }
-
-    #[test]
-    fn datasets_are_there_when_their_files_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let put = |path: &str| {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"x").unwrap();
-        };
-        assert_eq!(datasets(folder.path()), ["digits"]);
-        assert_eq!(datasets(Path::new("/nowhere")), ["digits"]);
-        put("cifar-10-batches-bin/data_batch_3.bin");
-        put("cifar-100-binary/train.bin");
-        assert_eq!(datasets(folder.path()), ["digits"], "without test images there is nothing to measure");
-        put("cifar-10-batches-bin/test_batch.bin");
-        assert_eq!(datasets(folder.path()), ["digits", "cifar10"]);
-        put("cifar-100-binary/test.bin");
-        assert_eq!(datasets(folder.path()), ["digits", "cifar10", "cifar100"]);
     }
 
     #[test]

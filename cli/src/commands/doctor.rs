@@ -4,7 +4,8 @@ use std::path::Path;
 
 use offramp_coordinator::Database;
 use offramp_coordinator::store::{DatabaseError, Reader};
-use offramp_domain::dataset::{DATASETS, Dataset};
+use offramp_data::presence::{self, Presence};
+use offramp_domain::dataset::{self, Dataset};
 use serde::Serialize;
 
 use crate::args::DoctorArguments;
@@ -23,7 +24,7 @@ pub(crate) async fn run(arguments: &DoctorArguments, format: Format) -> Result<E
         Err(failure) => checks.push(Finding::of_failure("database", &failure)),
     }
     match training::data_dir(arguments.data_dir.as_ref()) {
-        Ok(folder) => checks.extend(DATASETS.iter().map(|facts| dataset(facts, &folder))),
+        Ok(folder) => checks.extend(dataset::named().map(|facts| dataset(&facts, &folder))),
         Err(failure) => checks.push(Finding::of_failure("datasets", &failure)),
     }
     output::write_rows(format, &Rows::new(&view::DOCTOR, &checks))?;
@@ -135,24 +136,20 @@ async fn database_text(database: &Database, reader: &Reader) -> Result<String, D
     Ok(format!("{}, schema {schema}, {engine}, {newest}", database.name()))
 }
 
-#[cfg(feature = "burn")]
+/// Whether a dataset is there, as quickly as a worker looks; reading all of it is for `data verify`.
 fn dataset(facts: &Dataset, folder: &Path) -> Finding {
     let name = format!("dataset {}", facts.name);
-    match offramp_train::data::load(facts, folder) {
-        Ok(loaded) => {
-            let origin = if facts.embedded { "part of this program".to_owned() } else { format!("in {}", folder.display()) };
-            let detail = format!("{} training and {} test images, {origin}", loaded.train.len(), loaded.test.len());
-            Finding::new(name, Status::Ok, detail)
+    let place = presence::folder_of(facts, folder);
+    match presence::look(facts, folder) {
+        Presence::BuiltIn => Finding::new(name, Status::Ok, "part of this program"),
+        Presence::Present => Finding::new(name, Status::Ok, format!("in {}", place.display())),
+        Presence::Damaged { reason } => {
+            let check = Finding::new(name, Status::Warn, format!("damaged in {}: {reason}", place.display()));
+            check.hint(format!("`offramp data fetch --replace {}` puts it right; only needed for sweeps that use it", facts.name))
         }
-        Err(error) => {
-            let status = if facts.embedded { Status::Fail } else { Status::Warn };
-            let check = Finding::new(name, status, format!("{:#}", anyhow::Error::new(error)));
-            check.hint("put its binary files into that folder, or name another with --data-dir; only needed for sweeps that use it")
+        Presence::Absent => {
+            let check = Finding::new(name, Status::Warn, format!("not in {}", folder.display()));
+            check.hint(format!("`offramp data fetch {}` downloads it; only needed for sweeps that use it", facts.name))
         }
     }
-}
-
-#[cfg(not(feature = "burn"))]
-fn dataset(facts: &Dataset, _folder: &Path) -> Finding {
-    Finding::new(format!("dataset {}", facts.name), Status::Warn, "not looked at: this build cannot train")
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use offramp_domain::job::JobConfig;
-use offramp_domain::network::{Network, SolvedRule};
+use offramp_domain::network::Network;
 use offramp_domain::sweep::Sweep;
 use offramp_proto::v1;
 use serde::Serialize;
@@ -134,16 +134,11 @@ fn plan(sweep: &Sweep) -> Vec<PlanRow> {
 }
 
 fn plan_row(config: &JobConfig, network: &Network) -> PlanRow {
-    let (rule, budget_macs, branch_macs) = network.plan.map_or(("none", 0, 0), |plan| {
-        let rule = match plan.rule {
-            SolvedRule::Levels => "levels",
-            SolvedRule::Width => "width",
-        };
-        (rule, plan.budget_macs, plan.branch_macs)
-    });
-    let budget_error = if budget_macs == 0 { 0.0 } else { (branch_macs as f64 - budget_macs as f64) / budget_macs as f64 };
+    let (rule, budget_macs, branch_macs) =
+        network.plan.map_or(("none", 0, 0), |plan| (plan.rule.as_str(), plan.budget_macs, plan.branch_macs));
+    let budget_error = network.plan.map_or(0.0, |plan| plan.error());
     let joined = |of: fn(&offramp_domain::network::Branch) -> usize| {
-        let values: Vec<String> = network.branches.iter().map(|branch| of(branch).to_string()).collect();
+        let values: Vec<String> = network.branches.iter().chain(&network.final_branch).map(|branch| of(branch).to_string()).collect();
         if values.is_empty() { "-".to_owned() } else { values.join("/") }
     };
     PlanRow {

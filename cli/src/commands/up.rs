@@ -20,7 +20,7 @@ use crate::args::{TrainerKind, UpArguments};
 use crate::client::{Client, PATIENCE};
 use crate::commands::training::{self, Training};
 use crate::commands::wait::ended;
-use crate::commands::{SweepFile, capabilities, coordinator, read_sweep_file, worker};
+use crate::commands::{SweepFile, capabilities, coordinator, data, read_sweep_file, worker};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::{Stand, WhenBroken, follow, state_text};
@@ -87,13 +87,7 @@ impl Hands {
             Lack::Device { needed, .. } => format!("name a device of that kind, as in `--device {}`", needed.as_str()),
             Lack::Memory { found: None, .. } => "say how much a slot has with --memory-mib".to_owned(),
             Lack::Memory { found: Some(_), .. } => "share the memory between fewer --slots, or correct it with --memory-mib".to_owned(),
-            Lack::Dataset(name) => {
-                let (folder, name) = (capabilities::folder(&self.data_dir, name), escape_control(name));
-                format!(
-                    "put the files of `{name}` into {}, or name another folder with --data-dir",
-                    escape_control(&folder.to_string_lossy())
-                )
-            }
+            Lack::Dataset(name) => data::remedy(name, &self.data_dir),
             Lack::Label(label) => format!("if it is true of this machine, add `--label {}`", escape_control(&shell_word(label))),
         }
     }
@@ -358,7 +352,7 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Error);
         expect_test::expect![[r"
             error: this machine cannot run the jobs of sweep `s`: device cpu, needs cuda; 4000 MiB a slot, needs 8000; no dataset `cifar10`; no label `rack 7`
-            hint: name a device of that kind, as in `--device cuda`; share the memory between fewer --slots, or correct it with --memory-mib; put the files of `cifar10` into /data/cifar-10-batches-bin, or name another folder with --data-dir; if it is true of this machine, add `--label 'rack 7'`
+            hint: name a device of that kind, as in `--device cuda`; share the memory between fewer --slots, or correct it with --memory-mib; fetch `cifar10` with `offramp data fetch cifar10 --data-dir /data`, or name another folder with --data-dir; if it is true of this machine, add `--label 'rack 7'`
         "]].assert_eq(&failure.render());
         let unknown = Hands { capabilities: Capabilities { memory_mib: None, ..hands().capabilities }, ..hands() };
         let needed = Requirements { device: None, dataset: "digits".into(), labels: Vec::new(), ..needed };

@@ -1,5 +1,7 @@
 //! Tables: aligned columns of plain text, numbers to the right and with units, no wider than the terminal.
 
+use std::collections::BTreeSet;
+
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
@@ -44,9 +46,9 @@ fn next_to_go(columns: &[&Column]) -> Option<usize> {
 
 /// Width of a table whose prose is no wider than `prose_most`.
 fn total_width(rows: &Rows, columns: &[&Column], prose_most: usize) -> usize {
-    let differing = differing_parts(&rows.rows);
+    let shared = shared_parts(&rows.rows);
     let column_width = |column: &&Column| {
-        let texts = rows.rows.iter().map(|fields| shown_text(column, fields, &differing).chars().count());
+        let texts = rows.rows.iter().map(|fields| shown_text(column, fields, &shared).chars().count());
         let widest = texts.max().unwrap_or(0);
         let content = if is_wrapped(column.quantity) { widest.min(prose_most) } else { widest };
         content.max(column.header.chars().count())
@@ -62,9 +64,9 @@ fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> Strin
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|column| cell(column, column.header.to_owned())));
-    let differing = differing_parts(&rows.rows);
+    let shared = shared_parts(&rows.rows);
     for fields in &rows.rows {
-        table.add_row(columns.iter().map(|column| cell(column, shown_text(column, fields, &differing))));
+        table.add_row(columns.iter().map(|column| cell(column, shown_text(column, fields, &shared))));
     }
     if width.is_some() {
         for (shown, _) in table.column_iter_mut().zip(columns).filter(|(_, column)| !is_wrapped(column.quantity)) {
@@ -74,29 +76,22 @@ fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> Strin
     finish(table, width)
 }
 
-/// Which parts of the rows' recipes are not the same in all of them.
-fn differing_parts(rows: &[Fields]) -> Vec<bool> {
-    let mut recipes = rows.iter().filter_map(|fields| fields.get("recipe")?.as_str()).map(|recipe| recipe.split(", "));
-    let Some(first) = recipes.next() else { return Vec::new() };
-    let first: Vec<&str> = first.collect();
-    let mut differing = vec![false; first.len()];
-    for recipe in recipes {
-        for ((differs, part), first) in differing.iter_mut().zip(recipe).zip(&first) {
-            *differs |= part != *first;
-        }
-    }
-    differing
+/// The parts that the recipes of all rows have. A part says by itself what it is about, and not all recipes have as many.
+fn shared_parts(rows: &[Fields]) -> BTreeSet<String> {
+    let mut recipes = rows.iter().filter_map(|fields| fields.get("recipe")?.as_str());
+    let parts = |recipe: &str| recipe.split(", ").map(str::to_owned).collect::<BTreeSet<String>>();
+    let first = recipes.next().map(parts).unwrap_or_default();
+    recipes.fold(first, |shared, recipe| shared.intersection(&parts(recipe)).cloned().collect())
 }
 
 /// What a row has in a column; of recipes, the parts that differ.
-fn shown_text(column: &Column, fields: &Fields, differing: &[bool]) -> String {
+fn shown_text(column: &Column, fields: &Fields, shared: &BTreeSet<String>) -> String {
     let text = value_text(column.quantity, fields.get(column.name));
-    if column.quantity == Quantity::Recipe { kept_parts(&text, differing) } else { text }
+    if column.quantity == Quantity::Recipe { without_parts(&text, shared) } else { text }
 }
 
-fn kept_parts(recipe: &str, kept: &[bool]) -> String {
-    let parts = recipe.split(", ").zip(kept);
-    parts.filter(|(_, kept)| **kept).map(|(part, _)| part).collect::<Vec<_>>().join(", ")
+fn without_parts(recipe: &str, shared: &BTreeSet<String>) -> String {
+    recipe.split(", ").filter(|part| !shared.contains(*part)).collect::<Vec<_>>().join(", ")
 }
 
 /// Renders one row as lines of name and value, with every column that has a value; those that are optional in tables must say something.

@@ -45,6 +45,9 @@ fn job() -> v1::JobRow {
         exits: "-".into(),
         budget: "-".into(),
         recipe: RECIPE.into(),
+        regime: "joint".into(),
+        distill: "none".into(),
+        exit_weights: "equal".into(),
         seed: 18_446_744_073_709_551_615,
         branch_rule: "none".into(),
         backbone_macs: 2_000_000,
@@ -178,7 +181,7 @@ fn what_is_not_a_number_is_null() {
 
 #[test]
 fn details_show_what_has_a_value() {
-    expect![[r"
+    expect![[r#"
         job             0123456789ab
         job key         0123456789abcdef0123456789abcdef
         state           succeeded
@@ -186,6 +189,9 @@ fn details_show_what_has_a_value() {
         dataset         digits
         pattern         none
         recipe          15 epochs, batch 32, sgd 0.05, cosine, crop
+        regime          joint
+        distill         none
+        exit weights    equal
         seed            18446744073709551615
         branch rule     none
         backbone MACs   2.000 M
@@ -202,7 +208,7 @@ fn details_show_what_has_a_value() {
         trainer         simulated
         created         2023-11-14T22:13:20Z
         finished        2023-11-14T22:14:21Z
-    "]]
+    "#]]
     .assert_eq(&table::render_detail(&Rows::new(&view::JOBS, &[job()]), None));
 }
 
@@ -539,7 +545,7 @@ fn jobs_show_priorities_requirements_and_reuse_where_there_are_any() {
     "]],
     );
     expect![[r#"
-        {"version":1,"kind":"jobs","rows":[{"job":"854267c81f88","job_key":"0123456789abcdef0123456789abcdef","state":"queued","backbone":"resnet8","dataset":"digits","pattern":"none","exits":"-","budget":"-","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"branch_rule":"none","backbone_macs":2000000,"budget_macs":0,"branch_macs":0,"budget_error":0.0,"params":78042,"attempt":1,"n_failures":1,"final_accuracy":null,"best_accuracy":null,"area":null,"train_seconds":null,"trainer":null,"created_us":1700000000000000,"finished_us":null,"reused":false,"priority":10,"requirements":"cuda, 8000 MiB","not_before_us":1700000100000000,"error":"trainer ended with signal 9"}]}
+        {"version":1,"kind":"jobs","rows":[{"job":"854267c81f88","job_key":"0123456789abcdef0123456789abcdef","state":"queued","backbone":"resnet8","dataset":"digits","pattern":"none","exits":"-","budget":"-","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","regime":"joint","distill":"none","exit_weights":"equal","seed":1,"branch_rule":"none","backbone_macs":2000000,"budget_macs":0,"branch_macs":0,"budget_error":0.0,"params":78042,"attempt":1,"n_failures":1,"final_accuracy":null,"best_accuracy":null,"area":null,"train_seconds":null,"trainer":null,"created_us":1700000000000000,"finished_us":null,"reused":false,"priority":10,"requirements":"cuda, 8000 MiB","not_before_us":1700000100000000,"error":"trainer ended with signal 9"}]}
     "#]].assert_eq(&json::list(&Rows::new(&view::JOBS, &[waiting])));
 }
 

@@ -173,6 +173,9 @@ pub(crate) const JOBS: View = View {
         varied("exits", Text),
         varied("budget", Text),
         varied("recipe", Recipe),
+        hidden("regime", Text),
+        hidden("distill", Text),
+        hidden("exit_weights", Text),
         wide("seed", "seed", Integer),
         hidden("branch_rule", Text),
         hidden("backbone_macs", Macs),
@@ -281,8 +284,15 @@ pub(crate) const EXITS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        spare("loss", "loss", Decimal),
+        wide("top5_accuracy", "top-5", Share),
+        wide("loss", "loss", Decimal),
+        wide("ece", "ECE", Decimal),
+        spare("n_test", "images", Integer),
         spare("calibration_accuracy", "calibration", Share),
+        hidden("calibration_loss", Decimal),
+        hidden("calibration_top5_accuracy", Share),
+        hidden("calibration_ece", Decimal),
+        hidden("n_calibration", Integer),
         varied("backbone", Text),
         varied("dataset", Text),
         varied("pattern", Text),
@@ -300,13 +310,29 @@ pub(crate) const OPERATING_POINTS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        hidden("calibration_accuracy", Share),
+        spare("calibration_accuracy", "calibration", Share),
         hidden("calibration_macs_cascade", Macs),
         spare("exit_shares", "leave at each exit", Shares),
+        extra("latency_us", "latency us", Integer),
+        extra("images_per_second", "images/s", Integer),
         hidden("backbone", Text),
         hidden("dataset", Text),
         hidden("pattern", Text),
         hidden("seed", Integer),
+    ],
+};
+
+/// Rows of `v_artifacts`.
+pub(crate) const ARTIFACTS: View = View {
+    kind: "artifacts",
+    columns: &[
+        hidden("job", Text),
+        spare("attempt", "attempt", Integer),
+        shown("kind", "kind", Text),
+        shown("worker", "worker", Prose),
+        shown("path", "path", Prose),
+        spare("bytes", "bytes", Integer),
+        hidden("sha256", Text),
     ],
 };
 
@@ -387,6 +413,59 @@ pub(crate) const PLAN: View = View {
     ],
 };
 
+/// Networks that a sweep file plans.
+pub(crate) const NETWORKS: View = View {
+    kind: "networks",
+    columns: &[
+        shown("network", "network", Integer),
+        shown("backbone", "backbone", Text),
+        shown("dataset", "dataset", Text),
+        shown("pattern", "pattern", Text),
+        shown("exits", "exits", Text),
+        shown("budget", "budget", Text),
+        shown("branch_rule", "rule", Text),
+        shown("backbone_macs", "backbone MACs", Macs),
+        shown("backbone_params", "backbone parameters", Macs),
+        shown("budget_macs", "budget", Macs),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("branch_params", "branch parameters", Macs),
+        shown("budget_error", "budget error", Error),
+        shown("leaving", "leave at each exit", Shares),
+        shown("expected_branch_macs", "expected branch MACs", Macs),
+        shown("expected_macs_cascade", "expected MACs", Macs),
+        shown("expected_macs_selected", "expected MACs, answering branch alone", Macs),
+        shown("n_jobs", "jobs", Integer),
+    ],
+};
+
+/// Exits of the networks that a sweep file plans.
+pub(crate) const PLANNED_EXITS: View = View {
+    kind: "planned_exits",
+    columns: &[
+        hidden("network", Integer),
+        hidden("backbone", Text),
+        hidden("dataset", Text),
+        hidden("pattern", Text),
+        hidden("exits", Text),
+        hidden("budget", Text),
+        hidden("branch_rule", Text),
+        hidden("budget_error", Error),
+        shown("exit", "exit", Integer),
+        hidden("is_final", Flag),
+        shown("unit", "unit", Integer),
+        wide("input", "reads", Text),
+        shown("branch", "branch", Text),
+        hidden("branch_depth", Integer),
+        hidden("branch_width", Integer),
+        shown("branch_share", "share", Share),
+        shown("branch_macs", "branch MACs", Macs),
+        shown("branch_params", "parameters", Macs),
+        wide("backbone_macs", "backbone MACs", Macs),
+        shown("macs_cascade", "MACs", Macs),
+        spare("macs_selected", "own branch alone", Macs),
+    ],
+};
+
 /// Where a coordinator serves, and from what.
 pub(crate) const COORDINATOR: View =
     View { kind: "coordinator", columns: &[shown("address", "address", Prose), shown("database", "database", Prose)] };
@@ -399,6 +478,47 @@ pub(crate) const DOCTOR: View = View {
         shown("status", "status", Text),
         shown("detail", "detail", Prose),
         present("hint", "hint", Prose),
+    ],
+};
+
+/// Datasets, for `data list`.
+pub(crate) const DATASETS: View = View {
+    kind: "datasets",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("state", "state", Text),
+        present("detail", "detail", Prose),
+        wide("images", "images", Text),
+        wide("shape", "shape", Text),
+        wide("classes", "classes", Ordinal),
+        shown("download", "download", Text),
+        hidden("download_bytes", Integer),
+        hidden("checksums", Prose),
+        hidden("folder", Prose),
+        shown("licence", "licence", Prose),
+        hidden("citation", Prose),
+    ],
+};
+
+/// What `data fetch` did.
+pub(crate) const FETCHED: View = View {
+    kind: "fetched",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("file", "file", Text),
+        shown("result", "result", Text),
+        shown("path", "path", Prose),
+    ],
+};
+
+/// What `data verify` found.
+pub(crate) const VERIFIED: View = View {
+    kind: "verified",
+    columns: &[
+        shown("dataset", "dataset", Text),
+        shown("checked", "checked", Text),
+        shown("verdict", "verdict", Text),
+        shown("detail", "detail", Prose),
     ],
 };
 
@@ -430,8 +550,12 @@ mod tests {
         check::<v1::RetryJobsResponse>(&RETRY);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
+        check::<v1::ArtifactRow>(&ARTIFACTS);
         check::<v1::EpochRow>(&EPOCHS);
         check::<v1::FrontierRow>(&FRONTIER);
         check::<v1::PatternRow>(&PATTERNS);
+        check::<crate::commands::data::DatasetRow>(&DATASETS);
+        check::<crate::commands::data::FetchedRow>(&FETCHED);
+        check::<crate::commands::data::VerifiedRow>(&VERIFIED);
     }
 }

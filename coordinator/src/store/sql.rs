@@ -71,6 +71,7 @@ pub(super) mod postgres {
 
 statements! {
     alike {
+        ARTIFACTS_OF_JOB = "artifacts_of_job",
         ATTEMPTS_OF_JOB = "attempts_of_job",
         CAP_BACK_OFFS = "cap_back_offs",
         CAP_FORGIVEN = "cap_forgiven",
@@ -117,6 +118,7 @@ statements! {
         NEW_PLACEMENTS = "new_placements",
         NEWEST_SWEEP = "newest_sweep",
         NEWEST_SWEEP_NAMED = "newest_sweep_named",
+        OFFERS_OF_SESSIONS = "offers_of_sessions",
         OPEN_SESSIONS = "open_sessions",
         PATTERNS_OF_SWEEP = "patterns_of_sweep",
         PLACEMENT = "placement",
@@ -125,6 +127,7 @@ statements! {
         PROMOTE = "promote",
         RUNNING_JOBS = "running_jobs",
         SCHEMA_VERSION = "schema_version",
+        SET_DATASETS = "set_datasets",
         SET_JOB_PRIORITY = "set_job_priority",
         SET_SWEEP_PRIORITY = "set_sweep_priority",
         SET_SWEEP_STATE = "set_sweep_state",

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use offramp_domain::job::JobKey;
-use offramp_domain::network::SolvedRule;
 use offramp_domain::placement::Requirements;
 use offramp_domain::sweep::{Run, Sweep, SweepJob};
 use serde::Serialize;
@@ -262,10 +261,14 @@ struct Common {
     exits: String,
     budget: String,
     recipe: String,
+    regime: String,
+    distill: String,
+    exit_weights: String,
     branch_rule: &'static str,
     backbone_macs: u64,
     budget_macs: u64,
     branch_macs: u64,
+    budget_error: f64,
     params: u64,
     n_classes: usize,
 }
@@ -281,13 +284,13 @@ impl Common {
             exits: config.exits_label(),
             budget: config.budget_label(),
             recipe: config.recipe_label(),
-            branch_rule: match network.plan.map(|plan| plan.rule) {
-                None => "none",
-                Some(SolvedRule::Levels) => "levels",
-                Some(SolvedRule::Width) => "width",
-            },
+            regime: config.regime_label(),
+            distill: config.distill_label(),
+            exit_weights: config.exit_weights_label(),
+            branch_rule: network.plan.map_or("none", |plan| plan.rule.as_str()),
             backbone_macs: network.backbone_macs(),
             budget_macs: network.plan.map_or(0, |plan| plan.budget_macs),
+            budget_error: network.plan.map_or(0.0, |plan| plan.error()),
             branch_macs: network.plan.map_or(0, |plan| plan.branch_macs),
             params: network.params(),
             n_classes: network.n_classes,
@@ -324,10 +327,11 @@ fn exit_inputs(job: &SweepJob) -> Vec<PlannedExit> {
     let costs = network.exit_costs().into_iter().enumerate();
     costs
         .map(|(exit, cost)| {
-            let branch = network.branches.get(exit);
+            let side = network.branches.get(exit);
+            let branch = side.or(network.final_branch.as_ref());
             PlannedExit {
                 exit,
-                is_final: u8::from(branch.is_none()),
+                is_final: u8::from(side.is_none()),
                 unit: branch.map_or(last_unit, |branch| branch.unit),
                 branch_depth: branch.map_or(0, |branch| branch.depth),
                 branch_width: branch.map_or(0, |branch| branch.width),

@@ -1,24 +1,44 @@
 //! Whole convolution levels, dealt out over the exits.
 
-use super::{LINEAR, Site, Size, classifiers_macs, level_macs, within_tolerance};
+use super::budget::{Counted, Goal, Ledger};
+use super::{LINEAR, Site, Size, level_macs};
 use crate::pattern::lean;
 
+/// Levels tried for a budget of which nothing says how many levels it takes.
+const MAX_TRIED: u64 = 1_000;
+
 /// The number of levels whose total, with the classifiers, comes nearest to the budget.
-pub(super) fn nearest(site: Site<'_>, level_macs: u64, budget_macs: u64) -> u64 {
-    let for_levels = budget_macs.saturating_sub(classifiers_macs(site));
+pub(super) fn nearest(goal: &Goal, ledger: Ledger<'_>, shares: &[f64], level_macs: u64) -> u64 {
+    if goal.counted == Counted::Macs {
+        return for_macs(goal, ledger, level_macs);
+    }
+    let spent = |n_levels| (n_levels, ledger.total(&sizes(ledger.site, shares, n_levels)));
+    // More levels cost more, but for one that moves to another exit as shares are rounded; twice the budget is well past that.
+    let tried = (0..=MAX_TRIED).map(spent).take_while(|(n_levels, spent)| *n_levels == 0 || *spent <= 2.0 * goal.amount);
+    let nearest = tried.min_by(|(_, a), (_, b)| goal.miss(*a).total_cmp(&goal.miss(*b)));
+    nearest.map_or(0, |(n_levels, _)| n_levels)
+}
+
+/// The same where every level costs as much, whatever the shares.
+fn for_macs(goal: &Goal, ledger: Ledger<'_>, level_macs: u64) -> u64 {
+    let for_levels = (goal.amount - ledger.classifiers()).max(0.0) as u64;
     (for_levels + level_macs / 2) / level_macs
 }
 
-/// The number of levels that meets the budget; `None` where levels cost different amounts or no whole number of them comes near enough.
-pub(super) fn meeting(site: Site<'_>, budget_macs: u64) -> Option<u64> {
-    let level_macs = level_macs(site.points).ok()?;
-    let n_levels = nearest(site, level_macs, budget_macs);
-    within_tolerance(n_levels * level_macs + classifiers_macs(site), budget_macs).then_some(n_levels)
+/// The number of levels that meets the budget, whatever the pattern; `None` where levels cost different amounts or no whole number of them comes
+/// near enough.
+pub(super) fn meeting(goal: &Goal, ledger: Ledger<'_>) -> Option<u64> {
+    if goal.counted != Counted::Macs {
+        return None;
+    }
+    let level_macs = level_macs(ledger.site.points).ok()?;
+    let n_levels = for_macs(goal, ledger, level_macs);
+    goal.is_met((n_levels * level_macs) as f64 + ledger.classifiers()).then_some(n_levels)
 }
 
 /// Branches of `n_levels` levels in all, each as wide as the trunk where it hangs.
 pub(super) fn sizes(site: Site<'_>, shares: &[f64], n_levels: u64) -> Vec<Size> {
-    let size = |(depth, channels)| if depth == 0 { LINEAR } else { Size { depth, width: channels } };
+    let size = |(depth, channels)| if depth == 0 { LINEAR } else { Size { depth, width: channels, shrinks: false } };
     let channels = site.points.iter().map(|point| point.shape.channels);
     deal(shares, n_levels).into_iter().zip(channels).map(size).collect()
 }

@@ -3,27 +3,47 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::{MAX_SHARE, Site, TOLERANCE, budget_macs, classifiers_macs, sizes, total_macs, within_tolerance};
+use super::budget::{Counted, Goal, counted, whole};
+use super::{MAX_SHARE, Site, TOLERANCE, sizes};
 use crate::job::{BranchRule, Budget};
 use crate::network::SolvedRule;
 
 /// Branches solved in one direction before a search gives up: enough to walk the whole range for a few patterns, a fraction of a second.
 const MAX_SOLVED: usize = 20_000;
 
+/// Solving for depth and width together takes about so many times as long as for width.
+const JOINT_COUNTS: usize = 50;
+
+/// A pattern at its exits.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// Where its branches hang.
+    pub site: Site<'a>,
+    /// Their shares.
+    pub shares: &'a [f64],
+}
+
 /// A budget that can be met.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Feasible {
-    /// As a share of the backbone's MACs, of four significant digits; met as written.
+    /// As a share of what the backbone counts, of four significant digits; met as written.
     pub share: f64,
+    /// What that is.
+    pub counted: Counted,
     /// As a number of levels, where branches would be built of them.
     pub levels: Option<u32>,
 }
 
 impl std::fmt::Display for Feasible {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.counted {
+            Counted::Macs => write!(f, "{} of the backbone's MACs", self.share)?,
+            Counted::Expected => write!(f, "an expected {} of the backbone's MACs", self.share)?,
+            Counted::Params => write!(f, "{} of the backbone's parameters", self.share)?,
+        }
         match self.levels {
-            Some(levels) => write!(f, "{} of the backbone's MACs ({levels} levels)", self.share),
-            None => write!(f, "{} of the backbone's MACs", self.share),
+            Some(levels) => write!(f, " ({levels} levels)"),
+            None => Ok(()),
         }
     }
 }
@@ -63,40 +83,36 @@ pub(super) enum Direction {
     Up,
 }
 
-/// Looks for the nearest budgets that every pattern can meet, no two of them with the same branches; `patterns` holds the shares of each.
+/// Looks for the nearest budgets of the same kind that every pattern can meet, no two of them with the same branches.
 ///
 /// With several patterns a budget that only just serves all may be passed over, and a search of many patterns ends early: what is found
 /// serves, but what is not found may exist.
-pub fn nearest(site: Site<'_>, patterns: &[Vec<f64>], budget_macs: u64, rule: BranchRule) -> Nearest {
-    let patterns: Vec<&[f64]> = patterns.iter().map(Vec::as_slice).collect();
-    let search = |direction| nearest_feasible(site, &patterns, budget_macs, rule, direction);
+pub fn nearest(cases: &[Case<'_>], budget: &Budget, rule: BranchRule) -> Nearest {
+    let search = |direction| nearest_feasible(cases, budget, rule, direction);
     Nearest { below: search(Direction::Down), above: search(Direction::Up) }
 }
 
 /// Walks away from a budget to the first that can be met.
-pub(super) fn nearest_feasible(
-    site: Site<'_>,
-    patterns: &[&[f64]],
-    budget_macs: u64,
-    rule: BranchRule,
-    direction: Direction,
-) -> Option<Feasible> {
+pub(super) fn nearest_feasible(cases: &[Case<'_>], budget: &Budget, rule: BranchRule, direction: Direction) -> Option<Feasible> {
     // Budgets that a pattern can meet are a window of twice the tolerance wide around each total; steps of half of it miss none. Where the
     // windows of several patterns overlap is narrower; steps as fine as four digits are rarely too wide for it.
-    let step = 1.0 + TOLERANCE / if patterns.len() == 1 { 2.0 } else { 10.0 };
-    let whole = site.backbone_macs as f64;
-    let asked = budget_macs as f64 / whole;
-    let least = (1.0 - TOLERANCE) * classifiers_macs(site) as f64 / whole;
+    let step = 1.0 + TOLERANCE / if cases.len() == 1 { 2.0 } else { 10.0 };
+    let site = cases.first()?.site;
+    let goal = Goal::new(site, budget).ok()?;
+    let whole = whole(site, goal.counted);
+    let asked = goal.amount / whole;
+    // A final classifier that takes the place of a larger one costs less than nothing.
+    let least = ((1.0 - TOLERANCE) * goal.ledger(site).classifiers()).max(1.0) / whole;
     let is_beyond = |share: f64| if direction == Direction::Up { share > asked } else { share < asked };
     let n_solved = Cell::new(0);
     let met = |share: f64| {
-        Some(four_digits(share)).filter(|&share| is_beyond(share)).and_then(|share| meet(site, patterns, share, rule, &n_solved))
+        Some(four_digits(share)).filter(|&share| is_beyond(share)).and_then(|share| meet(cases, budget, share, rule, &n_solved))
     };
     let mut candidate = if direction == Direction::Up { asked.max(least) * step } else { asked / step };
     while candidate >= least && candidate <= MAX_SHARE {
         if let Some(found) = met(candidate) {
             // A total that was reached is a rounder answer than the edge of the window around it.
-            let exact = found.totals.iter().find_map(|&total| met(total as f64 / whole));
+            let exact = found.spent.iter().find_map(|&spent| met(spent / whole));
             return Some(exact.unwrap_or(found).feasible);
         }
         if n_solved.get() >= MAX_SOLVED {
@@ -110,29 +126,40 @@ pub(super) fn nearest_feasible(
 /// A budget that all patterns meet, and what their branches cost.
 struct Met {
     feasible: Feasible,
-    totals: Vec<u64>,
+    spent: Vec<f64>,
 }
 
 /// Whether all patterns meet a budget with branches that differ.
-fn meet(site: Site<'_>, patterns: &[&[f64]], share: f64, rule: BranchRule, n_solved: &Cell<usize>) -> Option<Met> {
-    let macs = budget_macs(site, Budget::Share(share)).ok()?;
-    let mut feasible = Feasible { share, levels: None };
-    let mut totals = Vec::with_capacity(patterns.len());
+fn meet(cases: &[Case<'_>], budget: &Budget, share: f64, rule: BranchRule, n_solved: &Cell<usize>) -> Option<Met> {
+    let budget = of_share(budget, share);
+    let mut feasible = Feasible { share, counted: counted(&budget), levels: None };
+    let mut all_spent = Vec::with_capacity(cases.len());
     let mut different = HashSet::new();
-    for shares in patterns {
-        n_solved.set(n_solved.get() + 1);
-        let (solved_rule, sizes) = sizes(site, shares, macs, rule).ok()?;
-        let total = total_macs(site, &sizes);
-        if !within_tolerance(total, macs) {
+    for Case { site, shares } in cases {
+        n_solved.set(n_solved.get() + if rule == BranchRule::Joint { JOINT_COUNTS } else { 1 });
+        let goal = Goal::new(*site, &budget).ok()?;
+        let ledger = goal.ledger(*site);
+        let (solved_rule, sizes) = sizes(&goal, ledger, shares, &budget, rule).ok()?;
+        let spent = ledger.total(&sizes);
+        if !goal.is_met(spent) {
             return None;
         }
         feasible.levels = (solved_rule == SolvedRule::Levels).then(|| sizes.iter().map(|size| size.depth as u32).sum());
-        totals.push(total);
-        if !different.insert(sizes) {
+        all_spent.push(spent);
+        if !different.insert((site.replaced, sizes)) {
             return None;
         }
     }
-    Some(Met { feasible, totals })
+    Some(Met { feasible, spent: all_spent })
+}
+
+/// A budget of the same kind.
+fn of_share(budget: &Budget, share: f64) -> Budget {
+    match budget {
+        Budget::Share(_) | Budget::Macs(_) | Budget::Levels(_) | Budget::Own => Budget::Share(share),
+        Budget::Expected { exits, .. } => Budget::Expected { share, exits: exits.clone() },
+        Budget::ParamShare(_) => Budget::ParamShare(share),
+    }
 }
 
 /// Rounds to four significant digits, a tenth of the tolerance.

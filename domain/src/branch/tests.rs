@@ -1,9 +1,9 @@
 use super::nearest::four_digits;
 use super::*;
-use crate::backbone::build;
+use crate::backbone::{Backbone, build};
 use crate::exits::place;
 use crate::job::{ExitPlacement, Pattern};
-use crate::pattern;
+use crate::pattern::{self, Allotment};
 use crate::shape::Shape;
 use proptest::prelude::*;
 
@@ -11,14 +11,21 @@ use proptest::prelude::*;
 #[derive(Debug)]
 struct Cell {
     points: Vec<AttachPoint>,
+    done: Vec<f64>,
     n_classes: usize,
-    backbone_macs: u64,
+    backbone: Cost,
 }
 
 impl Cell {
     fn new(name: &str, input: Shape, n_classes: usize, exits: &ExitPlacement) -> Self {
-        let backbone = build(name, input, n_classes).unwrap();
-        Self { points: place(&backbone, exits).unwrap(), n_classes, backbone_macs: backbone.total().macs }
+        Self::of(&build(name, input, n_classes).unwrap(), n_classes, exits).unwrap()
+    }
+
+    /// `None` where the exits cannot be placed.
+    fn of(backbone: &Backbone, n_classes: usize, exits: &ExitPlacement) -> Option<Self> {
+        let (points, total, cumulative) = (place(backbone, exits).ok()?, backbone.total(), backbone.cumulative());
+        let done = points.iter().map(|point| cumulative[point.unit].macs as f64 / total.macs as f64).collect();
+        Some(Self { points, done, n_classes, backbone: Cost { macs: total.macs, params: total.params } })
     }
 
     fn cifar(name: &str) -> Self {
@@ -36,16 +43,24 @@ impl Cell {
     /// Exits at maps of these channels and sides, on a backbone of a round number of MACs.
     fn custom(maps: &[(usize, usize)]) -> Self {
         let point = |(unit, (channels, side)): (usize, &(usize, usize))| AttachPoint { unit, shape: Shape::new(*channels, *side, *side) };
-        Self { points: maps.iter().enumerate().map(point).collect(), n_classes: 10, backbone_macs: 10_000_000 }
+        let done = (1..=maps.len()).map(|exit| exit as f64 / (maps.len() + 1) as f64).collect();
+        let backbone = Cost { macs: 10_000_000, params: 100_000 };
+        Self { points: maps.iter().enumerate().map(point).collect(), done, n_classes: 10, backbone }
     }
 
     fn site(&self) -> Site<'_> {
-        Site { points: &self.points, n_classes: self.n_classes, backbone_macs: self.backbone_macs }
+        Site { points: &self.points, n_classes: self.n_classes, backbone: self.backbone, replaced: Cost::default() }
+    }
+
+    fn shares(&self, pattern: &Pattern) -> Vec<f64> {
+        match pattern::allot(pattern, &self.done).unwrap() {
+            Allotment::SideExits(shares) => shares,
+            other => panic!("{other:?} has no shares"),
+        }
     }
 
     fn solve(&self, pattern: &Pattern, budget: Budget, rule: BranchRule) -> Result<Solution, BranchError> {
-        let shares = pattern::shares(pattern, self.points.len()).unwrap();
-        solve(self.site(), &shares, budget, rule)
+        solve(self.site(), &self.shares(pattern), &budget, rule)
     }
 }
 
@@ -76,7 +91,7 @@ fn every_way_to_deal_six_levels_costs_the_same() {
                 let list = Pattern::List(dealt.iter().map(|levels| f64::from(*levels) / 6.0).collect());
                 let solution = cell.solve(&list, Budget::Levels(6), BranchRule::Levels).unwrap();
                 assert_eq!(depths(&solution), dealt.map(|levels| levels as usize));
-                assert_eq!(solution.plan, Plan { rule: SolvedRule::Levels, budget_macs: total, branch_macs: total });
+                assert_eq!(solution.plan, Plan::of_macs(SolvedRule::Levels, total, total));
                 assert_eq!(solution.branches.iter().map(Branch::macs).sum::<u64>(), total);
             }
         }
@@ -248,10 +263,10 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
         refused,
         BranchError::Infeasible {
             budget: Budget::Share(0.25),
-            budget_macs: 10_137_760,
-            branch_macs: 9_438_304,
-            below: Some(Feasible { share: 0.2328, levels: Some(4) }),
-            above: Some(Feasible { share: 0.2909, levels: Some(5) }),
+            asked: 10_137_760,
+            spent: 9_438_304,
+            below: Some(Feasible { share: 0.2328, counted: Counted::Macs, levels: Some(4) }),
+            above: Some(Feasible { share: 0.2909, counted: Counted::Macs, levels: Some(5) }),
         }
     );
     assert_eq!(
@@ -268,8 +283,8 @@ fn a_budget_between_levels_is_refused_with_both_neighbours() {
 fn a_budget_below_the_classifiers_is_refused_with_the_least_there_is() {
     // The classifiers take (16 + 32 + 64) * 10 MACs, 0.000027619 of the backbone.
     let refused = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1000), BranchRule::Auto).unwrap_err();
-    let above = Some(Feasible { share: 0.000_027_62, levels: Some(0) });
-    assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), budget_macs: 1000, classifiers_macs: 1120, above });
+    let above = Some(Feasible { share: 0.000_027_62, counted: Counted::Macs, levels: Some(0) });
+    assert_eq!(refused, BranchError::ClassifiersAlone { budget: Budget::Macs(1000), asked: 1000, least: 1120, above });
     assert_eq!(refused.to_string(), "a budget of 1000 MACs does not pay for the branches' classifiers, which take 1120 MACs");
     let classifiers = Cell::cifar("resnet20").solve(&Pattern::Constant, Budget::Macs(1120), BranchRule::Auto).unwrap();
     assert_eq!(depths(&classifiers), [0, 0, 0]);
@@ -283,7 +298,7 @@ fn budgets_and_depths_out_of_range_are_refused() {
         assert!(matches!(refused, Err(BranchError::BudgetOutOfRange(Budget::Share(_)))), "{share}");
     }
     for budget in [Budget::Macs(0), Budget::Macs(u64::MAX), Budget::Macs(405_510_401), Budget::Levels(172), Budget::Levels(u32::MAX)] {
-        assert_eq!(cell.solve(&Pattern::Constant, budget, BranchRule::Auto), Err(BranchError::BudgetOutOfRange(budget)));
+        assert_eq!(cell.solve(&Pattern::Constant, budget.clone(), BranchRule::Auto), Err(BranchError::BudgetOutOfRange(budget)));
     }
     // 171 levels are 403,440,736 MACs, still below ten times 40,551,040.
     assert_eq!(depths(&cell.solve(&Pattern::Constant, Budget::Levels(171), BranchRule::Auto).unwrap()), [57; 3]);
@@ -303,18 +318,124 @@ fn four_digits_round_to_nearest() {
 
 fn any_cell() -> impl Strategy<Value = Cell> {
     let names = prop::sample::select(crate::backbone::names().collect::<Vec<_>>());
-    let datasets = prop::sample::select(crate::dataset::DATASETS.to_vec());
+    let datasets = prop::sample::select(crate::dataset::named().collect::<Vec<_>>());
     let exits = prop_oneof![
         Just(ExitPlacement::StageEnds),
         Just(ExitPlacement::Fractions(vec![0.4, 0.7])),
         // The stem's map is as wide as the first stage's; one exit alone.
         Just(ExitPlacement::Fractions(vec![0.001])),
     ];
-    (names, datasets, exits).prop_map(|(name, dataset, exits)| Cell::new(&name, dataset.input, dataset.n_classes, &exits))
+    (names, datasets, exits)
+        .prop_filter_map("the backbone takes the images, and the exits go to different units", |(name, dataset, exits)| {
+            Cell::of(&build(name, dataset.input, dataset.n_classes).ok()?, dataset.n_classes, &exits)
+        })
+}
+
+/// Where all come by the first branch, three in five by the second and three in ten by the third, six levels are expected to cost 4.5, 3.8 and
+/// 3.1 levels in these three patterns. So the same expected cost buys more of a pattern that spends late.
+#[test]
+fn an_expected_budget_is_what_inputs_come_by() {
+    let cell = Cell::cifar("resnet56");
+    let level = 2_359_296.0;
+    let reach = [1.0, 0.6, 0.3];
+    let exits = || vec![0.4, 0.3, 0.2, 0.1];
+    for (pattern, levels) in [(Pattern::Decreasing(0.5), 4.5), (Pattern::Constant, 3.8), (Pattern::Increasing(0.5), 3.1)] {
+        // (3, 2, 1), (2, 2, 2) and (1, 2, 3) levels, and 160, 320 and 640 MACs of classifiers.
+        let share = (levels * level + 160.0 + 0.6 * 320.0 + 0.3 * 640.0) / 125_485_696.0;
+        let solution = cell.solve(&pattern, Budget::Expected { share, exits: exits() }, BranchRule::Levels).unwrap();
+        assert_eq!(depths(&solution).iter().sum::<usize>(), 6, "{pattern:?}");
+        assert_eq!((solution.plan.counted, solution.plan.branch_macs), (Counted::Expected, 14_156_896));
+        assert!((solution.plan.spent - share * 125_485_696.0).abs() < 1.0, "{:?}", solution.plan);
+        // By width at the same expected cost, a pattern's own total is the more the later it spends.
+        let solution = cell.solve(&pattern, Budget::Expected { share: 0.1, exits: exits() }, BranchRule::Auto).unwrap();
+        let spent: f64 = solution.branches.iter().zip(reach).map(|(branch, reach)| branch.macs() as f64 * reach).sum();
+        assert!((spent - solution.plan.spent).abs() < 1e-6 && (spent / 12_548_570.0 - 1.0).abs() <= TOLERANCE);
+        let total = 12_548_570.0 * 6.0 / levels;
+        assert!((solution.plan.budget_macs as f64 - total).abs() <= 1.0, "{:?} is not {total}", solution.plan);
+    }
+}
+
+#[test]
+fn an_expected_budget_needs_parts_for_every_exit_and_inputs_that_stay() {
+    let cell = Cell::cifar("resnet20");
+    let solve = |exits: &[f64], pattern| cell.solve(&pattern, Budget::Expected { share: 0.25, exits: exits.to_vec() }, BranchRule::Auto);
+    assert_eq!(solve(&[0.5, 0.3, 0.2], Pattern::Constant), Err(BranchError::LeavingLength { n_given: 3, n_exits: 4 }));
+    let refused = solve(&[0.5, 0.3, 0.2, 0.2], Pattern::Constant).unwrap_err();
+    assert_eq!(refused.to_string(), "the parts of the inputs that leave at each exit are wrong: shares sum to 1.2, not to 1");
+    let refused = solve(&[1.0, 0.0, 0.0, 0.0], Pattern::Single(3)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "too few inputs come by the branches that get something to spend an expected 0.25 of the backbone's MACs on them"
+    );
+    assert!(!matches!(solve(&[1.0, 0.0, 0.0, 0.0], Pattern::Single(1)), Err(BranchError::Unreached { .. })));
+}
+
+/// Parameters of a branch: 9 C w + 2 w for the first convolution and its norm, 9 w^2 + 2 w for the second, 10 w + 10 for the classifier.
+#[test]
+fn a_budget_of_parameters_makes_branches_of_equal_size() {
+    let cell = Cell::cifar("resnet56");
+    let solution = cell.solve(&Pattern::Constant, Budget::ParamShare(0.1), BranchRule::Auto).unwrap();
+    // A tenth of 853,018 in three parts of 28,434: the positive roots of 9 w^2 + (9 C + 14) w + 10 = 28,434 are 47.8, 42.1 and 31.7.
+    assert_eq!(solution.plan.asked, 85_302);
+    assert_eq!((solution.plan.counted, solution.plan.budget_macs), (Counted::Params, 0));
+    for (width, root) in widths(&solution).into_iter().zip([47.8_f64, 42.1, 31.7]) {
+        assert!((width as f64 - root).abs() < 4.0, "{width} is not near {root}");
+    }
+    let params: u64 = solution.branches.iter().map(Branch::params).sum();
+    assert_eq!(params as f64, solution.plan.spent);
+    assert!(solution.plan.error().abs() <= TOLERANCE);
+}
+
+#[test]
+fn large_maps_are_halved_by_each_convolution_until_they_are_small() {
+    let cell = Cell::custom(&[(16, 112), (32, 33), (64, 32)]);
+    let solution = cell.solve(&Pattern::Constant, Budget::Share(1.0), BranchRule::Width { depth: 3 }).unwrap();
+    let strides: Vec<Vec<usize>> = solution
+        .branches
+        .iter()
+        .map(|branch| {
+            branch.layers.iter().filter_map(|layer| if let Layer::Conv2d(conv) = layer { Some(conv.stride) } else { None }).collect()
+        })
+        .collect();
+    assert_eq!(strides, [[2, 2, 1], [2, 1, 1], [1, 1, 1]]);
+    // What the solver counts in closed form is what the layers come to, one by one.
+    assert_eq!(solution.branches.iter().map(Branch::macs).sum::<u64>(), solution.plan.branch_macs);
+    let levels = Cell::custom(&[(16, 112)]).solve(&Pattern::Constant, Budget::Levels(1), BranchRule::Levels).unwrap();
+    assert_eq!(levels.branches[0].layers[0], Layer::conv3x3(16, 16, 1), "a level is as the trunk is");
+}
+
+/// With a single exit, everything is the size nearest to the budget: 64 channels at 2 x 2 cost 2,314 w at depth 1 and 36 w^2 + 2,314 w at depth 2.
+#[test]
+fn depth_and_width_together_take_the_size_nearest_to_the_budget() {
+    let cell = Cell::custom(&[(64, 2)]);
+    for (macs, depth, width) in
+        [(23_140, 1, 10), (36 * 49 + 2_314 * 7, 2, 7), (2 * 36 * 81 + 2_314 * 9, 3, 9), (3 * 36 * 121 + 2_314 * 11, 4, 11)]
+    {
+        let solution = cell.solve(&Pattern::Constant, Budget::Macs(macs), BranchRule::Joint).unwrap();
+        assert_eq!((solution.plan.rule, depths(&solution), widths(&solution)), (SolvedRule::Joint, vec![depth], vec![width]), "{macs}");
+        assert_eq!(solution.plan.error(), 0.0);
+    }
+}
+
+#[test]
+fn depth_and_width_together_come_at_least_as_near_as_width_alone() {
+    for name in ["resnet8", "resnet20"] {
+        for (share, gamma) in [(0.123, -0.8), (0.25, 0.0), (0.5, 0.8)] {
+            let solve = |rule| {
+                Cell::cifar(name).solve(&linear(gamma), Budget::Share(share), rule).map_or(1.0, |solution| solution.plan.error().abs())
+            };
+            assert!(solve(BranchRule::Joint) <= solve(BranchRule::Width { depth: 2 }).max(0.0005), "{name} {share} {gamma}");
+        }
+    }
 }
 
 fn any_rule() -> impl Strategy<Value = BranchRule> {
-    prop_oneof![Just(BranchRule::Auto), Just(BranchRule::Levels), (1_u32..=4).prop_map(|depth| BranchRule::Width { depth })]
+    prop_oneof![
+        Just(BranchRule::Auto),
+        Just(BranchRule::Levels),
+        Just(BranchRule::Joint),
+        (1_u32..=4).prop_map(|depth| BranchRule::Width { depth })
+    ]
 }
 
 /// Shares as spread out as possible, so budgets of every size come up as often.
@@ -347,13 +468,15 @@ proptest! {
                         prop_assert_eq!(depths(&solution).iter().sum::<usize>(), levels as usize);
                     }
                 }
-                prop_assert!(below.is_some() || above.is_some());
+                // A search for depth and width together ends early.
+                prop_assert!(below.is_some() || above.is_some() || rule == BranchRule::Joint);
             }
-            Err(BranchError::ClassifiersAlone { budget_macs, classifiers_macs, above, .. }) => {
-                prop_assert!(budget_macs < classifiers_macs);
+            Err(BranchError::ClassifiersAlone { asked, least, above, .. }) => {
+                prop_assert!(asked < least);
                 prop_assert!(cell.solve(&pattern, Budget::Share(above.unwrap().share), rule).is_ok());
             }
-            Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone_macs as f64) < 0.5),
+            Err(BranchError::LevelRule { .. }) => prop_assert!(rule == BranchRule::Levels && level_macs(&cell.points).is_err()),
+            Err(BranchError::BudgetOutOfRange(_)) => prop_assert!(share * (cell.backbone.macs as f64) < 0.5),
             Err(other) => prop_assert!(false, "{}", other),
         }
     }
@@ -400,11 +523,12 @@ proptest! {
         cell in any_cell(), rule in any_rule(), share in any_share(), gammas in prop::collection::btree_set(-10..=10_i8, 1..4),
     ) {
         let patterns: Vec<Pattern> = gammas.into_iter().map(|tenths| linear(f64::from(tenths) / 10.0)).collect();
-        let shares: Vec<Vec<f64>> = patterns.iter().map(|pattern| pattern::shares(pattern, cell.points.len()).unwrap()).collect();
-        let asked = ((share * cell.backbone_macs as f64).round() as u64).max(1);
-        let Nearest { below, above } = nearest(cell.site(), &shares, asked, rule);
+        let shares: Vec<Vec<f64>> = patterns.iter().map(|pattern| cell.shares(pattern)).collect();
+        let cases: Vec<Case> = shares.iter().map(|shares| Case { site: cell.site(), shares }).collect();
+        let asked = ((share * cell.backbone.macs as f64).round() as u64).max(1);
+        let Nearest { below, above } = nearest(&cases, &Budget::Macs(asked), rule);
         for (feasible, is_below) in [(below, true), (above, false)].into_iter().filter_map(|(found, side)| Some((found?, side))) {
-            prop_assert_eq!(feasible.share * (cell.backbone_macs as f64) < asked as f64, is_below);
+            prop_assert_eq!(feasible.share * (cell.backbone.macs as f64) < asked as f64, is_below);
             let solved = patterns.iter().map(|pattern| cell.solve(pattern, Budget::Share(feasible.share), rule).unwrap().branches);
             let solved: Vec<Vec<Branch>> = solved.collect();
             prop_assert!(solved.iter().enumerate().all(|(index, branches)| !solved[..index].contains(branches)));

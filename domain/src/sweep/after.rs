@@ -1,13 +1,14 @@
 //! `[[after]]`: jobs that wait for other jobs of the sweep.
 //!
 //! A job that matches `job` waits for every job that matches `wait_for` and is equal to it on every axis that neither of the two names. A job
-//! of the pattern `none` has neither exits nor a budget: a table that names one of them does not match it, and where none does, it is equal to
-//! jobs of any exits and any budget.
+//! of the pattern `none` has no branches and so neither exits nor a budget, a regime, a distillation, exit weights or a gradient equilibrium: a
+//! table that names one of them does not match it, and where none does, it is equal to jobs of any. The same goes for what the patterns
+//! `final-only` (all of these but a budget) and `own` (exits and a budget) leave no choice of.
 
 use std::ops::Range;
 
-use super::axes::{Axes, BUDGET, EXITS, N_AXES, NAMES};
-use super::cells::Cells;
+use super::axes::{Axes, N_AXES, NAMES};
+use super::cells::{Cells, Kind};
 use super::cycle;
 use super::reader::{Fields, Reader, Value, any_of};
 use super::selector::{Selector, tables};
@@ -80,8 +81,8 @@ pub(super) fn dependencies(reader: &mut Reader, afters: &[After], axes: &Axes, c
 }
 
 fn matches(selector: &Selector, cells: &Cells, number: u32) -> bool {
-    let asks_for_branches = || selector.names(EXITS) || selector.names(BUDGET);
-    selector.matches(&cells.numbering, number) && !(cells.is_plain(number) && asks_for_branches())
+    let asks_for_what_it_lacks = || cells.kind(number).lacks().iter().any(|axis| selector.names(*axis));
+    selector.matches(&cells.numbering, number) && !asks_for_what_it_lacks()
 }
 
 impl After {
@@ -142,8 +143,8 @@ impl After {
 
     /// Whether the first combination waits for the second by this table: what is said at the top of this file, word for word.
     fn relates(&self, cells: &Cells, waiting: u32, awaited: u32) -> bool {
-        let any_plain = cells.is_plain(waiting) || cells.is_plain(awaited);
-        let is_compared = |axis: usize| !self.names(axis) && !(any_plain && (axis == EXITS || axis == BUDGET));
+        let is_lacking = |axis: usize| [waiting, awaited].iter().any(|number| cells.kind(*number).lacks().contains(&axis));
+        let is_compared = |axis: usize| !self.names(axis) && !is_lacking(axis);
         let position = |number, axis| cells.numbering.position(number, axis);
         matches(&self.job, cells, waiting)
             && matches(&self.wait_for, cells, awaited)
@@ -154,44 +155,42 @@ impl After {
 /// Finds the jobs of one side that are equal to a job on every axis that is compared, without holding each against each.
 struct Index<'a> {
     after: &'a After,
-    /// Jobs with branches by all compared axes; each list sorted.
-    branched: Vec<(u32, u32)>,
-    /// The same by the compared axes other than exits and budget.
-    branched_loosely: Vec<(u32, u32)>,
-    /// Jobs of the pattern `none`, by the same.
-    plain: Vec<(u32, u32)>,
+    lists: Vec<List>,
+}
+
+/// The awaited jobs of one kind by the axes on which they are compared with waiting ones of another.
+struct List {
+    awaited: Kind,
+    waiting: Kind,
+    /// Sorted.
+    entries: Vec<(u32, u32)>,
 }
 
 impl<'a> Index<'a> {
     fn new(after: &'a After, awaited: &[u32], cells: &Cells) -> Self {
-        let mut index = Self { after, branched: Vec::new(), branched_loosely: Vec::new(), plain: Vec::new() };
-        for &job in awaited {
-            let number = cells.numbers[job as usize];
-            let loose = (index.compared(cells, cells.without_branches(number)), job);
-            if cells.is_plain(number) {
-                index.plain.push(loose);
-            } else {
-                index.branched.push((index.compared(cells, number), job));
-                index.branched_loosely.push(loose);
-            }
-        }
-        for list in [&mut index.branched, &mut index.branched_loosely, &mut index.plain] {
-            list.sort_unstable();
+        let mut index = Self { after, lists: Vec::new() };
+        let kinds = cells.kinds();
+        for (kind, waiting) in kinds.iter().flat_map(|kind| kinds.iter().map(|waiting| (*kind, *waiting))) {
+            let of_kind = awaited.iter().filter(|job| cells.kind(cells.numbers[**job as usize]) == kind);
+            let entry = |&job: &u32| (index.compared(cells, cells.numbers[job as usize], [kind, waiting]), job);
+            let mut entries: Vec<(u32, u32)> = of_kind.map(entry).collect();
+            entries.sort_unstable();
+            index.lists.push(List { awaited: kind, waiting, entries });
         }
         index
     }
 
-    /// The combination with the first value on every axis that is not compared.
-    fn compared(&self, cells: &Cells, number: u32) -> u32 {
+    /// The combination with the first value on every axis that is not compared between jobs of two kinds.
+    fn compared(&self, cells: &Cells, number: u32, kinds: [Kind; 2]) -> u32 {
+        let number = kinds.into_iter().fold(number, |number, kind| cells.without(number, kind));
         (0..N_AXES).filter(|&axis| self.after.names(axis)).fold(number, |number, axis| cells.numbering.at_first(number, axis))
     }
 
-    fn partners(&self, cells: &Cells, job: u32) -> [&[(u32, u32)]; 2] {
+    fn partners(&self, cells: &Cells, job: u32) -> Vec<&[(u32, u32)]> {
         let number = cells.numbers[job as usize];
-        let loose = self.compared(cells, cells.without_branches(number));
-        let branched =
-            if cells.is_plain(number) { equal(&self.branched_loosely, loose) } else { equal(&self.branched, self.compared(cells, number)) };
-        [branched, equal(&self.plain, loose)]
+        let kind = cells.kind(number);
+        let lists = self.lists.iter().filter(|list| list.waiting == kind);
+        lists.map(|list| equal(&list.entries, self.compared(cells, number, [list.awaited, kind]))).collect()
     }
 }
 
@@ -232,8 +231,8 @@ fn report_cycle(reader: &mut Reader, afters: &[After], chain: &[u32], axes: &Axe
 /// A job by its values on some axes, as the file writes them.
 fn describe(reader: &Reader, axes: &Axes, cells: &Cells, job: u32, telling: &[usize]) -> String {
     let number = cells.numbers[job as usize];
-    let has = |axis: usize| !(cells.is_plain(number) && (axis == EXITS || axis == BUDGET));
-    let value = |axis: usize| format!("{} = {}", NAMES[axis], axes.written(reader, axis, cells.numbering.position(number, axis)));
+    let has = |axis: usize| !cells.kind(number).lacks().contains(&axis);
+    let value = |axis: usize| format!("{} = {}", NAMES[axis], axes.all()[axis].written(reader, cells.numbering.position(number, axis)));
     let values: Vec<String> = telling.iter().filter(|&&axis| has(axis)).map(|&axis| value(axis)).collect();
     format!("`{{ {} }}`", values.join(", "))
 }

@@ -8,16 +8,40 @@ use serde::Serialize;
 use toml::Spanned;
 
 use super::reader::{Fields, Reader, Value};
+use super::recipe::Tables;
 use super::seeds::Seeds;
-use super::values;
-use crate::job::{Augment, Budget, ExitPlacement, Optimizer, Pattern, Schedule};
+use super::{training, values};
+use crate::job::{Augment, Budget, Clip, Distill, ExitPlacement, ExitWeights, Optimizer, Pattern, Precision, Pretrained, Regime, Schedule};
 
 /// Number of axes.
-pub(super) const N_AXES: usize = 11;
+pub(super) const N_AXES: usize = 23;
 
 /// Every axis, in the order in which jobs are listed: the last varies fastest.
-pub(super) const NAMES: [&str; N_AXES] =
-    ["backbone", "dataset", "exits", "budget", "pattern", "epochs", "batch_size", "optimizer", "schedule", "augment", "seed"];
+pub(super) const NAMES: [&str; N_AXES] = [
+    "backbone",
+    "dataset",
+    "exits",
+    "budget",
+    "pattern",
+    "regime",
+    "distill",
+    "exit_weights",
+    "gradient_equilibrium",
+    "pretrained",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "schedule",
+    "augment",
+    "cutout",
+    "mixup",
+    "label_smoothing",
+    "clip",
+    "decay_norm",
+    "ema",
+    "precision",
+    "seed",
+];
 
 /// Positions of the axes that decide on a network.
 pub(super) const BACKBONE: usize = 0;
@@ -25,19 +49,43 @@ pub(super) const DATASET: usize = 1;
 pub(super) const EXITS: usize = 2;
 pub(super) const BUDGET: usize = 3;
 pub(super) const PATTERN: usize = 4;
-/// Positions of the axes that decide on its training.
-pub(super) const EPOCHS: usize = 5;
-pub(super) const BATCH_SIZE: usize = 6;
-pub(super) const OPTIMIZER: usize = 7;
-pub(super) const SCHEDULE: usize = 8;
-pub(super) const AUGMENT: usize = 9;
-pub(super) const SEED: usize = 10;
+/// Positions of those axes that decide on its training and are named here.
+const REGIME: usize = 5;
+const DISTILL: usize = 6;
+pub(super) const EXIT_WEIGHTS: usize = 7;
+const GRADIENT_EQUILIBRIUM: usize = 8;
+pub(super) const SCHEDULE: usize = 13;
+pub(super) const CUTOUT: usize = 15;
+pub(super) const SEED: usize = N_AXES - 1;
+
+/// The axes that mean nothing to a network without side exits, and so to the pattern `none`.
+pub(super) const OF_BRANCHES: [usize; 6] = [EXITS, BUDGET, REGIME, DISTILL, EXIT_WEIGHTS, GRADIENT_EQUILIBRIUM];
+/// Those of them that are about side exits.
+pub(super) const OF_SIDE_EXITS: [usize; 5] = [EXITS, REGIME, DISTILL, EXIT_WEIGHTS, GRADIENT_EQUILIBRIUM];
+/// Those of them that are about what branches are built of.
+pub(super) const OF_SOLVING: [usize; 2] = [EXITS, BUDGET];
 
 /// A position on every axis.
 pub(super) type Cell = [usize; N_AXES];
 
 /// The fields of a recipe.
-pub(super) const RECIPE_FIELDS: [&str; 5] = ["epochs", "batch_size", "optimizer", "schedule", "augment"];
+pub(super) const RECIPE_FIELDS: [&str; 12] = [
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "schedule",
+    "augment",
+    "cutout",
+    "mixup",
+    "label_smoothing",
+    "clip",
+    "decay_norm",
+    "ema",
+    "precision",
+];
+
+/// The fields of `[training]`.
+pub(super) const TRAINING_FIELDS: [&str; 5] = ["regime", "distill", "exit_weights", "gradient_equilibrium", "pretrained"];
 
 /// The grid.
 #[derive(Debug, Clone)]
@@ -49,35 +97,76 @@ pub(super) struct Axes {
     pub(super) budget: Axis<Option<Budget>>,
     /// `None` is the pattern `none`.
     pub(super) pattern: Axis<Option<Pattern>>,
+    pub(super) regime: Axis<Regime>,
+    pub(super) distill: Axis<Distill>,
+    pub(super) exit_weights: Axis<ExitWeights>,
+    pub(super) gradient_equilibrium: Axis<bool>,
+    pub(super) pretrained: Axis<Option<Pretrained>>,
     pub(super) epochs: Axis<u32>,
     pub(super) batch_size: Axis<u32>,
     pub(super) optimizer: Axis<Optimizer>,
     pub(super) schedule: Axis<Schedule>,
     pub(super) augment: Axis<Augment>,
+    pub(super) cutout: Axis<Option<u32>>,
+    pub(super) mixup: Axis<Option<f64>>,
+    pub(super) label_smoothing: Axis<f64>,
+    pub(super) clip: Axis<Option<Clip>>,
+    pub(super) decay_norm: Axis<bool>,
+    pub(super) ema: Axis<Option<f64>>,
+    pub(super) precision: Axis<Precision>,
     pub(super) seed: Seeds,
 }
+
+/// An axis, whatever its values are.
+pub(super) trait AnyAxis {
+    /// Number of values.
+    fn len(&self) -> usize;
+
+    /// A value as the file writes it.
+    fn written(&self, reader: &Reader, position: usize) -> String;
+
+    /// Reads one item as a value and finds its positions; none where the axis lacks it, `None` where it is no value.
+    fn locate(&self, reader: &mut Reader, item: &Value) -> Option<Vec<Range<usize>>>;
+}
+
+/// Reads one value.
+pub(super) type ReadOne<T> = fn(&mut Reader, &Value) -> Option<T>;
 
 /// One axis: its values, all different. Values that could not be read, or are there twice, are left out.
 #[derive(Debug, Clone)]
 pub(super) struct Axis<T> {
+    read_one: ReadOne<T>,
     values: Vec<Spanned<T>>,
     /// Positions by canonical JSON, in which the job key sees a value too.
     positions: HashMap<String, usize>,
+    /// Where its values are written.
+    pub(super) written_in: WrittenIn,
+}
+
+/// Where the values of an axis are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenIn {
+    /// Nowhere: it has the one value that there is when nothing is said of it.
+    Nothing,
+    /// In `[recipe]` or `[training]`: it has one value.
+    Table,
+    /// In `[axes]`.
+    Axes,
 }
 
 impl<T: Serialize> Axis<T> {
     /// An axis that the file does not mention.
-    fn unwritten(value: T, place: Range<usize>) -> Self {
+    pub(super) fn unwritten(value: T, place: Range<usize>, read_one: ReadOne<T>) -> Self {
         let positions = HashMap::from([(canonical(&value), 0)]);
-        Self { values: vec![Spanned::new(place, value)], positions }
+        Self { read_one, values: vec![Spanned::new(place, value)], positions, written_in: WrittenIn::Nothing }
     }
 
-    fn empty() -> Self {
-        Self { values: Vec::new(), positions: HashMap::new() }
+    pub(super) fn empty(read_one: ReadOne<T>) -> Self {
+        Self { read_one, values: Vec::new(), positions: HashMap::new(), written_in: WrittenIn::Nothing }
     }
 
-    fn read(reader: &mut Reader, name: &str, value: &Value, read_one: impl Fn(&mut Reader, &Value) -> Option<T>) -> Self {
-        let mut axis = Self::empty();
+    pub(super) fn read(reader: &mut Reader, name: &str, value: &Value, read_one: ReadOne<T>, written_in: WrittenIn) -> Self {
+        let mut axis = Self { written_in, ..Self::empty(read_one) };
         for item in items(reader, name, value) {
             let Some(value) = read_one(reader, item) else { continue };
             match axis.positions.entry(canonical(&value)) {
@@ -92,10 +181,6 @@ impl<T: Serialize> Axis<T> {
             }
         }
         axis
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -116,6 +201,21 @@ impl<T: Serialize> Axis<T> {
     }
 }
 
+impl<T: Serialize> AnyAxis for Axis<T> {
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn written(&self, reader: &Reader, position: usize) -> String {
+        reader.extract(self.place(position))
+    }
+
+    fn locate(&self, reader: &mut Reader, item: &Value) -> Option<Vec<Range<usize>>> {
+        let value = (self.read_one)(reader, item)?;
+        Some(self.position(&value).map(|position| position..position + 1).into_iter().collect())
+    }
+}
+
 /// The values that are written as one value or as an array of them.
 pub(super) fn items<'v>(reader: &mut Reader, name: &str, value: &'v Value<'v>) -> &'v [Value<'v>] {
     if value.get_ref().is_array() {
@@ -130,8 +230,8 @@ fn canonical(value: &impl Serialize) -> String {
 }
 
 impl Axes {
-    /// Reads the tables `[axes]` and `[recipe]`; `root` is the file, for what is missing as a whole.
-    pub(super) fn read(reader: &mut Reader, root: &Fields) -> Self {
+    /// Reads the tables `[axes]`, `[training]` and `[recipe]`; `root` is the file, for what is missing as a whole.
+    pub(super) fn read(reader: &mut Reader, root: &Fields, has_base: bool) -> Self {
         let axes = root.required(reader, "axes", "[axes]").and_then(|value| Fields::open(reader, value, "`[axes]`", &NAMES));
         let axis = |key: &'static str| axes.as_ref().and_then(|axes| axes.optional(key));
         let place = axes.as_ref().map_or(0..0, |axes| axes.span.clone());
@@ -139,25 +239,40 @@ impl Axes {
         let dataset = required(reader, axes.as_ref(), "dataset", "dataset = \"digits\"", values::dataset);
         let pattern = required(reader, axes.as_ref(), "pattern", "pattern = [\"none\", \"constant\"]", values::pattern);
         let budget = match axis("budget") {
-            Some(value) => Axis::read(reader, "budget", value, values::budget),
-            None if pattern.values.iter().all(|pattern| pattern.get_ref().is_none()) => Axis::unwritten(None, place.clone()),
+            Some(value) => Axis::read(reader, "budget", value, values::budget, WrittenIn::Axes),
+            None if pattern.values.iter().all(|pattern| matches!(pattern.get_ref(), None | Some(Pattern::Own))) => {
+                Axis::unwritten(None, place.clone(), values::budget)
+            }
             None => required(reader, axes.as_ref(), "budget", "budget = 0.25", values::budget),
         };
-        let recipe = RecipeReader::open(reader, root, axes.as_ref());
+        let exits = match axis("exits") {
+            Some(value) => Axis::read(reader, "exits", value, values::exits, WrittenIn::Axes),
+            None => Axis::unwritten(ExitPlacement::StageEnds, place, values::exits),
+        };
+        let tables = Tables::open(reader, root, axes.as_ref(), has_base);
         Self {
             backbone,
             dataset,
-            exits: match axis("exits") {
-                Some(value) => Axis::read(reader, "exits", value, values::exits),
-                None => Axis::unwritten(ExitPlacement::StageEnds, place),
-            },
+            exits,
             budget,
             pattern,
-            epochs: recipe.axis(reader, "epochs", Err("epochs = 100"), 1, values::epochs),
-            batch_size: recipe.axis(reader, "batch_size", Err("batch_size = 128"), 1, values::batch_size),
-            optimizer: recipe.axis(reader, "optimizer", Err("optimizer = { sgd = { lr = 0.1 } }"), STAND_IN_OPTIMIZER, values::optimizer),
-            schedule: recipe.axis(reader, "schedule", Ok(Schedule::Cosine), Schedule::Cosine, values::schedule),
-            augment: recipe.axis(reader, "augment", Ok(Augment::None), Augment::None, values::augment),
+            regime: tables.training(reader, "regime", Regime::Joint, training::regime),
+            distill: tables.training(reader, "distill", Distill::None, training::distill),
+            exit_weights: tables.training(reader, "exit_weights", ExitWeights::Equal, training::exit_weights),
+            gradient_equilibrium: tables.training(reader, "gradient_equilibrium", false, training::gradient_equilibrium),
+            pretrained: tables.training(reader, "pretrained", None, training::pretrained),
+            epochs: tables.required(reader, "epochs", "epochs = 100", 1, training::epochs),
+            batch_size: tables.required(reader, "batch_size", "batch_size = 128", 1, training::batch_size),
+            optimizer: tables.required(reader, "optimizer", "optimizer = { sgd = { lr = 0.1 } }", STAND_IN_OPTIMIZER, training::optimizer),
+            schedule: tables.recipe(reader, "schedule", Schedule::Cosine, training::schedule),
+            augment: tables.recipe(reader, "augment", Augment::None, training::augment),
+            cutout: tables.recipe(reader, "cutout", None, training::cutout),
+            mixup: tables.recipe(reader, "mixup", None, training::mixup),
+            label_smoothing: tables.recipe(reader, "label_smoothing", 0.0, training::label_smoothing),
+            clip: tables.recipe(reader, "clip", None, training::clip),
+            decay_norm: tables.recipe(reader, "decay_norm", true, training::decay_norm),
+            ema: tables.recipe(reader, "ema", None, training::ema),
+            precision: tables.recipe(reader, "precision", Precision::F32, training::precision),
             seed: match axis("seed") {
                 Some(value) => Seeds::read(reader, value),
                 None => Seeds::zero(),
@@ -165,111 +280,46 @@ impl Axes {
         }
     }
 
-    /// A value as the file writes it.
-    pub(super) fn written(&self, reader: &Reader, axis: usize, position: usize) -> String {
-        let place = match axis {
-            BACKBONE => self.backbone.place(position),
-            DATASET => self.dataset.place(position),
-            EXITS => self.exits.place(position),
-            BUDGET => self.budget.place(position),
-            PATTERN => self.pattern.place(position),
-            EPOCHS => self.epochs.place(position),
-            BATCH_SIZE => self.batch_size.place(position),
-            OPTIMIZER => self.optimizer.place(position),
-            SCHEDULE => self.schedule.place(position),
-            AUGMENT => self.augment.place(position),
-            _ => return self.seed.value(position).to_string(),
-        };
-        reader.extract(place)
+    /// All axes, in their order.
+    pub(super) fn all(&self) -> [&dyn AnyAxis; N_AXES] {
+        [
+            &self.backbone,
+            &self.dataset,
+            &self.exits,
+            &self.budget,
+            &self.pattern,
+            &self.regime,
+            &self.distill,
+            &self.exit_weights,
+            &self.gradient_equilibrium,
+            &self.pretrained,
+            &self.epochs,
+            &self.batch_size,
+            &self.optimizer,
+            &self.schedule,
+            &self.augment,
+            &self.cutout,
+            &self.mixup,
+            &self.label_smoothing,
+            &self.clip,
+            &self.decay_norm,
+            &self.ema,
+            &self.precision,
+            &self.seed,
+        ]
     }
 
     /// Number of values on every axis.
     pub(super) fn lengths(&self) -> Cell {
-        [
-            self.backbone.len(),
-            self.dataset.len(),
-            self.exits.len(),
-            self.budget.len(),
-            self.pattern.len(),
-            self.epochs.len(),
-            self.batch_size.len(),
-            self.optimizer.len(),
-            self.schedule.len(),
-            self.augment.len(),
-            self.seed.len(),
-        ]
+        self.all().map(AnyAxis::len)
     }
 }
 
-fn required<T: Serialize>(
-    reader: &mut Reader,
-    axes: Option<&Fields>,
-    key: &'static str,
-    example: &str,
-    read_one: impl Fn(&mut Reader, &Value) -> Option<T>,
-) -> Axis<T> {
+fn required<T: Serialize>(reader: &mut Reader, axes: Option<&Fields>, key: &'static str, example: &str, read_one: ReadOne<T>) -> Axis<T> {
     match axes.and_then(|axes| axes.required(reader, key, example)) {
-        Some(value) => Axis::read(reader, key, value, read_one),
-        None => Axis::empty(),
+        Some(value) => Axis::read(reader, key, value, read_one, WrittenIn::Axes),
+        None => Axis::empty(read_one),
     }
-}
-
-/// What training is like decides on no network, so a broken recipe need not hide what is wrong with the networks: where nothing could be
-/// read, any value stands in. The sweep is refused all the same.
-fn stand_in<T: Serialize>(axis: Axis<T>, value: T) -> Axis<T> {
-    if axis.is_empty() { Axis::unwritten(value, 0..0) } else { axis }
 }
 
 const STAND_IN_OPTIMIZER: Optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 };
-
-/// Reads the fields of a recipe, each of which is a value in `[recipe]` or an axis.
-struct RecipeReader<'r, 'v, 'i> {
-    axes: Option<&'r Fields<'v, 'i>>,
-    recipe: Option<Fields<'v, 'i>>,
-}
-
-impl<'r, 'v, 'i> RecipeReader<'r, 'v, 'i> {
-    fn open(reader: &mut Reader, root: &Fields<'v, 'i>, axes: Option<&'r Fields<'v, 'i>>) -> Self {
-        let is_axis = |key: &&str| axes.is_some_and(|axes| axes.optional(key).is_some());
-        let value = if ["epochs", "batch_size", "optimizer"].iter().all(is_axis) {
-            root.optional("recipe")
-        } else {
-            root.required(reader, "recipe", "[recipe]")
-        };
-        let recipe = value.and_then(|value| Fields::open(reader, value, "`[recipe]`", &RECIPE_FIELDS));
-        Self { axes, recipe }
-    }
-
-    /// One field's axis. Where it is nowhere: the default, or the example of how to write what is missing.
-    fn axis<T: Serialize>(
-        &self,
-        reader: &mut Reader,
-        key: &'static str,
-        default: Result<T, &str>,
-        any: T,
-        read_one: impl Fn(&mut Reader, &Value) -> Option<T>,
-    ) -> Axis<T> {
-        let on_axis = self.axes.and_then(|axes| axes.optional(key));
-        let in_recipe = self.recipe.as_ref().and_then(|recipe| recipe.optional(key));
-        if let (Some(_), Some(value)) = (on_axis, in_recipe) {
-            let hint = format!("keep one: an axis takes the place of the recipe's `{key}`");
-            reader.report(value.span(), format_args!("`{key}` is both an axis and a part of the recipe"), Some(hint));
-        }
-        let axis = match (on_axis.or(in_recipe), default) {
-            (Some(value), _) if on_axis.is_none() && value.get_ref().is_array() => {
-                let hint = format!("to try several, move `{key}` to [axes]");
-                reader.refuse::<T>(value, key, "one value", Some(hint));
-                Axis::empty()
-            }
-            (Some(value), _) => Axis::read(reader, key, value, read_one),
-            (None, Ok(default)) => Axis::unwritten(default, 0..0),
-            (None, Err(example)) => {
-                if let Some(recipe) = &self.recipe {
-                    recipe.report_missing(reader, key, example);
-                }
-                Axis::empty()
-            }
-        };
-        stand_in(axis, any)
-    }
-}

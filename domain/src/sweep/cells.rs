@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::axes::{Axes, BUDGET, Cell, EXITS, N_AXES, PATTERN};
+use super::axes::{AnyAxis, Axes, Cell, N_AXES, OF_BRANCHES, OF_SIDE_EXITS, OF_SOLVING, PATTERN};
 use super::reader::Reader;
 use super::selector::Selector;
+use crate::job::Pattern;
 
 /// Four bytes and a key each while a sweep is submitted, and a row each for ever.
 const MAX_COMBINATIONS: usize = 1_000_000;
@@ -68,8 +69,42 @@ pub(super) struct Cells {
     pub(super) numbering: Numbering,
     /// In the order of the jobs.
     pub(super) numbers: Vec<u32>,
-    /// Position of the pattern `none`.
-    plain: Option<usize>,
+    /// By the pattern's position.
+    kinds: Vec<Kind>,
+}
+
+/// What a pattern leaves no choice of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// `none`: nothing that is about branches.
+    Plain,
+    /// `final-only`: nothing that is about side exits.
+    FinalOnly,
+    /// `own`: neither exits nor a budget.
+    Own,
+    /// All others: every axis counts.
+    Branched,
+}
+
+impl Kind {
+    const fn of(pattern: Option<&Pattern>) -> Self {
+        match pattern {
+            None => Self::Plain,
+            Some(Pattern::FinalOnly) => Self::FinalOnly,
+            Some(Pattern::Own) => Self::Own,
+            Some(_) => Self::Branched,
+        }
+    }
+
+    /// The axes on which its jobs have no value.
+    pub(super) const fn lacks(self) -> &'static [usize] {
+        match self {
+            Self::Plain => &OF_BRANCHES,
+            Self::FinalOnly => &OF_SIDE_EXITS,
+            Self::Own => &OF_SOLVING,
+            Self::Branched => &[],
+        }
+    }
 }
 
 impl Cells {
@@ -80,13 +115,13 @@ impl Cells {
             return None;
         }
         let numbering = Numbering::new(axes.lengths());
-        let plain = (0..axes.pattern.len()).find(|&position| axes.pattern.value(position).is_none());
-        let mut cells = Self { numbering, numbers: Vec::new(), plain };
+        let kinds = (0..axes.pattern.len()).map(|position| Kind::of(axes.pattern.value(position).as_ref())).collect();
+        let mut cells = Self { numbering, numbers: Vec::new(), kinds };
         let n_combinations = numbering.n_combinations();
         let mut is_listed = vec![false; n_combinations as usize];
         let is_new = |number: &u32| {
             let excluded = excludes.iter().any(|exclude| exclude.matches(&numbering, *number));
-            // A network without branches is the same one whatever the exits and the budget.
+            // A network without branches is the same one, trained in the same way, whatever is said of branches.
             !excluded && !std::mem::replace(&mut is_listed[cells.canonical(*number) as usize], true)
         };
         cells.numbers = (0..n_combinations).filter(is_new).collect();
@@ -97,19 +132,27 @@ impl Cells {
         Some(cells)
     }
 
-    /// Whether a combination is of the pattern `none`.
-    pub(super) fn is_plain(&self, number: u32) -> bool {
-        self.plain.is_some_and(|plain| self.numbering.position(number, PATTERN) == plain)
+    /// What kind of pattern a combination has.
+    pub(super) fn kind(&self, number: u32) -> Kind {
+        self.kinds[self.numbering.position(number, PATTERN)]
+    }
+
+    /// The kinds of patterns that there are, each once.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        let mut kinds = self.kinds.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 
     /// The number that all combinations have that are the same job.
     pub(super) fn canonical(&self, number: u32) -> u32 {
-        if self.is_plain(number) { self.without_branches(number) } else { number }
+        self.without(number, self.kind(number))
     }
 
-    /// The combination with the first exits and the first budget.
-    pub(super) fn without_branches(&self, number: u32) -> u32 {
-        self.numbering.at_first(self.numbering.at_first(number, EXITS), BUDGET)
+    /// The combination with the first value on every axis that patterns of a kind leave no choice of.
+    pub(super) fn without(&self, number: u32, kind: Kind) -> u32 {
+        kind.lacks().iter().fold(number, |number, &axis| self.numbering.at_first(number, axis))
     }
 }
 

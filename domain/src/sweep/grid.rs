@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::SweepJob;
 use super::axes::{Axes, Cell, SEED};
 use super::cells::Cells;
-use crate::job::{BranchConfig, BranchRule, CONFIG_VERSION, Evaluation, JobConfig, Recipe};
+use super::recipe::{self, Base, Override};
+use crate::job::{BranchConfig, BranchRule, Budget, Evaluation, JobConfig, Pattern};
 use crate::network::Network;
 
 /// What all jobs of a sweep share.
@@ -16,6 +17,10 @@ pub(super) struct Common {
     /// Place of the rule, for what cannot be built by it.
     pub(super) rule_place: Range<usize>,
     pub(super) evaluation: Evaluation,
+    /// The recipe that theirs begin with.
+    pub(super) base: Option<Base>,
+    /// What is otherwise for some backbones and datasets.
+    pub(super) overrides: Vec<Override>,
     /// See [`JobConfig::private_to`].
     pub(super) private_to: Option<String>,
 }
@@ -55,27 +60,29 @@ impl Grid {
 }
 
 pub(super) fn config(axes: &Axes, common: &Common, cell: &Cell) -> JobConfig {
-    let &[backbone, dataset, exits, budget, pattern, epochs, batch_size, optimizer, schedule, augment, seed] = cell;
-    let branches = axes.pattern.value(pattern).as_ref().map(|pattern| BranchConfig {
-        exits: axes.exits.value(exits).clone(),
-        pattern: pattern.clone(),
-        budget: axes.budget.value(budget).expect("a sweep without a budget has only the pattern `none`"),
-        rule: common.rule,
+    let &[backbone, dataset, exits, budget, pattern, regime, distill, exit_weights, gradient_equilibrium, pretrained, ..] = cell;
+    let branches = axes.pattern.value(pattern).as_ref().map(|pattern| {
+        // A sweep without a budget has only patterns that need none.
+        let budget = axes.budget.value(budget).clone().unwrap_or(Budget::Own);
+        BranchConfig::canonical(axes.exits.value(exits).clone(), pattern.clone(), budget, common.rule)
     });
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: axes.backbone.value(backbone).clone(),
-        dataset: axes.dataset.value(dataset).clone(),
-        branches,
-        recipe: Recipe {
-            epochs: *axes.epochs.value(epochs),
-            batch_size: *axes.batch_size.value(batch_size),
-            optimizer: *axes.optimizer.value(optimizer),
-            schedule: axes.schedule.value(schedule).clone(),
-            augment: *axes.augment.value(augment),
-        },
-        evaluation: common.evaluation.clone(),
+    let has_side_exits = branches.as_ref().is_some_and(|branches| branches.pattern != Pattern::FinalOnly);
+    let recipe = recipe::of_cell(axes, common.base.as_ref(), &common.overrides, cell);
+    let (backbone, dataset) = (axes.backbone.value(backbone).clone(), axes.dataset.value(dataset).clone());
+    let plain = JobConfig {
+        pretrained: axes.pretrained.value(pretrained).clone(),
         private_to: common.private_to.clone(),
-        seed: axes.seed.value(seed),
+        ..JobConfig::new(backbone, dataset, branches, recipe, common.evaluation.clone(), axes.seed.value(cell[SEED]))
+    };
+    if !has_side_exits {
+        // With one exit there is nothing that these could be about.
+        return plain;
+    }
+    JobConfig {
+        regime: *axes.regime.value(regime),
+        distill: *axes.distill.value(distill),
+        exit_weights: axes.exit_weights.value(exit_weights).clone(),
+        gradient_equilibrium: *axes.gradient_equilibrium.value(gradient_equilibrium),
+        ..plain
     }
 }

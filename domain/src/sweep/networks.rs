@@ -6,7 +6,7 @@ use std::mem::Discriminant;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::axes::{Axes, BACKBONE, BUDGET, Cell, DATASET, EXITS, PATTERN};
+use super::axes::{Axes, BACKBONE, BUDGET, Cell, DATASET, EXITS, N_AXES, PATTERN};
 use super::cells::Cells;
 use super::grid::{Common, config};
 use super::reader::Reader;
@@ -153,14 +153,16 @@ fn report_alike(reader: &mut Reader, axes: &Axes, common: &Common, groups: &Grou
         let mut firsts = HashMap::new();
         for (pattern, network) in networks.iter().filter_map(|(pattern, network)| Some((*pattern, network.as_ref()?))) {
             // Where the exits are the same, depths and widths are all that branches can differ in.
-            let sizes: Vec<(usize, usize)> = network.branches.iter().map(|branch| (branch.depth, branch.width)).collect();
+            let sizes: Vec<(usize, usize, usize)> =
+                network.branches.iter().map(|branch| (branch.unit, branch.depth, branch.width)).collect();
             let n_exits = sizes.len();
             let first = *firsts.entry(sizes).or_insert(pattern);
             if first == pattern {
                 continue;
             }
             let position = *positions.entry([first, pattern]).or_insert_with(|| {
-                let cell = [backbone, dataset, exits, budget, pattern, 0, 0, 0, 0, 0, 0];
+                let mut cell = [0; N_AXES];
+                cell[..=PATTERN].copy_from_slice(&[backbone, dataset, exits, budget, pattern]);
                 told.push(Alike { first, pattern, config: config(axes, common, &cell), n_exits, n_cells: 0 });
                 told.len() - 1
             });

@@ -6,7 +6,9 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::{Problem, printable};
+use crate::problem::Problem;
+use crate::spelling::extract;
+pub(super) use crate::spelling::{quote, suggest};
 
 /// A TOML value with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -185,17 +187,6 @@ impl<'v, 'i> Fields<'v, 'i> {
     }
 }
 
-/// The candidate that `name` most resembles, if it resembles one.
-pub(super) fn suggest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    // The distance takes quadratic time, and nothing this long resembles a name of ours.
-    if name.len() > 64 {
-        return None;
-    }
-    let name = name.to_lowercase();
-    let near = candidates.map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate));
-    near.filter(|&(distance, candidate)| distance <= candidate.len().div_ceil(3)).min_by_key(|&(distance, _)| distance).map(|(_, c)| c)
-}
-
 pub(super) fn did_you_mean(name: impl Display) -> String {
     format!("did you mean `{name}`?")
 }
@@ -217,18 +208,6 @@ fn join<'c>(names: impl Iterator<Item = &'c str>, last: &str) -> String {
         Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
         None => String::new(),
     }
-}
-
-/// Text in backticks, on one line and at most 40 characters of it.
-pub(super) fn quote(text: &str) -> String {
-    format!("`{}`", extract(text))
-}
-
-fn extract(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let shown: String = line.chars().take(40).collect();
-    let cut = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{cut}", printable(&shown))
 }
 
 fn as_f64(value: &DeValue) -> Option<f64> {

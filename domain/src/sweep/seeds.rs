@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
-use super::axes::items;
+use super::axes::{AnyAxis, items};
 use super::reader::{Reader, Value};
 use super::values;
 
@@ -67,10 +67,6 @@ impl Seeds {
         starting.map(|(_, index)| &self.stretches[*index]).take_while(move |stretch| stretch.last >= first)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.length
-    }
-
     pub(super) fn value(&self, position: usize) -> u64 {
         let after = self.stretches.partition_point(|stretch| stretch.start <= position);
         let stretch = &self.stretches[after - 1];
@@ -86,5 +82,19 @@ impl Seeds {
             .collect();
         let n_wanted = (range.end() - range.start()) as usize + 1;
         (positions.iter().map(ExactSizeIterator::len).sum::<usize>() == n_wanted).then_some(positions)
+    }
+}
+
+impl AnyAxis for Seeds {
+    fn len(&self) -> usize {
+        self.length
+    }
+
+    fn written(&self, _: &Reader, position: usize) -> String {
+        self.value(position).to_string()
+    }
+
+    fn locate(&self, reader: &mut Reader, item: &Value) -> Option<Vec<Range<usize>>> {
+        values::seeds(reader, item).map(|seeds| self.positions(&seeds).unwrap_or_default())
     }
 }

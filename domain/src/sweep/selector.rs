@@ -2,14 +2,9 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
-
-use super::axes::{
-    AUGMENT, Axes, Axis, BACKBONE, BATCH_SIZE, BUDGET, DATASET, EPOCHS, EXITS, NAMES, OPTIMIZER, PATTERN, SCHEDULE, SEED, items,
-};
+use super::axes::{AnyAxis, Axes, NAMES, SEED, items};
 use super::cells::Numbering;
 use super::reader::{Fields, Reader, Value};
-use super::values;
 
 /// The combinations that have one of the values on every axis that is named.
 #[derive(Debug)]
@@ -23,22 +18,12 @@ impl Selector {
     /// Reads one table. One with a problem picks at least what it was meant to.
     pub(super) fn read(reader: &mut Reader, value: &Value, owner: &str, axes: &Axes) -> Option<Self> {
         let fields = Fields::open(reader, value, owner, &NAMES)?;
-        let mut condition = |axis: usize, locate: &dyn Fn(&mut Reader, &Value) -> Option<Located>| {
-            condition(reader, &fields, owner, NAMES[axis], locate).map(|positions| (axis, positions))
-        };
-        let conditions = [
-            condition(BACKBONE, &on(&axes.backbone, values::backbone)),
-            condition(DATASET, &on(&axes.dataset, values::dataset)),
-            condition(EXITS, &on(&axes.exits, values::exits)),
-            condition(BUDGET, &on(&axes.budget, values::budget)),
-            condition(PATTERN, &on(&axes.pattern, values::pattern)),
-            condition(EPOCHS, &on(&axes.epochs, values::epochs)),
-            condition(BATCH_SIZE, &on(&axes.batch_size, values::batch_size)),
-            condition(OPTIMIZER, &on(&axes.optimizer, values::optimizer)),
-            condition(SCHEDULE, &on(&axes.schedule, values::schedule)),
-            condition(AUGMENT, &on(&axes.augment, values::augment)),
-            condition(SEED, &|reader, item| values::seeds(reader, item).map(|seeds| axes.seed.positions(&seeds).unwrap_or_default())),
-        ];
+        let conditions: Vec<_> = axes
+            .all()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(axis, values)| condition(reader, &fields, owner, NAMES[axis], values).map(|positions| (axis, positions)))
+            .collect();
         if fields.is_empty() {
             let (what, hint) = if owner == EXCLUDE {
                 ("combination", "name the values to leave out, such as `backbone = \"resnet20\"`, or delete the table")
@@ -48,7 +33,7 @@ impl Selector {
             reader.report(value.span(), format_args!("{owner} without a condition matches every {what}"), Some(hint.to_owned()));
             return None;
         }
-        Some(Self { place: value.span(), conditions: conditions.into_iter().flatten().collect() })
+        Some(Self { place: value.span(), conditions })
     }
 
     pub(super) fn matches(&self, numbering: &Numbering, number: u32) -> bool {
@@ -67,31 +52,12 @@ impl Selector {
 /// What `[[exclude]]` is called in messages.
 pub(super) const EXCLUDE: &str = "`[[exclude]]`";
 
-/// Positions of what one item names; none where the axis lacks it.
-type Located = Vec<Range<usize>>;
-
-fn on<T: Serialize>(
-    axis: &Axis<T>,
-    read_one: impl Fn(&mut Reader, &Value) -> Option<T>,
-) -> impl Fn(&mut Reader, &Value) -> Option<Located> {
-    move |reader, item| {
-        let value = read_one(reader, item)?;
-        Some(axis.position(&value).map(|position| position..position + 1).into_iter().collect())
-    }
-}
-
 /// Positions of the values that a table names on one axis; `None` where it names none that can be told.
-fn condition(
-    reader: &mut Reader,
-    fields: &Fields,
-    owner: &str,
-    name: &'static str,
-    locate: impl Fn(&mut Reader, &Value) -> Option<Located>,
-) -> Option<Vec<Range<usize>>> {
+fn condition(reader: &mut Reader, fields: &Fields, owner: &str, name: &'static str, axis: &dyn AnyAxis) -> Option<Vec<Range<usize>>> {
     let mut positions = Vec::new();
     let mut is_whole = true;
     for item in items(reader, name, fields.optional(name)?) {
-        let located = locate(reader, item);
+        let located = axis.locate(reader, item);
         if located.as_ref().is_some_and(Vec::is_empty) {
             let found = reader.quote(item.span());
             let is_range = name == NAMES[SEED] && item.get_ref().is_table();

@@ -12,6 +12,7 @@ use crate::problem::render;
 mod after;
 mod scheduling;
 mod seeds;
+mod training;
 
 /// A sweep of 2 x 1 x 4 x 2 combinations, to be spoilt.
 const VALID: &str = r#"name = "branches"
@@ -118,7 +119,7 @@ fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
             Some(Pattern::Constant) => &[1, 1, 1],
             Some(Pattern::Increasing(_)) => &[0, 1, 2],
             Some(Pattern::Decreasing(_)) => &[2, 1, 0],
-            Some(pattern @ Pattern::List(_)) => panic!("{pattern:?} is not part of the demonstration"),
+            Some(pattern) => panic!("{pattern:?} is not part of the demonstration"),
         };
         assert_eq!(depths, expected, "{}", config.pattern_label());
         // A level is 9 x 16 x 16 MACs at 8 x 8 positions, the same at every exit; the classifiers are 16, 32 and 64 features to 10 classes.
@@ -229,6 +230,88 @@ fn jobs_that_differ_in_training_alone_share_a_network() {
 }
 
 #[test]
+fn every_form_of_pattern_exits_and_budget_is_read() {
+    let text = edited(
+        "pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]",
+        "pattern = [{ geometric = -1.5 }, { remaining-work = 1 }, { hump = -1.0 }, { single = 2 }, { random = 7 }, 'final-only']",
+    )
+    .replace("[recipe]", "[[exclude]]\npattern = 'final-only'\nbudget = { param-share = 0.5 }\n[recipe]")
+    .replace(
+        "budget = 0.5",
+        "budget = [{ expected = 1, exits = [0.4, 0.3, 0.2, 0.1] }, { param-share = 0.5 }]\nexits = { at = { units = [1, 2, 3] } }",
+    )
+    .replace("seed = [0, 1]", "seed = 0")
+    .replace("\"resnet8\", ", "");
+    let labels: Vec<_> =
+        parse(&text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", &text))).jobs().map(|job| job.config).collect();
+    let patterns: Vec<_> = labels[..6].iter().map(JobConfig::pattern_label).collect();
+    assert_eq!(patterns, ["geometric -1.5", "remaining-work 1", "hump -1", "single 2", "random 7", "final-only"]);
+    assert!(labels[..5].iter().all(|job| job.exits_label() == "units 1/2/3") && labels[5].exits_label() == "-");
+    assert_eq!([labels[0].budget_label(), labels[6].budget_label()], ["100 % expected at 0.4/0.3/0.2/0.1", "50 % of params"]);
+    let rule =
+        |rule: &str| parse(&format!("{VALID}[branch]\nrule = '{rule}'\n")).unwrap().jobs().find_map(|job| job.network.plan).unwrap().rule;
+    assert_eq!(rule("joint"), crate::network::SolvedRule::Joint);
+}
+
+#[test]
+fn numbers_of_patterns_exits_and_budgets_are_checked_where_they_stand() {
+    let constant = "\"constant\"";
+    let other_than_0 = |what: &str, found: &str| {
+        format!("`{what}` cannot be `{found}`: it takes a number from -10 to 10 other than 0, which is the pattern `constant`")
+    };
+    for (what, found) in [("geometric", "0"), ("geometric", "-10.5"), ("remaining-work", "11"), ("hump", "0.0")] {
+        check_edit(constant, &format!("{{ {what} = {found} }}"), found, &other_than_0(what, found));
+    }
+    check_edit(constant, "{ single = 0 }", "0", "`single` cannot be `0`: it takes a whole number from 1 to 1000");
+    check_edit(constant, "{ random = 1.5 }", "1.5", "`random` cannot be `1.5`: it takes a whole number from 0 to 9223372036854775807");
+    check_edit(constant, "\"hump\"", "\"hump\"", "pattern `hump` needs its numbers");
+    check_edit(
+        "budget = 0.5",
+        "budget = { expected = 0.5, exits = [0.5, 0.6] }",
+        "[0.5, 0.6]",
+        "`exits` cannot be `[0.5, 0.6]`: it takes parts that sum to 1",
+    );
+    check_edit("budget = 0.5", "budget = { expected = 0.5 }", "{ expected = 0.5 }", "`budget` lacks `exits`");
+    check_edit(
+        "budget = 0.5",
+        "budget = { param-share = 0 }",
+        "0",
+        "`param-share` cannot be `0`: it takes a number above 0 and at most 10",
+    );
+    check_edit(
+        "budget = 0.5",
+        "budget = 0.5\nexits = { at = { units = [2, 1, 3] } }",
+        "[2, 1, 3]",
+        "`units` cannot be `[2, 1, 3]`: it takes rising numbers of units, counted from 0, the stem, such as `[3, 5, 7]`",
+    );
+}
+
+/// What a pattern leaves no choice of makes no further jobs, and equal jobs in different sweeps have one key.
+#[test]
+fn the_patterns_final_only_and_own_are_one_job_whatever_they_leave_no_choice_of() {
+    let sweep = |backbone: &str, pattern: &str, axes: &str| {
+        let text = format!(
+            "name = 'x'\n[axes]\nbackbone = '{backbone}'\ndataset = 'cifar10'\npattern = {pattern}\n{axes}\n\
+             [recipe]\nepochs = 5\nbatch_size = 32\noptimizer = {{ sgd = {{ lr = 0.05 }} }}\n"
+        );
+        parse(&text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", &text)))
+    };
+    let exits = "exits = [{ at = [0.5] }, { at = 'stage-ends' }]\nbudget = [0.5, 0.25]";
+    let several = sweep("resnet20", "'final-only'", exits);
+    assert_eq!(several.n_jobs(), 2, "a job a budget");
+    let alone = sweep("resnet20", "'final-only'", "budget = 0.25");
+    assert_eq!(alone.keys()[0], several.keys()[1]);
+    let network = alone.job(0).network;
+    assert!(network.branches.is_empty() && network.plan.unwrap().error().abs() <= 0.005);
+    let own = sweep("msdnet-5-1-1-linear", "['own', 'none']", exits);
+    assert_eq!(own.jobs().filter(|job| job.config.pattern_label() == "own").count(), 1);
+    let alone = sweep("msdnet-5-1-1-linear", "'own'", "");
+    assert_eq!(alone.keys()[0], own.keys()[0]);
+    // The published network: the multi-exit parameters of MSDNet's own table, C100 aside.
+    assert_eq!(alone.job(0).network.n_exits(), 5);
+}
+
+#[test]
 fn excluded_combinations_make_no_jobs() {
     let text = format!(
         "{VALID}[[exclude]]\nbackbone = 'resnet8'\npattern = [{{ increasing = 0.50 }}, 'none']\n\
@@ -305,7 +388,7 @@ optimizer = { sgd = { lr = 0.05, momentum = 1.5 } }
     check(
         text,
         &expect![[r#"
-            error: no backbone is called `resnet21`
+            error: no backbone is called `resnet21`: residual networks of three stages have 6n + 2 layers, from 8 to 110
              --> sweep.toml:4:24
               |
             4 | backbone = ["resnet8", "resnet21"]
@@ -706,7 +789,7 @@ fn values_out_of_range_are_refused() {
     }
     for budget in ["0", "-0.5", "10.5", "nan", "\"25 %\""] {
         let message = format!(
-            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}` or `{{ macs = 1000000 }}`, above 0 and at most 10"
+            "`budget` cannot be `{budget}`: it takes a share of the backbone's MACs such as `0.25`, `{{ levels = 6 }}`, `{{ macs = 1000000 }}`, `{{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }}` or `{{ param-share = 0.25 }}`, above 0 and at most 10"
         );
         check_edit("budget = 0.5", &format!("budget = {budget}"), budget, &message);
     }
@@ -772,12 +855,14 @@ fn misspelt_names_get_a_suggestion() {
         found[0].hint.clone().unwrap_or_default()
     };
     assert_eq!(hint("\"resnet14\"", "\"resnet-14\""), "did you mean `resnet14`?");
-    let backbones = "known backbones: resnet8, resnet8-b, resnet14, resnet14-b, resnet20, resnet20-b, resnet32, resnet32-b, resnet44, resnet44-b, \
-                     resnet56, resnet56-b, resnet110, resnet110-b";
-    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), backbones);
+    assert_eq!(hint("\"resnet14\"", "\"vgg16\""), "did you mean `vgg16-bn`?");
+    assert_eq!(hint("\"resnet14\"", "\"WRN-22-4\""), "did you mean `wrn-22-4`?");
+    assert_eq!(hint("\"resnet14\"", "\"wrn-27-10\""), "did you mean `wrn-28-10`?");
+    assert!(hint("\"resnet14\"", "\"inception\"").starts_with("known backbones: `resnetD` and `resnetD-b` (D = 8, 14, ..., 110), "));
     assert_eq!(hint("\"resnet14\"", "\"resnet\\14\""), r#"a backslash is written `\\` in "text", and as it is in 'text'"#);
     assert_eq!(hint("\"digits\"", "\"Digits\""), "did you mean `digits`?");
-    assert_eq!(hint("\"digits\"", "\"imagenet\""), "there is `digits`, `cifar10` or `cifar100`");
+    assert_eq!(hint("\"digits\"", "\"imagenet\""), "did you mean `tiny-imagenet`?");
+    assert_eq!(hint("\"digits\"", "{ synthetic = { shape = [3, 8, 8], clases = 2, train = 9, test = 9 } }"), "did you mean `classes`?");
     assert_eq!(hint("\"constant\"", "\"constnat\""), "did you mean `\"constant\"`?");
     assert_eq!(hint("\"constant\"", "\"incresing\""), "did you mean `{ increasing = 0.6 }`?");
     assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
@@ -787,10 +872,31 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"), "it takes `constant` or `cosine`; did you mean `cosine`?");
-    assert_eq!(hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"), "it takes `none`, `crop`, `flip` or `crop-flip`");
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\nschedule = 'cosin'"),
+        "it takes `constant`, `cosine` or `one-cycle`; did you mean `cosine`?"
+    );
+    assert_eq!(
+        hint("epochs = 5", "epochs = 5\naugment = 'flip-crop'"),
+        "it takes `none`, `crop`, `flip`, `crop-flip` or `crop-flip-reflect`"
+    );
     assert_eq!(hint("[recipe]", "[branch]\nrule = 'levels'\ndepth = 3\n[recipe]"), "write `rule = \"width\"`, or leave `depth` out");
     assert_eq!(hint("epochs = 5", "epochs = [5, 6]"), "it takes one value; to try several, move `epochs` to [axes]");
+}
+
+#[test]
+fn datasets_with_numbers_are_written_as_tables_or_names() {
+    let dataset = |written: &str| parse(&edited("\"digits\"", written)).unwrap().jobs().next().unwrap().config.dataset;
+    let table = "{ synthetic = { shape = [3, 32, 24], classes = 10, train = 2000, test = 500 } }";
+    assert_eq!(dataset(table), "synthetic-3x32x24-10-2000-500");
+    assert_eq!(dataset("\"synthetic-3x32x24-10-2000-500\""), "synthetic-3x32x24-10-2000-500");
+    assert_eq!(dataset("{ folder = { name = \"birds\", shape = [1, 64, 64], classes = 17 } }"), "folder-birds-1x64x64-17");
+    let twice = format!("[{table}, \"synthetic-3x32x24-10-2000-500\"]");
+    assert_eq!(problems(&edited("\"digits\"", &twice)).len(), 1, "one dataset has two spellings, and a job one");
+    let wrong = "{ folder = { name = \"../birds\", shape = [1, 64, 64], classes = 17 } }";
+    check_edit("\"digits\"", wrong, wrong, "an image folder cannot be called `../birds`");
+    let wrong = "{ folder = { name = \"birds\", shape = [64, 64], classes = 17 } }";
+    check_edit("\"digits\"", wrong, "[64, 64]", "`shape` cannot be `[64, 64]`: it takes channels, height and width, such as `[3, 32, 32]`");
 }
 
 #[test]

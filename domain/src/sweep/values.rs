@@ -6,64 +6,106 @@ use super::reader::{Fields, Reader, Value, did_you_mean, one_of, quote, suggest}
 use crate::backbone::{self, BackboneError};
 use crate::branch;
 use crate::dataset;
-use crate::job::{Augment, BranchRule, Budget, ExitPlacement, Optimizer, Pattern, Policy, Schedule};
+use crate::job::{BranchRule, Budget, ExitPlacement, Pattern, Policy};
 use crate::pattern;
 use crate::shape::Shape;
 
-/// Longer training than anybody's, and short enough to catch a slip of the keyboard.
-const MAX_EPOCHS: i64 = 10_000;
-const MAX_BATCH_SIZE: i64 = 65_536;
 /// TOML's integers and the databases' are signed 64-bit ones.
 const MAX_SEED: i64 = i64::MAX;
 /// Bounds a branch's depth, as layers are listed one by one.
 const MAX_LEVELS: i64 = 1_000;
 const MAX_BUDGET_MACS: i64 = 1_000_000_000_000;
 
-/// Recipes as in most published training of small residual networks: SGD, momentum 0.9, Nesterov's variant, weight decay 5e-4.
-const DEFAULT_MOMENTUM: f64 = 0.9;
-const DEFAULT_NESTEROV: bool = true;
-const DEFAULT_WEIGHT_DECAY: f64 = 5e-4;
-
 /// Each pattern's name and how it is written.
-const PATTERN_FORMS: [(&str, &str); 5] = [
+const PATTERN_FORMS: [(&str, &str); 12] = [
     ("none", "\"none\""),
     ("constant", "\"constant\""),
     ("increasing", "{ increasing = 0.6 }"),
     ("decreasing", "{ decreasing = 0.6 }"),
     ("list", "{ list = [0.5, 0.3, 0.2] }"),
+    ("geometric", "{ geometric = -1.5 }"),
+    ("remaining-work", "{ remaining-work = 1 }"),
+    ("hump", "{ hump = 1 }"),
+    ("single", "{ single = 2 }"),
+    ("random", "{ random = 7 }"),
+    ("final-only", "\"final-only\""),
+    ("own", "\"own\""),
 ];
-const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }` or `{ at = [0.25, 0.5, 0.75] }`";
-const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }` or `{ macs = 1000000 }`";
-const SCHEDULE_FORMS: &str = "`\"constant\"`, `\"cosine\"` or `{ step = { milestones = [100, 150], gamma = 0.1 } }`";
+/// The patterns that need a number or numbers.
+const PATTERN_KEYS: [&str; 8] = ["increasing", "decreasing", "list", "geometric", "remaining-work", "hump", "single", "random"];
+/// No backbone has more units.
+const MAX_EXITS: i64 = 1_000;
+const DATASET_FORMS: &str = "a name such as `\"digits\"`, `{ synthetic = { shape = [3, 32, 32], classes = 10, train = 2000, test = 500 } }` or \
+     `{ folder = { name = \"birds\", shape = [3, 64, 64], classes = 17 } }`";
+const EXITS_FORMS: &str = "`{ at = \"stage-ends\" }`, `{ at = [0.25, 0.5, 0.75] }`, `{ at = { units = [3, 5, 7] } }` or `{ at = \"own\" }`";
+const BUDGET_FORMS: &str = "a share of the backbone's MACs such as `0.25`, `{ levels = 6 }`, `{ macs = 1000000 }`, \
+     `{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }` or `{ param-share = 0.25 }`";
 
 /// A backbone's canonical name.
 pub(super) fn backbone(reader: &mut Reader, value: &Value) -> Option<String> {
     let Some(name) = value.get_ref().as_str() else {
         return reader.refuse(value, "backbone", "a name such as `\"resnet20\"`", None);
     };
-    // Any input that every backbone takes will do: whether it takes the dataset's is checked cell by cell.
-    match backbone::build(name, Shape::new(3, 32, 32), 10) {
-        Ok(backbone) => Some(backbone.name),
-        Err(error @ BackboneError::Unknown { .. }) => {
-            reader.report(value.span(), format_args!("no backbone is called {}", quote(name)), Some(error.hint()));
+    let error = match backbone::check_name(name) {
+        Ok(()) => return Some(name.to_owned()),
+        Err(error) => error,
+    };
+    let rule = if let BackboneError::NoSuchSize { rule, .. } = error { format!(": {rule}") } else { String::new() };
+    reader.report(value.span(), format_args!("no backbone is called {}{rule}", quote(name)), Some(error.hint()));
+    None
+}
+
+/// A dataset's canonical name, written as that or as a table.
+pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
+    let parsed = match value.get_ref().as_str() {
+        Some(name) => dataset::parse(name),
+        None if value.get_ref().as_table().is_none() => return reader.refuse(value, "dataset", DATASET_FORMS, None),
+        None => match one_choice(reader, value, "dataset", &["synthetic", "folder"], DATASET_FORMS)? {
+            ("synthetic", images) => {
+                let fields = Fields::open(reader, images, "`synthetic`", &["shape", "classes", "train", "test"])?;
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 10");
+                let train = count_of(reader, &fields, "train", "train = 2000");
+                let test = count_of(reader, &fields, "test", "test = 500");
+                fields.all_known.then_some(())?;
+                dataset::synthetic(shape?, classes?, train?, test?)
+            }
+            (_, images) => {
+                let fields = Fields::open(reader, images, "`folder`", &["name", "shape", "classes"])?;
+                let name = fields.required(reader, "name", "name = \"birds\"").and_then(|name| match name.get_ref().as_str() {
+                    Some(text) => Some(text),
+                    None => reader.refuse(name, "name", "the name of a folder in the data folder, such as `\"birds\"`", None),
+                });
+                let shape = shape_of(reader, &fields);
+                let classes = count_of(reader, &fields, "classes", "classes = 17");
+                fields.all_known.then_some(())?;
+                dataset::folder(name?, shape?, classes?)
+            }
+        },
+    };
+    match parsed {
+        Ok(dataset) => Some(dataset.name),
+        Err(error) => {
+            reader.report(value.span(), &error, Some(error.hint()));
             None
         }
-        Err(BackboneError::InputTooSmall { .. }) => Some(name.to_owned()),
     }
 }
 
-/// A dataset's name.
-pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
-    let Some(name) = value.get_ref().as_str() else {
-        return reader.refuse(value, "dataset", "a name such as `\"digits\"`", None);
-    };
-    if dataset::find(name).is_none() {
-        let known = dataset::DATASETS.iter().map(|dataset| dataset.name);
-        let hint = suggest(name, known.clone()).map_or_else(|| format!("there is {}", one_of(known)), did_you_mean);
-        reader.report(value.span(), format_args!("no dataset is called {}", quote(name)), Some(hint));
-        return None;
-    }
-    Some(name.to_owned())
+/// The shape of a dataset's images; its numbers' ranges are the dataset's matter.
+fn shape_of(reader: &mut Reader, fields: &Fields) -> Option<Shape> {
+    let wanted = "channels, height and width, such as `[3, 32, 32]`";
+    let value = fields.required(reader, "shape", "shape = [3, 32, 32]")?;
+    let sizes = reader.list(value, "shape", wanted)?;
+    let &[channels, height, width] = &sizes else { return reader.refuse(value, "shape", wanted, None) };
+    let mut size = |value: &Value| reader.integer(value, "shape", 1..=dataset::MAX_SIDE as i64);
+    let sizes = (size(channels), size(height), size(width));
+    Some(Shape::new(sizes.0?, sizes.1?, sizes.2?))
+}
+
+fn count_of(reader: &mut Reader, fields: &Fields, key: &'static str, example: &str) -> Option<usize> {
+    let value = fields.required(reader, key, example)?;
+    reader.integer(value, key, 1..=dataset::MAX_IMAGES as i64)
 }
 
 /// A branching pattern; the inner `None` is the pattern `none`.
@@ -72,6 +114,8 @@ pub(super) fn pattern(reader: &mut Reader, value: &Value) -> Option<Option<Patte
     match value.get_ref().as_str() {
         Some("none") => return Some(None),
         Some("constant") => return Some(Some(Pattern::Constant)),
+        Some("final-only") => return Some(Some(Pattern::FinalOnly)),
+        Some("own") => return Some(Some(Pattern::Own)),
         Some(name) => return refuse_pattern_name(reader, value, name),
         None => {}
     }
@@ -79,11 +123,23 @@ pub(super) fn pattern(reader: &mut Reader, value: &Value) -> Option<Option<Patte
     if value.get_ref().as_table().is_none() {
         return reader.refuse(value, "pattern", &forms, None);
     }
-    match one_choice(reader, value, "pattern", &["increasing", "decreasing", "list"], &forms)? {
-        ("increasing", slope) => slope_of(reader, slope).map(|slope| Some(Pattern::Increasing(slope))),
-        ("decreasing", slope) => slope_of(reader, slope).map(|slope| Some(Pattern::Decreasing(slope))),
-        (_, shares) => shares_of(reader, shares).map(|shares| Some(Pattern::List(shares))),
-    }
+    let pattern = match one_choice(reader, value, "pattern", &PATTERN_KEYS, &forms)? {
+        ("increasing", slope) => Pattern::Increasing(slope_of(reader, slope)?),
+        ("decreasing", slope) => Pattern::Decreasing(slope_of(reader, slope)?),
+        ("geometric", log_ratio) => Pattern::Geometric(signed(reader, log_ratio, "geometric", pattern::MAX_LOG_RATIO)?),
+        ("remaining-work", power) => Pattern::RemainingWork(signed(reader, power, "remaining-work", pattern::MAX_POWER)?),
+        ("hump", curvature) => Pattern::Hump(signed(reader, curvature, "hump", pattern::MAX_CURVATURE)?),
+        ("single", exit) => Pattern::Single(reader.integer(exit, "single", 1..=MAX_EXITS)?),
+        ("random", seed) => Pattern::Random(reader.integer(seed, "random", 0..=MAX_SEED)?),
+        (_, shares) => Pattern::List(shares_of(reader, shares)?),
+    };
+    Some(Some(pattern))
+}
+
+/// A number of either sign up to `most`; at 0 it would be the pattern `constant`.
+fn signed(reader: &mut Reader, value: &Value, what: &str, most: f64) -> Option<f64> {
+    let wanted = format!("a number from -{most} to {most} other than 0, which is the pattern `constant`");
+    reader.number(value, what, &wanted, |number| number != 0.0 && number.abs() <= most)
 }
 
 fn refuse_pattern_name<T>(reader: &mut Reader, value: &Value, name: &str) -> Option<T> {
@@ -118,12 +174,24 @@ pub(super) fn exits(reader: &mut Reader, value: &Value) -> Option<ExitPlacement>
         return reader.refuse(value, "exits", EXITS_FORMS, None);
     }
     let (_, at) = one_choice(reader, value, "exits", &["at"], EXITS_FORMS)?;
+    if at.get_ref().as_table().is_some() {
+        let (_, units) = one_choice(reader, at, "at", &["units"], EXITS_FORMS)?;
+        return units_of(reader, units);
+    }
     if at.get_ref().as_array().is_none() {
-        return reader.choice(at, "at", &[("stage-ends", ExitPlacement::StageEnds)]);
+        return reader.choice(at, "at", &[("stage-ends", ExitPlacement::StageEnds), ("own", ExitPlacement::Own)]);
     }
     let wanted = "rising fractions of the backbone's MACs, above 0 and below 1";
     let fractions = numbers(reader, at, "at", wanted, |fraction| fraction > 0.0 && fraction < 1.0)?;
     if fractions.is_sorted_by(|a, b| a < b) { Some(ExitPlacement::Fractions(fractions)) } else { reader.refuse(at, "at", wanted, None) }
+}
+
+fn units_of(reader: &mut Reader, value: &Value) -> Option<ExitPlacement> {
+    let wanted = "rising numbers of units, counted from 0, the stem, such as `[3, 5, 7]`";
+    let units: Vec<Option<u32>> =
+        reader.list(value, "units", wanted)?.iter().map(|unit| reader.integer(unit, "units", 0..=MAX_EXITS)).collect();
+    let units: Vec<u32> = units.into_iter().collect::<Option<_>>()?;
+    if units.is_sorted_by(|a, b| a < b) { Some(ExitPlacement::Units(units)) } else { reader.refuse(value, "units", wanted, None) }
 }
 
 /// Total branch cost. Never an inner `None`, which stands for a sweep without a budget.
@@ -134,18 +202,35 @@ pub(super) fn budget(reader: &mut Reader, value: &Value) -> Option<Option<Budget
         let share = reader.number(value, "budget", &wanted, |share| share > 0.0 && share <= branch::MAX_SHARE)?;
         return Some(Some(Budget::Share(share)));
     }
-    match one_choice(reader, value, "budget", &["levels", "macs"], BUDGET_FORMS)? {
-        ("levels", levels) => reader.integer(levels, "levels", 1..=MAX_LEVELS).map(|levels| Some(Budget::Levels(levels))),
-        (_, macs) => reader.integer(macs, "macs", 1..=MAX_BUDGET_MACS).map(|macs| Some(Budget::Macs(macs))),
+    if value.get_ref().as_table().is_some_and(|table| table.contains_key("expected")) {
+        return expected_budget(reader, value).map(Some);
     }
+    let budget = match one_choice(reader, value, "budget", &["levels", "macs", "expected", "param-share"], BUDGET_FORMS)? {
+        ("levels", levels) => Budget::Levels(reader.integer(levels, "levels", 1..=MAX_LEVELS)?),
+        ("param-share", share) => Budget::ParamShare(budget_share(reader, share, "param-share")?),
+        (_, macs) => Budget::Macs(reader.integer(macs, "macs", 1..=MAX_BUDGET_MACS)?),
+    };
+    Some(Some(budget))
 }
 
-pub(super) fn epochs(reader: &mut Reader, value: &Value) -> Option<u32> {
-    reader.integer(value, "epochs", 1..=MAX_EPOCHS)
+/// A budget of expected MACs, e.g. `{ expected = 0.25, exits = [0.4, 0.3, 0.2, 0.1] }`.
+fn expected_budget(reader: &mut Reader, value: &Value) -> Option<Budget> {
+    let fields = Fields::open(reader, value, "`budget`", &["expected", "exits"])?;
+    let share = fields.required(reader, "expected", "expected = 0.25").and_then(|share| budget_share(reader, share, "expected"));
+    let exits = fields.required(reader, "exits", "exits = [0.4, 0.3, 0.2, 0.1]").and_then(|exits| {
+        let wanted = "the part of the inputs that leaves at each exit, the final one last, from 0 to 1";
+        let parts = numbers(reader, exits, "exits", wanted, |part| (0.0..=1.0).contains(&part))?;
+        match pattern::check_shares(&parts) {
+            Ok(()) => Some(parts),
+            Err(_) => reader.refuse(exits, "exits", "parts that sum to 1", None),
+        }
+    });
+    fields.all_known.then_some(Budget::Expected { share: share?, exits: exits? })
 }
 
-pub(super) fn batch_size(reader: &mut Reader, value: &Value) -> Option<u32> {
-    reader.integer(value, "batch_size", 1..=MAX_BATCH_SIZE)
+fn budget_share(reader: &mut Reader, value: &Value, what: &str) -> Option<f64> {
+    let wanted = format!("a number above 0 and at most {}", branch::MAX_SHARE);
+    reader.number(value, what, &wanted, |share| share > 0.0 && share <= branch::MAX_SHARE)
 }
 
 /// A seed, or a range of them such as `{ from = 0, to = 99 }`, both ends included.
@@ -160,58 +245,6 @@ pub(super) fn seeds(reader: &mut Reader, value: &Value) -> Option<RangeInclusive
     range.all_known.then_some(from?..=to?)
 }
 
-pub(super) fn augment(reader: &mut Reader, value: &Value) -> Option<Augment> {
-    let choices = [("none", Augment::None), ("crop", Augment::Crop), ("flip", Augment::Flip), ("crop-flip", Augment::CropFlip)];
-    reader.choice(value, "augment", &choices)
-}
-
-/// An optimiser, e.g. `{ sgd = { lr = 0.1 } }`.
-pub(super) fn optimizer(reader: &mut Reader, value: &Value) -> Option<Optimizer> {
-    let form = "`{ sgd = { lr = 0.1 } }`";
-    if value.get_ref().as_table().is_none() {
-        return reader.refuse(value, "optimizer", form, None);
-    }
-    let (_, sgd) = one_choice(reader, value, "optimizer", &["sgd"], form)?;
-    let sgd = Fields::open(reader, sgd, "`sgd`", &["lr", "momentum", "nesterov", "weight_decay"])?;
-    let lr = sgd.required(reader, "lr", "lr = 0.1").and_then(|lr| reader.number(lr, "lr", "a number above 0", |lr| lr > 0.0));
-    let momentum = sgd.optional("momentum").map_or(Some(DEFAULT_MOMENTUM), |value| {
-        reader.number(value, "momentum", "a number from 0 to below 1", |momentum| (0.0..1.0).contains(&momentum))
-    });
-    let nesterov = sgd.optional("nesterov").map_or(Some(DEFAULT_NESTEROV), |value| reader.boolean(value, "nesterov"));
-    let weight_decay = sgd.optional("weight_decay").map_or(Some(DEFAULT_WEIGHT_DECAY), |value| {
-        reader.number(value, "weight_decay", "a number from 0 to below 1", |decay| (0.0..1.0).contains(&decay))
-    });
-    Some(Optimizer::Sgd { lr: lr?, momentum: momentum?, nesterov: nesterov?, weight_decay: weight_decay? })
-}
-
-/// A learning-rate schedule.
-pub(super) fn schedule(reader: &mut Reader, value: &Value) -> Option<Schedule> {
-    if value.get_ref().is_str() {
-        return match value.get_ref().as_str() {
-            Some("step") => reader.refuse(value, "schedule", SCHEDULE_FORMS, None),
-            _ => reader.choice(value, "schedule", &[("constant", Schedule::Constant), ("cosine", Schedule::Cosine)]),
-        };
-    }
-    if value.get_ref().as_table().is_none() {
-        return reader.refuse(value, "schedule", SCHEDULE_FORMS, None);
-    }
-    let (_, step) = one_choice(reader, value, "schedule", &["step"], SCHEDULE_FORMS)?;
-    let step = Fields::open(reader, step, "`step`", &["milestones", "gamma"])?;
-    let milestones = step.required(reader, "milestones", "milestones = [100, 150]").and_then(|value| milestones(reader, value));
-    let gamma = step
-        .required(reader, "gamma", "gamma = 0.1")
-        .and_then(|gamma| reader.number(gamma, "gamma", "a number above 0 and at most 1", |gamma| gamma > 0.0 && gamma <= 1.0));
-    Some(Schedule::Step { milestones: milestones?, gamma: gamma? })
-}
-
-fn milestones(reader: &mut Reader, value: &Value) -> Option<Vec<u32>> {
-    let wanted = "rising epochs, counted from 0, such as `[100, 150]`";
-    let epochs = reader.list(value, "milestones", wanted)?;
-    let epochs: Vec<Option<u32>> = epochs.iter().map(|epoch| reader.integer(epoch, "milestones", 1..=MAX_EPOCHS)).collect();
-    let epochs: Vec<u32> = epochs.into_iter().collect::<Option<_>>()?;
-    if epochs.is_sorted_by(|a, b| a < b) { Some(epochs) } else { reader.refuse(value, "milestones", wanted, None) }
-}
-
 /// The rule that makes branches of shares.
 pub(super) fn branch_rule(reader: &mut Reader, value: &Value) -> Option<BranchRule> {
     let branch = Fields::open(reader, value, "`[branch]`", &["rule", "depth"])?;
@@ -219,7 +252,11 @@ pub(super) fn branch_rule(reader: &mut Reader, value: &Value) -> Option<BranchRu
     let rule = match branch.optional("rule") {
         Some(rule) => {
             let width = BranchRule::Width { depth: branch::AUTO_DEPTH };
-            reader.choice(rule, "rule", &[("auto", BranchRule::Auto), ("levels", BranchRule::Levels), ("width", width)])
+            reader.choice(
+                rule,
+                "rule",
+                &[("auto", BranchRule::Auto), ("levels", BranchRule::Levels), ("width", width), ("joint", BranchRule::Joint)],
+            )
         }
         None => Some(BranchRule::Auto),
     };
@@ -227,7 +264,7 @@ pub(super) fn branch_rule(reader: &mut Reader, value: &Value) -> Option<BranchRu
         (BranchRule::Width { .. }, Some(depth)) => {
             reader.integer(depth, "depth", 1..=i64::from(branch::MAX_DEPTH)).map(|depth| BranchRule::Width { depth })
         }
-        (BranchRule::Auto | BranchRule::Levels, Some(depth)) => {
+        (BranchRule::Auto | BranchRule::Levels | BranchRule::Joint, Some(depth)) => {
             let hint = "write `rule = \"width\"`, or leave `depth` out".to_owned();
             reader.report(depth.span(), "`depth` goes with the rule `width` alone", Some(hint));
             None
@@ -241,11 +278,11 @@ pub(super) fn calibration(reader: &mut Reader, value: &Value) -> Option<f64> {
 }
 
 pub(super) fn policy(reader: &mut Reader, value: &Value) -> Option<Policy> {
-    reader.choice(value, "policies", &[("max-softmax", Policy::MaxSoftmax)])
+    reader.choice(value, "policies", &Policy::ALL.map(|policy| (policy.as_str(), policy)))
 }
 
 /// The pair of a table that stands for one of several choices.
-fn one_choice<'v>(
+pub(super) fn one_choice<'v>(
     reader: &mut Reader,
     value: &'v Value,
     what: &str,
@@ -263,7 +300,7 @@ fn one_choice<'v>(
 }
 
 /// A list of numbers that are all `valid`.
-fn numbers(reader: &mut Reader, value: &Value, what: &str, wanted: &str, is_valid: impl Fn(f64) -> bool) -> Option<Vec<f64>> {
+pub(super) fn numbers(reader: &mut Reader, value: &Value, what: &str, wanted: &str, is_valid: impl Fn(f64) -> bool) -> Option<Vec<f64>> {
     let items = reader.list(value, what, wanted)?;
     let read: Vec<Option<f64>> = items.iter().map(|item| reader.number(item, what, wanted, &is_valid)).collect();
     read.into_iter().collect()

@@ -1,38 +1,35 @@
 use std::cell::Cell;
 
-use burn::module::{ModuleVisitor, Param};
 use burn::tensor::ExecutionError;
-use offramp_domain::evaluation::ExitRecords;
 use offramp_domain::job::{
-    Augment, BranchConfig, BranchRule, Budget, CONFIG_VERSION, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Schedule,
+    Augment, BranchConfig, BranchRule, Budget, Clip, Distill, Evaluation, ExitPlacement, ExitWeights, Optimizer, Pattern, Policy, Recipe,
+    Schedule,
 };
 
 use super::*;
-use crate::data::{Images, digits};
+use crate::training::STEPS_BETWEEN_READS;
 
 /// A job on the digits: `resnet8` with six levels of branches, decreasing.
 fn job(epochs: u32) -> JobConfig {
-    JobConfig {
-        version: CONFIG_VERSION,
-        backbone: "resnet8".to_owned(),
-        dataset: "digits".to_owned(),
-        branches: Some(BranchConfig {
+    JobConfig::new(
+        "resnet8",
+        "digits",
+        Some(BranchConfig {
             exits: ExitPlacement::StageEnds,
             pattern: Pattern::Decreasing(0.5),
             budget: Budget::Levels(6),
             rule: BranchRule::Auto,
         }),
-        recipe: Recipe {
+        Recipe::new(
             epochs,
-            batch_size: 32,
-            optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-            schedule: Schedule::Cosine,
-            augment: Augment::Crop,
-        },
-        evaluation: Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
-        private_to: None,
-        seed: 1,
-    }
+            32,
+            Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            Schedule::Cosine,
+            Augment::Crop,
+        ),
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
+        1,
+    )
 }
 
 fn with_rate(mut config: JobConfig, rate: f64) -> JobConfig {
@@ -41,25 +38,30 @@ fn with_rate(mut config: JobConfig, rate: f64) -> JobConfig {
 }
 
 fn environment() -> Environment {
-    Environment { data_dir: PathBuf::from("nowhere"), device: DeviceChoice::Cpu }
+    Environment { data_dir: PathBuf::from("nowhere"), device: DeviceChoice::Cpu, checkpoints: None }
 }
 
 /// Keeps what it is told, and stops the run when it has been asked `stop_at` times.
 struct Keep {
     heard: Vec<Progress>,
+    records: Option<Records>,
     n_asked: Cell<u32>,
     stop_at: u32,
 }
 
 impl Keep {
     fn new() -> Self {
-        Self { heard: Vec::new(), n_asked: Cell::new(0), stop_at: u32::MAX }
+        Self { heard: Vec::new(), records: None, n_asked: Cell::new(0), stop_at: u32::MAX }
     }
 }
 
 impl Observer for Keep {
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress);
+    }
+
+    fn records(&mut self, records: &Records) {
+        self.records = Some(records.clone());
     }
 
     fn stopped(&self) -> bool {
@@ -97,6 +99,28 @@ fn three_epochs_on_the_digits_learn_them() {
     assert!(observer.heard[0].loss < 9.2 && observer.heard[2].loss < 0.5 * observer.heard[0].loss);
     let last: Vec<f64> = outcome.exits.iter().map(|exit| exit.calibration_accuracy).collect();
     assert_eq!(observer.heard[2].exit_accuracy, last);
+}
+
+#[test]
+fn speed_is_measured_on_demand_and_changes_nothing_else() {
+    let plain = job(1);
+    let mut timed = job(1);
+    timed.evaluation.latency = true;
+    let mut observer = Keep::new();
+    let mut measured = run(&timed, &environment(), &mut Cache::default(), &mut observer).unwrap();
+    let n_measured = measured.operating_points.iter().filter(|point| point.latency_us.is_some()).count();
+    assert!(n_measured >= 4, "the fixed points at least");
+    for point in &mut measured.operating_points {
+        assert_eq!(point.latency_us.take().is_some(), point.images_per_second.take().is_some());
+    }
+    assert_eq!(Outcome { train_seconds: 0.0, ..measured }, outcome(&plain));
+
+    // The result follows from the records that were handed over.
+    let records = observer.records.unwrap();
+    assert_eq!((records.calibration.len(), records.test.len()), (144, 359));
+    let network = network::assemble(&plain).unwrap();
+    let evaluated = evaluate(&network, &plain.evaluation, &records.calibration, &records.test);
+    assert_eq!(evaluated.operating_points, outcome(&plain).operating_points);
 }
 
 #[test]
@@ -183,7 +207,8 @@ fn a_device_without_memory_is_told_from_one_that_failed() {
 fn what_cannot_be_trained_is_said() {
     let complaint = |config: &JobConfig| {
         let error = run(config, &environment(), &mut Cache::default(), &mut Keep::new()).unwrap_err();
-        assert_eq!(error.kind(), FailureKind::Failed);
+        let is_about_data = matches!(error, TrainError::Data(_));
+        assert_eq!(error.kind(), if is_about_data { FailureKind::NoData } else { FailureKind::Failed });
         error.to_string()
     };
     let mut no_batch = job(1);
@@ -192,6 +217,18 @@ fn what_cannot_be_trained_is_said() {
     let mut all_calibration = job(1);
     all_calibration.evaluation.calibration = 1.0;
     assert_eq!(complaint(&all_calibration), "`evaluation.calibration` cannot be 1");
+    let with_recipe = |change: fn(&mut Recipe)| {
+        let mut config = job(1);
+        change(&mut config.recipe);
+        config
+    };
+    assert_eq!(complaint(&with_recipe(|recipe| recipe.mixup = Some(0.0))), "`recipe.mixup` cannot be 0");
+    assert_eq!(complaint(&with_recipe(|recipe| recipe.ema = Some(1.0))), "`recipe.ema` cannot be 1");
+    assert_eq!(complaint(&with_recipe(|recipe| recipe.clip = Some(Clip::Norm(-1.0)))), "`recipe.clip` cannot be -1");
+    let too_few = JobConfig { exit_weights: ExitWeights::List(vec![1.0, 2.0]), ..job(1) };
+    assert_eq!(complaint(&too_few), "`exit_weights` has 2 weights for 4 exits");
+    let cold = JobConfig { distill: Distill::Last { temperature: 0.0, lambda: 0.5 }, ..job(1) };
+    assert_eq!(complaint(&cold), "`distill.temperature` cannot be 0");
     assert_eq!(complaint(&JobConfig { backbone: "resnet9".to_owned(), ..job(1) }), "the configuration describes no network");
     assert_eq!(complaint(&JobConfig { dataset: "cifar10".to_owned(), ..job(1) }), "cannot load the dataset");
 }
@@ -212,102 +249,4 @@ fn too_few_images_to_calibrate_on_are_refused_before_any_training() {
     let said = "`cifar10` has 10 training images here, too few to hold 0.1 of them out for calibration and keep one of each class";
     assert_eq!(error.to_string(), said);
     assert!(keep.heard.is_empty());
-}
-
-/// The first `n` training images, to train and to test on.
-fn few_digits(n: usize) -> LoadedDataset {
-    let all = digits::load().train;
-    let few = Images { shape: all.shape, pixels: all.pixels[..n * all.image_len()].to_vec(), labels: all.labels[..n].to_vec() };
-    LoadedDataset { train: few.clone(), test: few }
-}
-
-/// All of a dataset's training images to train on.
-fn all_of(dataset: &LoadedDataset) -> Material<'_> {
-    let everything = Split { train: (0..dataset.train.len() as u32).collect(), calibration: vec![0] };
-    Material { dataset, normalisation: Normalisation::measure(&dataset.train, &everything.train), split: everything }
-}
-
-#[test]
-fn sixty_four_digits_are_learnt_by_heart() {
-    let dataset = few_digits(64);
-    let material = all_of(&dataset);
-    let mut config = job(60);
-    config.recipe.augment = Augment::None;
-    config.recipe.batch_size = 16;
-    let network = network::assemble(&config).unwrap();
-    let model = train(&network, &config, &material, &Device::flex(), &mut Keep::new()).unwrap();
-    let records = material.record_test(&model, &Device::flex(), &Keep::new()).unwrap();
-    assert_eq!(exit_accuracy(&records), [1.0; 4]);
-    let mean_loss = |exit: &ExitRecords| exit.loss.iter().sum::<f32>() / 64.0;
-    let losses: Vec<f32> = records.exits.iter().map(mean_loss).collect();
-    assert!(losses.iter().all(|&loss| loss < 0.05), "{losses:?}");
-}
-
-/// All trainable numbers of a model.
-struct Weights(Vec<f64>);
-
-impl ModuleVisitor for Weights {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.0.extend(param.val().try_into_vec_as::<f32>().unwrap().into_iter().map(f64::from));
-        }
-    }
-}
-
-fn weights(learner: &Learner) -> Vec<f64> {
-    let mut weights = Weights(Vec::new());
-    learner.model.visit(&mut weights);
-    weights.0
-}
-
-fn fresh_learner() -> Learner {
-    let config = with_rate(job(1), 1.0);
-    Learner::new(&network::assemble(&config).unwrap(), &config, Device::flex().autodiff())
-}
-
-#[test]
-fn the_loss_of_a_step_is_the_sum_of_the_exits_cross_entropies() {
-    let dataset = few_digits(16);
-    let material = all_of(&dataset);
-    let views: Vec<View> = (0..16).map(View::plain).collect();
-    let learner = fresh_learner();
-    let x_bchw = records::to_device(&dataset.train, &material.normalisation, &views, &learner.device);
-    // Softmax and logarithm here in f64 and from their definitions.
-    let expected: f64 = learner
-        .model
-        .forward(x_bchw)
-        .into_iter()
-        .map(|logits_bk| {
-            let logits: Vec<f32> = logits_bk.try_into_vec_as().unwrap();
-            let losses = logits.chunks_exact(10).zip(&dataset.train.labels).map(|(logits, &label)| {
-                let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
-                -(f64::from(logits[usize::from(label)]).exp() / sum).ln()
-            });
-            losses.sum::<f64>() / 16.0
-        })
-        .sum();
-    let (_, loss) = fresh_learner().step(&material, &views, 0.1);
-    let loss = f64::from(loss.into_scalar::<f32>());
-    assert!((loss - expected).abs() < 1e-5 * expected, "{loss}, expected {expected}");
-}
-
-/// Along its own gradient g a loss falls at the rate |g|^2 a unit of learning rate: the difference quotient of losses, which needs no gradient, says
-/// whether the gradients of all parameters through all exits, batch norms, shortcuts and poolings are right together.
-#[test]
-fn gradients_agree_with_difference_quotients_of_the_loss() {
-    let dataset = few_digits(64);
-    let material = all_of(&dataset);
-    let views: Vec<View> = (0..64).map(View::plain).collect();
-    let before = weights(&fresh_learner());
-    let loss_after = |rate: f64| {
-        let (moved, _) = fresh_learner().step(&material, &views, rate);
-        let (_, loss) = moved.step(&material, &views, 0.0);
-        f64::from(loss.into_scalar::<f32>())
-    };
-    let (moved, _) = fresh_learner().step(&material, &views, 1.0);
-    let squared_norm: f64 = weights(&moved).iter().zip(&before).map(|(after, before)| (after - before).powi(2)).sum();
-
-    let rate = 1e-4;
-    let quotient = (loss_after(-rate) - loss_after(rate)) / (2.0 * rate);
-    assert!((quotient / squared_norm - 1.0).abs() < 0.02, "{quotient}, expected {squared_norm}");
 }

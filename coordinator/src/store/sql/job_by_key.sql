@@ -3,6 +3,7 @@
 SELECT
     v_jobs.job AS job, v_jobs.job_key AS job_key, v_jobs.state AS state, v_jobs.backbone AS backbone, v_jobs.dataset AS dataset,
     v_jobs.pattern AS pattern, v_jobs.exits AS exits, v_jobs.budget AS budget, v_jobs.recipe AS recipe, v_jobs.seed AS seed,
+    v_jobs.regime AS regime, v_jobs.distill AS distill, v_jobs.exit_weights AS exit_weights,
     v_jobs.branch_rule AS branch_rule, v_jobs.requirements AS requirements, v_jobs.priority AS priority,
     v_jobs.not_before_us AS not_before_us,
     v_jobs.backbone_macs AS backbone_macs, v_jobs.budget_macs AS budget_macs, v_jobs.branch_macs AS branch_macs,

@@ -59,14 +59,14 @@ async fn a_newer_schema_is_refused_and_an_older_one_only_migrated_by_a_coordinat
     store
         .execute("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', true, '', 0)")
         .await;
-    let expected = format!("`{}` has schema version 99, this build knows versions up to 2", home.database);
+    let expected = format!("`{}` has schema version 99, this build knows versions up to {}", home.database, newest_schema());
     for error in [Store::open(&home.database, LIMITS).await.unwrap_err(), Reader::open(&home.database).await.unwrap_err()] {
         assert_eq!(error.to_string(), expected);
         assert!(error.hint().unwrap().contains("upgrade"));
     }
     store.execute("DELETE FROM _sqlx_migrations WHERE version > 1").await;
     let error = Reader::open(&home.database).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("`{}` has schema version 1, this build reads version 2", home.database));
+    assert_eq!(error.to_string(), format!("`{}` has schema version 1, this build reads version {}", home.database, newest_schema()));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn coordinators_that_start_together_migrate_once_and_share_the_database() 
         starts.spawn(async move { Store::open(&database, LIMITS).await.unwrap() });
     }
     let stores = starts.join_all().await;
-    assert_eq!(stores[0].count("_sqlx_migrations").await, 2);
+    assert_eq!(stores[0].count("_sqlx_migrations").await, newest_schema());
     let submitted = stores[0].submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1, 2, 3]")).await;
     let again = stores[1].submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1, 2, 3]")).await;
     assert_eq!((again.sweep, again.created), (submitted.sweep, false));

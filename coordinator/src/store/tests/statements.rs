@@ -84,6 +84,7 @@ async fn views_have_the_columns_of_the_messages(store: Fixture) {
     let mut jobs = fields::<v1::JobRow>();
     assert!(jobs.remove("reused"), "it depends on the sweep, so v_sweep_jobs has it");
     let expected = [
+        ("v_artifacts", fields::<v1::ArtifactRow>()),
         ("v_attempts", fields::<v1::AttemptRow>()),
         ("v_dependencies", named(&["job", "waits_for"])),
         ("v_events", fields::<v1::EventRow>()),
@@ -145,7 +146,7 @@ async fn rows_are_read_as_messages(store: Fixture) {
     assert_eq!(activity.sweep, reader.sweeps(1).await.unwrap()[0]);
     let (version, schema) = reader.versions().await.unwrap();
     assert!(version.starts_with(if store.is_postgres() { "PostgreSQL " } else { "SQLite 3." }), "{version}");
-    assert_eq!(schema, 2);
+    assert_eq!(schema, newest_schema());
     let leased = JobsFilter { sweep: Some(sweep), state: Some(offramp_domain::lifecycle::State::Leased), limit: 9, offset: 0 };
     assert_eq!(reader.jobs(leased).await.unwrap().len(), 1);
 }

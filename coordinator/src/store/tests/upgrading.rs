@@ -90,7 +90,7 @@ fn rows() -> Vec<String> {
 async fn everything_is_taken_over(home: TestDatabase) {
     first_schema(&home, rows()).await;
     let refused = Reader::open(&home.database).await.unwrap_err();
-    assert!(matches!(refused, OpenError::Older { found: 1, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Older { found: 1, known, .. } if known == newest_schema()), "{refused}");
 
     let store = Fixture::new(home).await;
     if !store.is_postgres() {

@@ -116,7 +116,7 @@ fn tables_that_cannot_be_read_are_told_with_their_place() {
            |
         23 | wait_for = { seed = 2, sede = 1 }
            |                        ^^^^
-        hint: `wait_for` takes `backbone`, `dataset`, `exits`, `budget`, `pattern`, `epochs`, `batch_size`, `optimizer`, `schedule`, `augment` and `seed`
+        hint: `wait_for` takes `backbone`, `dataset`, `exits`, `budget`, `pattern`, `regime`, `distill`, `exit_weights`, `gradient_equilibrium`, `pretrained`, `epochs`, `batch_size`, `optimizer`, `schedule`, `augment`, `cutout`, `mixup`, `label_smoothing`, `clip`, `decay_norm`, `ema`, `precision` and `seed`
 
         error: `0.25` is not among the values of `budget`
           --> sweep.toml:25:18
@@ -130,7 +130,7 @@ fn tables_that_cannot_be_read_are_told_with_their_place() {
            |
         26 | wait_for = 5
            |            ^
-        hint: it is a table with `backbone`, `dataset`, `exits`, `budget`, `pattern`, `epochs`, `batch_size`, `optimizer`, `schedule`, `augment` and `seed`
+        hint: it is a table with `backbone`, `dataset`, `exits`, `budget`, `pattern`, `regime`, `distill`, `exit_weights`, `gradient_equilibrium`, `pretrained`, `epochs`, `batch_size`, `optimizer`, `schedule`, `augment`, `cutout`, `mixup`, `label_smoothing`, `clip`, `decay_norm`, `ema`, `precision` and `seed`
 
         error: `[[after]]` lacks `job`
           --> sweep.toml:27:1

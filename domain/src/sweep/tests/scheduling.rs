@@ -90,7 +90,7 @@ fn wrong_scheduling_is_told_with_its_place() {
           |
         4 | priorty = 5
           | ^^^^^^^
-        hint: the sweep file takes `name`, `priority`, `max_failed_jobs`, `reuse`, `axes`, `branch`, `recipe`, `evaluation`, `requirements`, `exclude` and `after`
+        hint: the sweep file takes `name`, `priority`, `max_failed_jobs`, `reuse`, `axes`, `branch`, `training`, `recipe`, `evaluation`, `requirements`, `exclude` and `after`
 
         error: `device` cannot be `'CUDA'`
           --> sweep.toml:16:10

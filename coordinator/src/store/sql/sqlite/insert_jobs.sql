@@ -1,8 +1,8 @@
 -- Stores the jobs of the JSON array $1 that are not there yet, in its order.
 -- Caller: submit. Index: unique jobs.key.
 INSERT INTO jobs (
-    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, seed, branch_rule,
-    backbone_macs, budget_macs, branch_macs, params, n_classes, created_us
+    key, config, cell, backbone, dataset, pattern, exits, budget, recipe, regime, distill, exit_weights, seed, branch_rule,
+    backbone_macs, budget_macs, branch_macs, budget_error, params, n_classes, created_us
 )
 SELECT
     json_extract(wanted.value, '$.key'),
@@ -14,11 +14,15 @@ SELECT
     json_extract(wanted.value, '$.exits'),
     json_extract(wanted.value, '$.budget'),
     json_extract(wanted.value, '$.recipe'),
+    json_extract(wanted.value, '$.regime'),
+    json_extract(wanted.value, '$.distill'),
+    json_extract(wanted.value, '$.exit_weights'),
     json_extract(wanted.value, '$.seed'),
     json_extract(wanted.value, '$.branch_rule'),
     json_extract(wanted.value, '$.backbone_macs'),
     json_extract(wanted.value, '$.budget_macs'),
     json_extract(wanted.value, '$.branch_macs'),
+    json_extract(wanted.value, '$.budget_error'),
     json_extract(wanted.value, '$.params'),
     json_extract(wanted.value, '$.n_classes'),
     $2
