@@ -1,12 +1,14 @@
 //! The argument tree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offramp_coordinator::Database;
 
 use crate::exit::Exit;
 use crate::output::Format;
+use crate::text::parse_duration;
 
 mod data;
 mod database;
@@ -152,6 +154,13 @@ pub(crate) struct TrainingArguments {
     /// Folder with the datasets that are not part of the program [default: data in the user's data folder]
     #[arg(long, value_name = "DIR", env = "OFFRAMP_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Folder where jobs leave checkpoints, from which they go on on this machine after an interruption [default: checkpoints in the user's
+    /// data folder]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_CHECKPOINT_DIR", hide_env_values = true)]
+    pub(crate) checkpoint_dir: Option<PathBuf>,
+    /// How long a job trains at least from one checkpoint to the next
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub(crate) checkpoint_every: Duration,
     /// Device to train on: `cpu`, `cuda`, `cuda:N` or `vulkan:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "OFFRAMP_DEVICE", hide_env_values = true)]
     pub(crate) device: String,

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::io::stdin().read_to_string(&mut json)?;
     let config = JobConfig::from_json(&json)?;
     let data_dir = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "data".to_owned()));
-    let outcome = run(&config, &Environment { data_dir, device: DeviceChoice::Cpu }, &mut Cache::default(), &mut Print)?;
+    let outcome = run(&config, &Environment { data_dir, device: DeviceChoice::Cpu, checkpoints: None }, &mut Cache::default(), &mut Print)?;
     println!("{outcome:#?}");
     Ok(())
 }

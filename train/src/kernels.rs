@@ -25,6 +25,8 @@ use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 
+use pulp::Arch;
+
 use convolution::{Convolution, Finish};
 use normalisation::{Maps, Normalisation};
 
@@ -110,7 +112,7 @@ pub(crate) fn normalisation(layer: &BatchNorm, then_relu: bool, x_bchw: Tensor<4
     match Route::of(&x_bchw, &[&gamma, &beta]) {
         Route::Inference => {
             let fixed = Fixed::of(layer);
-            let y_bchw = fixed.normalisation(then_relu).apply(numbers(&contiguous(x_bchw)), maps);
+            let y_bchw = fixed.normalisation(then_relu).apply(Arch::new(), numbers(&contiguous(x_bchw)), maps);
             Tensor::from_data(TensorData::new(y_bchw, dims), &device)
         }
         Route::Training if layer.training.is_enabled() => {
@@ -185,7 +187,7 @@ fn shape(layer: &Conv2d, x_bchw: &Tensor<4>) -> Option<Convolution> {
 fn convolve(shape: &Convolution, x_bchw: Tensor<4>, weights: &[f32], finish: Finish) -> Tensor<4> {
     let device = x_bchw.device();
     let [height, width] = shape.output().expect("a shape that `shape` gave");
-    let y_bchw = shape.forward(numbers(&contiguous(x_bchw)), weights, finish);
+    let y_bchw = shape.forward(Arch::new(), numbers(&contiguous(x_bchw)), weights, finish);
     Tensor::from_data(TensorData::new(y_bchw, [shape.n_images, shape.outputs, height, width]), &device)
 }
 
@@ -236,3 +238,6 @@ fn contiguous<const D: usize>(tensor: Tensor<D>) -> Values {
 fn numbers(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("contiguous 32-bit floats")
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ impl Trainer for Simulated {
 
     fn run(&mut self, config: &JobConfig, attempt: &Attempt, observer: &mut dyn Observer) -> Result<Outcome, TrainFailure> {
         let network = network::assemble(config).map_err(|error| failed(FailureKind::Failed, crate::trainer::with_sources(&error)))?;
-        let n_epochs = config.recipe.epochs;
+        let n_epochs = config.n_epochs();
         let slow = if happens(self.options.slow, "slow", attempt) { SLOW_FACTOR } else { 1 };
         let epoch_time = self.options.epoch_time * slow;
         let fault = self.options.fault(attempt, n_epochs);

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use futures::future::try_join_all;
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
 use sqlx::{Connection as _, Database as Engine, Executor, IntoArguments, Row};
 
 use super::{LEASE_US, Place};
@@ -185,13 +187,13 @@ async fn step(
     let claimed = match connection {
         Connection::Sqlite(on) => {
             let mut tx = on.begin_with(texts.begin).await?;
-            let claimed = asked.carry_out(&mut tx, texts, enters).await?;
+            let claimed = asked.carry_out::<Sqlite>(&mut tx, texts, enters).await?;
             tx.commit().await?;
             claimed
         }
         Connection::Postgres(on) => {
             let mut tx = on.begin_with(texts.begin).await?;
-            let claimed = asked.carry_out(&mut tx, texts, enters).await?;
+            let claimed = asked.carry_out::<Postgres>(&mut tx, texts, enters).await?;
             tx.commit().await?;
             claimed
         }

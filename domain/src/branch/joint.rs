@@ -6,8 +6,8 @@ use super::{LINEAR, Size, cost, width};
 /// Most convolutions of a branch: beyond, it is as deep as the stages of small backbones.
 const DEEPEST: usize = 4;
 
-/// Combinations looked at: 8 sizes at each of six exits, and a few milliseconds.
-const MAX_COMBINATIONS: usize = 1 << 18;
+/// Combinations looked at: 8 sizes at each of five exits, 5 at each of six, and less than a millisecond.
+const MAX_COMBINATIONS: usize = 1 << 15;
 
 /// One way to build a branch, beside its share.
 #[derive(Debug, Clone, Copy)]

@@ -331,8 +331,109 @@ fn any_cell() -> impl Strategy<Value = Cell> {
         })
 }
 
+/// Where all come by the first branch, three in five by the second and three in ten by the third, six levels are expected to cost 4.5, 3.8 and
+/// 3.1 levels in these three patterns. So the same expected cost buys more of a pattern that spends late.
+#[test]
+fn an_expected_budget_is_what_inputs_come_by() {
+    let cell = Cell::cifar("resnet56");
+    let level = 2_359_296.0;
+    let reach = [1.0, 0.6, 0.3];
+    let exits = || vec![0.4, 0.3, 0.2, 0.1];
+    for (pattern, levels) in [(Pattern::Decreasing(0.5), 4.5), (Pattern::Constant, 3.8), (Pattern::Increasing(0.5), 3.1)] {
+        // (3, 2, 1), (2, 2, 2) and (1, 2, 3) levels, and 160, 320 and 640 MACs of classifiers.
+        let share = (levels * level + 160.0 + 0.6 * 320.0 + 0.3 * 640.0) / 125_485_696.0;
+        let solution = cell.solve(&pattern, Budget::Expected { share, exits: exits() }, BranchRule::Levels).unwrap();
+        assert_eq!(depths(&solution).iter().sum::<usize>(), 6, "{pattern:?}");
+        assert_eq!((solution.plan.counted, solution.plan.branch_macs), (Counted::Expected, 14_156_896));
+        assert!((solution.plan.spent - share * 125_485_696.0).abs() < 1.0, "{:?}", solution.plan);
+        // By width at the same expected cost, a pattern's own total is the more the later it spends.
+        let solution = cell.solve(&pattern, Budget::Expected { share: 0.1, exits: exits() }, BranchRule::Auto).unwrap();
+        let spent: f64 = solution.branches.iter().zip(reach).map(|(branch, reach)| branch.macs() as f64 * reach).sum();
+        assert!((spent - solution.plan.spent).abs() < 1e-6 && (spent / 12_548_570.0 - 1.0).abs() <= TOLERANCE);
+        let total = 12_548_570.0 * 6.0 / levels;
+        assert!((solution.plan.budget_macs as f64 - total).abs() <= 1.0, "{:?} is not {total}", solution.plan);
+    }
+}
+
+#[test]
+fn an_expected_budget_needs_parts_for_every_exit_and_inputs_that_stay() {
+    let cell = Cell::cifar("resnet20");
+    let solve = |exits: &[f64], pattern| cell.solve(&pattern, Budget::Expected { share: 0.25, exits: exits.to_vec() }, BranchRule::Auto);
+    assert_eq!(solve(&[0.5, 0.3, 0.2], Pattern::Constant), Err(BranchError::LeavingLength { n_given: 3, n_exits: 4 }));
+    let refused = solve(&[0.5, 0.3, 0.2, 0.2], Pattern::Constant).unwrap_err();
+    assert_eq!(refused.to_string(), "the parts of the inputs that leave at each exit are wrong: shares sum to 1.2, not to 1");
+    let refused = solve(&[1.0, 0.0, 0.0, 0.0], Pattern::Single(3)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "too few inputs come by the branches that get something to spend an expected 0.25 of the backbone's MACs on them"
+    );
+    assert!(solve(&[1.0, 0.0, 0.0, 0.0], Pattern::Single(1)).is_ok());
+}
+
+/// Parameters of a branch: 9 C w + 2 w for the first convolution and its norm, 9 w^2 + 2 w for the second, 10 w + 10 for the classifier.
+#[test]
+fn a_budget_of_parameters_makes_branches_of_equal_size() {
+    let cell = Cell::cifar("resnet56");
+    let solution = cell.solve(&Pattern::Constant, Budget::ParamShare(0.1), BranchRule::Auto).unwrap();
+    // A tenth of 853,018 in three parts of 28,434: the positive roots of 9 w^2 + (9 C + 14) w + 10 = 28,434 are 47.8, 42.1 and 31.7.
+    assert_eq!(solution.plan.asked, 85_302);
+    assert_eq!((solution.plan.counted, solution.plan.budget_macs), (Counted::Params, 0));
+    for (width, root) in widths(&solution).into_iter().zip([47.8_f64, 42.1, 31.7]) {
+        assert!((width as f64 - root).abs() < 4.0, "{width} is not near {root}");
+    }
+    let params: u64 = solution.branches.iter().map(Branch::params).sum();
+    assert_eq!(params as f64, solution.plan.spent);
+    assert!(solution.plan.error().abs() <= TOLERANCE);
+}
+
+#[test]
+fn large_maps_are_halved_by_each_convolution_until_they_are_small() {
+    let cell = Cell::custom(&[(16, 112), (32, 33), (64, 32)]);
+    let solution = cell.solve(&Pattern::Constant, Budget::Share(1.0), BranchRule::Width { depth: 3 }).unwrap();
+    let strides: Vec<Vec<usize>> = solution
+        .branches
+        .iter()
+        .map(|branch| {
+            branch.layers.iter().filter_map(|layer| if let Layer::Conv2d(conv) = layer { Some(conv.stride) } else { None }).collect()
+        })
+        .collect();
+    assert_eq!(strides, [[2, 2, 1], [2, 1, 1], [1, 1, 1]]);
+    // What the solver counts in closed form is what the layers come to, one by one.
+    assert_eq!(solution.branches.iter().map(Branch::macs).sum::<u64>(), solution.plan.branch_macs);
+    let levels = Cell::custom(&[(16, 112)]).solve(&Pattern::Constant, Budget::Levels(1), BranchRule::Levels).unwrap();
+    assert_eq!(levels.branches[0].layers[0], Layer::conv3x3(16, 16, 1), "a level is as the trunk is");
+}
+
+/// With a single exit, everything is the size nearest to the budget: 64 channels at 2 x 2 cost 2,314 w at depth 1 and 36 w^2 + 2,314 w at depth 2.
+#[test]
+fn depth_and_width_together_take_the_size_nearest_to_the_budget() {
+    let cell = Cell::custom(&[(64, 2)]);
+    for (macs, depth, width) in
+        [(23_140, 1, 10), (36 * 49 + 2_314 * 7, 2, 7), (2 * 36 * 81 + 2_314 * 9, 3, 9), (3 * 36 * 121 + 2_314 * 11, 4, 11)]
+    {
+        let solution = cell.solve(&Pattern::Constant, Budget::Macs(macs), BranchRule::Joint).unwrap();
+        assert_eq!((solution.plan.rule, depths(&solution), widths(&solution)), (SolvedRule::Joint, vec![depth], vec![width]), "{macs}");
+        assert_eq!(solution.plan.error(), 0.0);
+    }
+}
+
+#[test]
+fn depth_and_width_together_come_at_least_as_near_as_width_alone() {
+    for name in ["resnet8", "resnet20"] {
+        for (share, gamma) in [(0.123, -0.8), (0.25, 0.0), (0.5, 0.8)] {
+            let solve = |rule| Cell::cifar(name).solve(&linear(gamma), Budget::Share(share), rule).unwrap().plan.error().abs();
+            assert!(solve(BranchRule::Joint) <= solve(BranchRule::Width { depth: 2 }).max(0.0005), "{name} {share} {gamma}");
+        }
+    }
+}
+
 fn any_rule() -> impl Strategy<Value = BranchRule> {
-    prop_oneof![Just(BranchRule::Auto), Just(BranchRule::Levels), (1_u32..=4).prop_map(|depth| BranchRule::Width { depth })]
+    prop_oneof![
+        Just(BranchRule::Auto),
+        Just(BranchRule::Levels),
+        Just(BranchRule::Joint),
+        (1_u32..=4).prop_map(|depth| BranchRule::Width { depth })
+    ]
 }
 
 /// Shares as spread out as possible, so budgets of every size come up as often.

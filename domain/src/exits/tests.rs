@@ -86,6 +86,20 @@ fn fractions_that_meet_at_one_unit_are_refused_with_both_and_the_unit() {
 }
 
 #[test]
+fn units_are_taken_as_they_are_where_the_backbone_has_them() {
+    let backbone = build("resnet20", CIFAR, 10).unwrap();
+    let units = |units: &[u32]| place(&backbone, &ExitPlacement::Units(units.to_vec()));
+    let placed: Vec<usize> = units(&[0, 5, 9]).unwrap().into_iter().map(|point| point.unit).collect();
+    assert_eq!(placed, [0, 5, 9]);
+    assert_eq!(units(&[]), Err(ExitsError::NoUnits));
+    assert_eq!(units(&[5, 3]), Err(ExitsError::UnitsNotRising { first: 5, second: 3 }));
+    let refused = units(&[3, 10]).unwrap_err();
+    assert_eq!(refused.to_string(), "no exit can follow unit 10: the backbone has units 0 to 9");
+    assert_eq!(refused.hint(), "unit 0 is the stem, and stages end with units 3, 6, 9");
+    assert_eq!(place(&backbone, &ExitPlacement::Own), Err(ExitsError::NoOwn("resnet20".to_owned())));
+}
+
+#[test]
 fn fractions_outside_the_backbone_or_out_of_order_are_refused() {
     assert_eq!(at("resnet20", &[]), Err(ExitsError::None));
     for outside in [0.0, 1.0, -0.5, 1.5, f64::INFINITY] {

@@ -89,6 +89,60 @@ fn every_form_of_branches_has_its_json() {
     );
 }
 
+/// Written by hand: what jobs of each form are known by, in every version to come.
+#[test]
+fn every_further_form_of_branches_has_its_json_and_label() {
+    let check = |exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: BranchRule, json: &str, labels: [&str; 3]| {
+        let config = with_branches(exits, pattern, budget, rule);
+        let text = config.canonical_json();
+        assert!(text.contains(&format!(r#""branches":{json},"#)), "{text}");
+        assert_eq!([config.pattern_label(), config.exits_label(), config.budget_label()], labels);
+        assert_eq!(JobConfig::from_json(&text).unwrap(), config);
+    };
+    let units = || ExitPlacement::Units(vec![3, 5]);
+    check(
+        units(),
+        Pattern::Geometric(-1.5),
+        Budget::ParamShare(0.25),
+        BranchRule::Joint,
+        r#"{"exits":{"units":[3,5]},"pattern":{"geometric":-1.5},"budget":{"param-share":0.25},"rule":"joint"}"#,
+        ["geometric -1.5", "units 3/5", "25 % of params"],
+    );
+    check(
+        ExitPlacement::Own,
+        Pattern::RemainingWork(1.0),
+        Budget::Expected { share: 0.25, exits: vec![0.4, 0.6] },
+        BranchRule::Auto,
+        r#"{"exits":"own","pattern":{"remaining-work":1.0},"budget":{"expected":{"share":0.25,"exits":[0.4,0.6]}},"rule":"auto"}"#,
+        ["remaining-work 1", "own", "25 % expected at 0.4/0.6"],
+    );
+    let share = || Budget::Share(0.25);
+    for (pattern, json, label) in [
+        (Pattern::Hump(-1.0), r#"{"hump":-1.0}"#, "hump -1"),
+        (Pattern::Single(2), r#"{"single":2}"#, "single 2"),
+        (Pattern::Random(7), r#"{"random":7}"#, "random 7"),
+    ] {
+        let json = format!(r#"{{"exits":"stage-ends","pattern":{json},"budget":{{"share":0.25}},"rule":"auto"}}"#);
+        check(ExitPlacement::StageEnds, pattern, share(), BranchRule::Auto, &json, [label, "stage-ends", "25 %"]);
+    }
+    check(
+        ExitPlacement::StageEnds,
+        Pattern::FinalOnly,
+        share(),
+        BranchRule::Auto,
+        r#"{"exits":"stage-ends","pattern":"final-only","budget":{"share":0.25},"rule":"auto"}"#,
+        ["final-only", "-", "25 %"],
+    );
+    check(
+        ExitPlacement::Own,
+        Pattern::Own,
+        Budget::Own,
+        BranchRule::Auto,
+        r#"{"exits":"own","pattern":"own","budget":"own","rule":"auto"}"#,
+        ["own", "own", "own"],
+    );
+}
+
 #[test]
 fn a_configuration_reads_back_as_it_was_written() {
     for config in [decreasing(), plain()] {
@@ -270,4 +324,15 @@ fn a_configuration_says_only_what_is_not_at_its_default() {
     assert!(json.starts_with(start), "{json}");
     assert!(json.contains(r#""augment":"none","clip":{"norm":1.0},"decay_norm":false,"precision":"bf16"},"evaluation""#), "{json}");
     assert_eq!(JobConfig::from_json(&json).unwrap(), config);
+}
+
+#[test]
+fn a_regime_of_two_phases_has_the_epochs_of_both() {
+    let n_epochs = |regime, branches| JobConfig { regime, branches, ..decreasing() }.n_epochs();
+    let branches = decreasing().branches;
+    assert_eq!(n_epochs(Regime::Joint, branches.clone()), 200);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: 50 }, branches.clone()), 250);
+    assert_eq!(n_epochs(Regime::Mixed { backbone_epochs: 50 }, branches.clone()), 250);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: u32::MAX }, branches), u32::MAX);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: 50 }, None), 50);
 }

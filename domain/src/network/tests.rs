@@ -68,6 +68,38 @@ fn a_share_is_rounded_to_whole_macs() {
     assert!(plan.error().abs() <= 0.005);
 }
 
+/// The same MACs as side branches, spent before the final classifier: 25 % of 125,485,696 on top of the backbone.
+#[test]
+fn final_only_spends_the_whole_budget_at_the_final_exit() {
+    let network = assemble(&config("resnet56", "cifar10", Some(branches(Pattern::FinalOnly, Budget::Share(0.25))))).unwrap();
+    let plan = network.plan.unwrap();
+    assert_eq!((network.n_exits(), network.branches.len(), plan.budget_macs), (1, 0, 31_371_424));
+    assert!(plan.error().abs() <= 0.005);
+    let branch = network.final_branch.as_ref().unwrap();
+    // What the classifier on the last stage's 64 channels took is given back.
+    assert_eq!(plan.branch_macs, branch.macs() - 640);
+    let cost = network.exit_costs()[0];
+    assert_eq!((cost.backbone_macs, cost.macs_cascade), (125_485_696, 125_485_696 + plan.branch_macs));
+    assert_eq!(network.params(), 853_018 - 650 + branch.params());
+    assert_eq!(network.head(), branch.layers);
+}
+
+/// Cumulative MACs and parameters of MSDNet's batch network on CIFAR-100, in the convention of its authors' counter 6.860 .. 58.481 M; strict MACs
+/// are a little fewer. Parameters are the same in both: 2,078,924.
+#[test]
+fn published_branches_are_those_of_the_published_network() {
+    let own = BranchConfig::canonical(ExitPlacement::StageEnds, Pattern::Own, Budget::Share(0.25), BranchRule::Joint);
+    let network = assemble(&config("msdnet-5-1-1-linear", "cifar100", Some(own))).unwrap();
+    assert_eq!((network.n_exits(), network.params()), (5, 2_078_924));
+    let plan = network.plan.unwrap();
+    assert_eq!((plan.rule, plan.error()), (SolvedRule::Own, 0.0));
+    let last = network.exit_costs().pop().unwrap();
+    assert!((57.5e6..58.481e6).contains(&(last.macs_cascade as f64)), "{last:?}");
+    let own = BranchConfig::canonical(ExitPlacement::StageEnds, Pattern::Own, Budget::Share(0.25), BranchRule::Auto);
+    let error = assemble(&config("resnet8", "digits", Some(own))).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.field()), ("`resnet8` was published without branches", Field::Pattern));
+}
+
 #[test]
 fn error_is_above_zero_where_branches_cost_more() {
     let plan = |branch_macs| Plan::of_macs(SolvedRule::Width, 1000, branch_macs);

@@ -230,6 +230,87 @@ fn jobs_that_differ_in_training_alone_share_a_network() {
 }
 
 #[test]
+fn every_form_of_pattern_exits_and_budget_is_read() {
+    let text = edited(
+        "pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]",
+        "pattern = [{ geometric = -1.5 }, { remaining-work = 1 }, { hump = -1.0 }, { single = 2 }, { random = 7 }, 'final-only']",
+    )
+    .replace(
+        "budget = 0.5",
+        "budget = [{ expected = 1, exits = [0.4, 0.3, 0.2, 0.1] }, { param-share = 0.5 }]\nexits = { at = { units = [1, 2, 3] } }",
+    )
+    .replace("seed = [0, 1]", "seed = 0")
+    .replace("\"resnet8\", ", "");
+    let labels: Vec<_> =
+        parse(&text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", &text))).jobs().map(|job| job.config).collect();
+    let patterns: Vec<_> = labels[..6].iter().map(JobConfig::pattern_label).collect();
+    assert_eq!(patterns, ["geometric -1.5", "remaining-work 1", "hump -1", "single 2", "random 7", "final-only"]);
+    assert!(labels[..5].iter().all(|job| job.exits_label() == "units 1/2/3") && labels[5].exits_label() == "-");
+    assert_eq!([labels[0].budget_label(), labels[6].budget_label()], ["100 % expected at 0.4/0.3/0.2/0.1", "50 % of params"]);
+    let rule =
+        |rule: &str| parse(&format!("{VALID}[branch]\nrule = '{rule}'\n")).unwrap().jobs().find_map(|job| job.network.plan).unwrap().rule;
+    assert_eq!(rule("joint"), crate::network::SolvedRule::Joint);
+}
+
+#[test]
+fn numbers_of_patterns_exits_and_budgets_are_checked_where_they_stand() {
+    let constant = "\"constant\"";
+    let other_than_0 = |what: &str, found: &str| {
+        format!("`{what}` cannot be `{found}`: it takes a number from -10 to 10 other than 0, which is the pattern `constant`")
+    };
+    for (what, found) in [("geometric", "0"), ("geometric", "-10.5"), ("remaining-work", "11"), ("hump", "0.0")] {
+        check_edit(constant, &format!("{{ {what} = {found} }}"), found, &other_than_0(what, found));
+    }
+    check_edit(constant, "{ single = 0 }", "0", "`single` cannot be `0`: it takes a whole number from 1 to 1000");
+    check_edit(constant, "{ random = 1.5 }", "1.5", "`random` cannot be `1.5`: it takes a whole number from 0 to 9223372036854775807");
+    check_edit(constant, "\"hump\"", "\"hump\"", "pattern `hump` needs its numbers");
+    check_edit(
+        "budget = 0.5",
+        "budget = { expected = 0.5, exits = [0.5, 0.6] }",
+        "[0.5, 0.6]",
+        "`exits` cannot be `[0.5, 0.6]`: it takes parts that sum to 1",
+    );
+    check_edit("budget = 0.5", "budget = { expected = 0.5 }", "{ expected = 0.5 }", "`budget` lacks `exits`");
+    check_edit(
+        "budget = 0.5",
+        "budget = { param-share = 0 }",
+        "0",
+        "`param-share` cannot be `0`: it takes a number above 0 and at most 10",
+    );
+    check_edit(
+        "budget = 0.5",
+        "budget = 0.5\nexits = { at = { units = [2, 1, 3] } }",
+        "[2, 1, 3]",
+        "`units` cannot be `[2, 1, 3]`: it takes rising numbers of units, counted from 0, the stem, such as `[3, 5, 7]`",
+    );
+}
+
+/// What a pattern leaves no choice of makes no further jobs, and equal jobs in different sweeps have one key.
+#[test]
+fn the_patterns_final_only_and_own_are_one_job_whatever_they_leave_no_choice_of() {
+    let sweep = |backbone: &str, pattern: &str, axes: &str| {
+        let text = format!(
+            "name = 'x'\n[axes]\nbackbone = '{backbone}'\ndataset = 'cifar10'\npattern = {pattern}\n{axes}\n\
+             [recipe]\nepochs = 5\nbatch_size = 32\noptimizer = {{ sgd = {{ lr = 0.05 }} }}\n"
+        );
+        parse(&text).unwrap_or_else(|problems| panic!("{}", render(&problems, "sweep.toml", &text)))
+    };
+    let exits = "exits = [{ at = [0.5] }, { at = 'stage-ends' }]\nbudget = [0.5, 0.25]";
+    let several = sweep("resnet20", "'final-only'", exits);
+    assert_eq!(several.n_jobs(), 2, "a job a budget");
+    let alone = sweep("resnet20", "'final-only'", "budget = 0.25");
+    assert_eq!(alone.keys()[0], several.keys()[1]);
+    let network = alone.job(0).network;
+    assert!(network.branches.is_empty() && network.plan.unwrap().error().abs() <= 0.005);
+    let own = sweep("msdnet-5-1-1-linear", "['own', 'constant']", exits);
+    assert_eq!(own.jobs().filter(|job| job.config.pattern_label() == "own").count(), 1);
+    let alone = sweep("msdnet-5-1-1-linear", "'own'", "");
+    assert_eq!(alone.keys()[0], own.keys()[0]);
+    // The published network: the multi-exit parameters of MSDNet's own table, C100 aside.
+    assert_eq!(alone.job(0).network.n_exits(), 5);
+}
+
+#[test]
 fn excluded_combinations_make_no_jobs() {
     let text = format!(
         "{VALID}[[exclude]]\nbackbone = 'resnet8'\npattern = [{{ increasing = 0.50 }}, 'none']\n\

@@ -63,7 +63,7 @@ impl Subject {
             (best * reach + scatter).clamp(1.0 / f64::from(n_classes), 1.0)
         };
         let ceilings = network.exit_costs().iter().enumerate().map(ceiling).collect();
-        Self { key, dataset: chance::text(&config.dataset), n_classes, n_epochs: config.recipe.epochs, ceilings }
+        Self { key, dataset: chance::text(&config.dataset), n_classes, n_epochs: config.n_epochs(), ceilings }
     }
 
     #[cfg(test)]
