@@ -23,6 +23,7 @@ mod open;
 mod placements;
 mod read;
 mod report;
+mod results;
 mod rows;
 mod sessions;
 mod sql;
