@@ -22,6 +22,7 @@ mod leases;
 mod open;
 mod placements;
 mod read;
+mod refusal;
 mod report;
 mod results;
 mod rows;

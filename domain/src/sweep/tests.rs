@@ -891,7 +891,10 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
     assert_eq!(hint("{ increasing", "{ incraesing"), "did you mean `increasing`?");
     assert_eq!(hint("policies =", "policy ="), "did you mean `policies`?");
-    assert_eq!(hint("\"max-softmax\"", "\"softmax\""), "it takes `max-softmax`, `entropy`, `margin`, `patience`, `ensemble` or `budgeted`; did you mean `max-softmax`?");
+    assert_eq!(
+        hint("\"max-softmax\"", "\"softmax\""),
+        "it takes `max-softmax`, `entropy`, `margin`, `patience`, `ensemble` or `budgeted`; did you mean `max-softmax`?"
+    );
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");
