@@ -15,6 +15,7 @@ mod database;
 mod fleet;
 mod job;
 mod plan;
+mod policy;
 mod results;
 mod serve;
 mod sweep;
@@ -29,6 +30,7 @@ pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use policy::PolicyArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Evaluate exit policies of a finished job from its per-sample records, without training
+    Policy(PolicyArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input
@@ -161,6 +165,9 @@ pub(crate) struct TrainingArguments {
     /// How long a job trains at least from one checkpoint to the next
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
     pub(crate) checkpoint_every: Duration,
+    /// Folder that per-sample records are kept in [default: artifacts in the user's data folder; simulated ones are not kept]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_ARTIFACTS_DIR", hide_env_values = true)]
+    pub(crate) artifacts_dir: Option<PathBuf>,
     /// Device to train on: `cpu`, `cuda`, `cuda:N` or `vulkan:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "OFFRAMP_DEVICE", hide_env_values = true)]
     pub(crate) device: String,

@@ -11,7 +11,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use offramp_domain::backbone;
 use offramp_domain::job::{BranchConfig, BranchRule, Budget, ExitPlacement, Pattern};
-use offramp_domain::network::{Branch, Network, assemble_parts};
+use offramp_domain::network::{Network, assemble_parts};
 use offramp_domain::shape::Shape;
 use offramp_train::network::{MultiExit, NamedTensor, Weights, write};
 use safetensors::SafeTensors;
@@ -46,25 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A backbone with its own exits where it has some, and else with a branch at every fraction of its MACs.
 fn network(name: &str, side: usize) -> Result<Network, Box<dyn Error>> {
     let backbone = backbone::build(name, Shape::new(3, side, side), N_CLASSES)?;
-    if backbone.own_exits.is_empty() {
-        let branches = BranchConfig {
-            exits: ExitPlacement::Fractions(vec![0.2, 0.45, 0.7]),
-            pattern: Pattern::Decreasing(0.5),
-            budget: Budget::Share(0.3),
-            rule: BranchRule::Width { depth: 2 },
-        };
-        return Ok(assemble_parts(backbone, N_CLASSES, Some(&branches))?);
-    }
-    let cumulative = backbone.cumulative();
-    let own = |exit: &backbone::OwnExit| Branch {
-        unit: exit.unit,
-        input: cumulative[exit.unit].output,
-        depth: 0,
-        width: 0,
-        layers: exit.layers.clone(),
+    let (exits, pattern) = match backbone.own_exits.is_empty() {
+        true => (ExitPlacement::Fractions(vec![0.2, 0.45, 0.7]), Pattern::Decreasing(0.5)),
+        false => (ExitPlacement::Own, Pattern::Own),
     };
-    let branches = backbone.own_exits.iter().map(own).collect();
-    Ok(Network { backbone, branches, n_classes: N_CLASSES, plan: None })
+    let branches = BranchConfig { exits, pattern, budget: Budget::Share(0.3), rule: BranchRule::Width { depth: 2 } };
+    Ok(assemble_parts(backbone, N_CLASSES, Some(&branches))?)
 }
 
 fn describe(folder: &Path) -> Result<(), Box<dyn Error>> {

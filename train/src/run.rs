@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::TensorReadError;
 use offramp_data::{Cache, DataError};
-use offramp_domain::evaluation::evaluate;
+use offramp_domain::evaluation::{Records, evaluate};
 use offramp_domain::job::{JobConfig, Pretrained};
 use offramp_domain::network::{self, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
@@ -15,7 +15,7 @@ use crate::device::{DeviceChoice, DeviceError};
 use crate::material::Material;
 use crate::network::{Weights, WeightsError};
 use crate::training::{Job, Saving, train};
-use crate::{fields, precision};
+use crate::{early_exit, fields, precision};
 
 /// What a run needs besides its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub struct Environment {
 pub trait Observer {
     /// Is told where the run stands, after each epoch.
     fn progress(&mut self, progress: Progress);
+
+    /// Is handed what the trained network's exits say of every sample, once, after training.
+    fn records(&mut self, records: &Records);
 
     /// Says whether the run is to be given up; asked before each step, and before each batch of an evaluation.
     fn stopped(&self) -> bool;
@@ -105,14 +108,17 @@ impl TrainError {
         match self {
             Self::Diverged { .. } => FailureKind::Diverged,
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
+            // A name that this build does not know is no fault of the files.
+            Self::Data(DataError::Unknown(_)) => FailureKind::Failed,
+            Self::Data(_) | Self::TooFewImages { .. } => FailureKind::NoData,
+            // Another worker may have the file that is meant.
+            Self::Pretrained(WeightsError::Read { .. } | WeightsError::Checksum { .. }) => FailureKind::NoData,
             Self::Network(_)
             | Self::Field { .. }
             | Self::ExitWeights { .. }
-            | Self::TooFewImages { .. }
             | Self::Precision(_)
             | Self::Pretrained(_)
             | Self::Device(_)
-            | Self::Data(_)
             | Self::Execution(_)
             | Self::Stopped => FailureKind::Failed,
         }
@@ -168,10 +174,17 @@ fn train_and_evaluate(
 
     let calibration = material.record_calibration(&trained.model, &device, observer)?;
     let test = material.record_test(&trained.model, &device, observer)?;
-    let evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
+    let mut evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
     let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
     if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
-        return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
+        return Err(TrainError::Diverged { epoch: config.n_epochs(), loss });
+    }
+    let records = Records { calibration, test };
+    observer.records(&records);
+    if config.evaluation.latency {
+        let Records { calibration, .. } = &records;
+        let points = &mut evaluated.operating_points;
+        early_exit::measure(&trained.model, &dataset.test, &material.normalisation, &device, calibration, points, observer)?;
     }
     Ok(Outcome {
         exits: evaluated.exits,
@@ -181,6 +194,7 @@ fn train_and_evaluate(
         n_test: dataset.test.len() as u32,
         train_seconds: trained.seconds,
         trainer: trainer_name(environment.device),
+        records: None,
     })
 }
 

@@ -62,6 +62,7 @@ mod tests {
             simulate: None,
             data_dir: Some(data_dir.to_owned()),
             checkpoint_dir: None,
+            artifacts_dir: None,
             checkpoint_every: std::time::Duration::ZERO,
             device: device.to_owned(),
         }

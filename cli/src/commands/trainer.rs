@@ -26,7 +26,8 @@ pub(crate) fn run(arguments: &TrainerArguments) -> Result<Exit, Failure> {
         let _reactor = runtime.enter();
         signals::outlive()?;
     }
-    serve(trainer.as_mut()).map_err(Failure::new)?;
+    let artifacts = training::artifacts_dir(&arguments.training)?;
+    serve(trainer.as_mut(), artifacts.as_deref()).map_err(Failure::new)?;
     Ok(Exit::Ok)
 }
 
@@ -59,6 +60,7 @@ fn burn(arguments: &TrainingArguments) -> Result<Box<dyn Trainer>, Failure> {
 #[cfg(feature = "burn")]
 mod adapter {
     use offramp_data::Cache;
+    use offramp_domain::evaluation::Records;
     use offramp_domain::job::JobConfig;
     use offramp_domain::outcome::{Outcome, Progress};
     use offramp_train::{Environment, TrainError};
@@ -95,6 +97,10 @@ mod adapter {
     impl offramp_train::Observer for Forwarded<'_> {
         fn progress(&mut self, progress: Progress) {
             self.0.progress(progress);
+        }
+
+        fn records(&mut self, records: &Records) {
+            self.0.records(records);
         }
 
         fn stopped(&self) -> bool {

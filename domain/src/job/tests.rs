@@ -11,7 +11,7 @@ fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: B
         "cifar10",
         Some(BranchConfig { exits, pattern, budget, rule }),
         recipe(),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         3,
     )
 }
@@ -33,7 +33,7 @@ fn plain() -> JobConfig {
             Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
             Augment::None,
         ),
-        Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.5, vec![Policy::MaxSoftmax]),
         u64::try_from(i64::MAX).unwrap(),
     )
 }

@@ -235,6 +235,7 @@ fn every_form_of_pattern_exits_and_budget_is_read() {
         "pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]",
         "pattern = [{ geometric = -1.5 }, { remaining-work = 1 }, { hump = -1.0 }, { single = 2 }, { random = 7 }, 'final-only']",
     )
+    .replace("[recipe]", "[[exclude]]\npattern = 'final-only'\nbudget = { param-share = 0.5 }\n[recipe]")
     .replace(
         "budget = 0.5",
         "budget = [{ expected = 1, exits = [0.4, 0.3, 0.2, 0.1] }, { param-share = 0.5 }]\nexits = { at = { units = [1, 2, 3] } }",
@@ -302,7 +303,7 @@ fn the_patterns_final_only_and_own_are_one_job_whatever_they_leave_no_choice_of(
     assert_eq!(alone.keys()[0], several.keys()[1]);
     let network = alone.job(0).network;
     assert!(network.branches.is_empty() && network.plan.unwrap().error().abs() <= 0.005);
-    let own = sweep("msdnet-5-1-1-linear", "['own', 'constant']", exits);
+    let own = sweep("msdnet-5-1-1-linear", "['own', 'none']", exits);
     assert_eq!(own.jobs().filter(|job| job.config.pattern_label() == "own").count(), 1);
     let alone = sweep("msdnet-5-1-1-linear", "'own'", "");
     assert_eq!(alone.keys()[0], own.keys()[0]);

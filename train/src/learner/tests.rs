@@ -1,5 +1,5 @@
 use burn::module::{ModuleVisitor, Param};
-use offramp_domain::evaluation::ExitRecords;
+use offramp_domain::evaluation::{ExitRecords, Records};
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Regime, Schedule,
 };
@@ -19,6 +19,8 @@ struct Nobody;
 impl Observer for Nobody {
     fn progress(&mut self, _progress: offramp_domain::outcome::Progress) {}
 
+    fn records(&mut self, _records: &Records) {}
+
     fn stopped(&self) -> bool {
         false
     }
@@ -36,7 +38,7 @@ fn job(epochs: u32, optimizer: Optimizer) -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(epochs, 16, optimizer, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }

@@ -12,6 +12,7 @@ use offramp_domain::network::Network;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
     pub(super) units: Vec<String>,
+    /// Of the final classifier, be it the backbone's own or a branch in its place.
     pub(super) head: Vec<String>,
     pub(super) branches: Vec<String>,
 }
@@ -30,6 +31,7 @@ impl Names {
             Family::MsdNet => (multi_scale(backbone), indexed("classifier", &backbone.head)),
             Family::Other => (by_index(backbone), indexed("head", &backbone.head)),
         };
+        let head = network.final_branch.as_ref().map_or(head, |branch| indexed("branches.final", &branch.layers));
         let branches = network.branches.iter().enumerate();
         let branches = branches.flat_map(|(exit, branch)| indexed(&format!("branches.{exit}"), &branch.layers)).collect();
         Self { units, head, branches }

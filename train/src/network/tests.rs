@@ -2,10 +2,10 @@ use burn::module::{ModuleVisitor, Param};
 use burn::nn::conv::Conv2d;
 use burn::nn::{Identity, Linear, Relu};
 use burn::tensor::TensorData;
-use offramp_domain::backbone::{self, Backbone, BackboneError, OwnExit, Shortcut, Unit};
+use offramp_domain::backbone::{self, Backbone, BackboneError, Shortcut, Unit};
 use offramp_domain::job::{BranchConfig, BranchRule, Budget, ExitPlacement, Pattern};
 use offramp_domain::layer::{self, Layer};
-use offramp_domain::network::{Branch, assemble_parts};
+use offramp_domain::network::assemble_parts;
 use offramp_domain::shape::Shape;
 
 use super::modules::{GlobalAveragePool, PadSubsample, ResidualModule, ShortcutModule};
@@ -88,13 +88,11 @@ fn least_input(name: &str, channels: usize) -> Shape {
     }
 }
 
-/// A backbone with the exits that it was published with.
+/// A backbone with the exits that it was published with, if it was.
 fn with_own_exits(backbone: Backbone, n_classes: usize) -> Network {
-    let cumulative = backbone.cumulative();
-    let own =
-        |exit: &OwnExit| Branch { unit: exit.unit, input: cumulative[exit.unit].output, depth: 0, width: 0, layers: exit.layers.clone() };
-    let branches = backbone.own_exits.iter().map(own).collect();
-    Network { backbone, branches, n_classes, plan: None }
+    let own = BranchConfig { exits: ExitPlacement::Own, pattern: Pattern::Own, ..a_quarter_at_six_places() };
+    let branches = (!backbone.own_exits.is_empty()).then_some(&own);
+    assemble_parts(backbone, n_classes, branches).unwrap()
 }
 
 /// Builds the modules and compares with the domain's numbers: parameters in all and up to every unit, the shape at every unit, and one set of
@@ -301,7 +299,7 @@ fn first_inverted_residuals() -> Network {
     backbone.units.truncate(7);
     backbone.stage_ends = vec![3, 6];
     backbone.head = vec![Layer::GlobalAveragePool, Layer::Linear { inputs: 32, outputs: 10 }];
-    Network { backbone, branches: Vec::new(), n_classes: 10, plan: None }
+    Network { backbone, branches: Vec::new(), final_branch: None, n_classes: 10, plan: None }
 }
 
 /// What only networks too large for this have: a padded maximum, groups of several channels, and a linear layer that reads a map as it is.
@@ -316,7 +314,7 @@ fn pooled_and_flattened() -> Network {
         Layer::Relu,
         Layer::Linear { inputs: 16, outputs: 10 },
     ];
-    Network { backbone, branches: Vec::new(), n_classes: 10, plan: None }
+    Network { backbone, branches: Vec::new(), final_branch: None, n_classes: 10, plan: None }
 }
 
 fn check_logits(network: &Network) {

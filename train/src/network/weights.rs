@@ -12,6 +12,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
+use super::names::Names;
 use super::tensors::Slot;
 use super::{MultiExit, NamedTensor};
 
@@ -30,7 +31,7 @@ pub struct Weights {
 pub enum ClassifierOrigin {
     /// The file.
     File,
-    /// The seed: the file has none.
+    /// The seed: the file has none, or a branch stands in its place.
     Fresh,
 }
 
@@ -59,7 +60,7 @@ impl Weights {
 
 impl MultiExit {
     /// Sets backbone and final classifier from a file; branches keep their weights, and any in the file are passed over. A file without the last
-    /// linear layer, for one trained on other classes, leaves that one as it is.
+    /// linear layer, for one trained on other classes, leaves that one as it is; so does any file where a branch stands in the final classifier's place.
     ///
     /// # Errors
     /// When the file is not in the format, lacks a tensor, has one of another shape or type, or has one that the backbone has not. Nothing is set then.
@@ -67,6 +68,15 @@ impl MultiExit {
         let mut file = weights.parse()?;
         file.retain(|name, _| !name.starts_with("branches."));
         let mut slots = self.backbone_slots(network);
+        if network.final_branch.is_some() {
+            // Another classifier stands where the file's would go.
+            let plain = Network { final_branch: None, branches: Vec::new(), ..network.clone() };
+            let own: Vec<String> = Names::of(&plain).head;
+            file.retain(|name, _| !own.iter().any(|layer| name.strip_prefix(layer.as_str()).is_some_and(|part| part.starts_with('.'))));
+            slots.retain(|slot| !slot.name.starts_with("branches."));
+            weights.fill(slots, file)?;
+            return Ok(ClassifierOrigin::Fresh);
+        }
         // The last linear layer's weight and bias are the last two.
         let classifier = slots.len() - 2;
         let is_fresh = slots[classifier..].iter().all(|slot| !file.contains_key(slot.name.as_str()));

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Clip, Distill, EnsembleWeights, Evaluation, ExitPlacement, ExitWeights, Optimizer, Pattern,
     Policy, Precision, Recipe, Regime, Schedule,
@@ -31,7 +32,7 @@ fn base() -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(2, 16, SGD, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }
@@ -192,6 +193,8 @@ impl Observer for EndAfter {
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress.epoch);
     }
+
+    fn records(&mut self, _records: &Records) {}
 
     fn stopped(&self) -> bool {
         self.n_asked.set(self.n_asked.get() + 1);

@@ -8,7 +8,6 @@ use offramp_domain::network::assemble_parts;
 use offramp_domain::shape::Shape;
 use tempfile::TempDir;
 
-use super::super::names::Names;
 use super::*;
 
 fn network(name: &str, n_classes: usize, has_branches: bool) -> Network {
@@ -105,6 +104,30 @@ fn a_file_without_the_last_linear_layer_leaves_it_fresh() {
     let after = named(&network, &model);
     assert_eq!(after["fc.weight"], before["fc.weight"]);
     assert_ne!(after["conv1.weight"], before["conv1.weight"]);
+}
+
+#[test]
+fn a_branch_in_the_final_classifiers_place_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = network("resnet8", 10, false);
+    let weights = file(&folder, &plain, |_| {});
+    let branches = BranchConfig {
+        exits: ExitPlacement::StageEnds,
+        pattern: Pattern::FinalOnly,
+        budget: Budget::Share(0.5),
+        rule: BranchRule::Width { depth: 1 },
+    };
+    let network = assemble_parts(plain.backbone.clone(), 10, Some(&branches)).unwrap();
+    let mut model = model(&network, 2);
+    let before = named(&network, &model);
+    assert_eq!(model.load_backbone(&network, &weights).unwrap(), ClassifierOrigin::Fresh);
+    let source = named(&plain, &self::model(&plain, 1));
+    let after = named(&network, &model);
+    assert!(after.keys().any(|name| name.starts_with("branches.final.")));
+    for (name, tensor) in after {
+        let expected = if name.starts_with("branches.") { &before } else { &source };
+        assert_eq!(tensor, expected[&name]);
+    }
 }
 
 #[test]
