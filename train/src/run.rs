@@ -110,9 +110,10 @@ impl TrainError {
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
             // A name that this build does not know is no fault of the files.
             Self::Data(DataError::Unknown(_)) => FailureKind::Failed,
-            Self::Data(_) | Self::TooFewImages { .. } => FailureKind::NoData,
-            // Another worker may have the file that is meant.
-            Self::Pretrained(WeightsError::Read { .. } | WeightsError::Checksum { .. }) => FailureKind::NoData,
+            // Another worker may have the files that are meant.
+            Self::Data(_) | Self::TooFewImages { .. } | Self::Pretrained(WeightsError::Read { .. } | WeightsError::Checksum { .. }) => {
+                FailureKind::NoData
+            }
             Self::Network(_)
             | Self::Field { .. }
             | Self::ExitWeights { .. }

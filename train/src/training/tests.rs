@@ -13,6 +13,7 @@ use offramp_domain::network;
 
 use super::*;
 use crate::batches::Normalisation;
+use crate::regime::Part::{All, Backbone, Branches};
 use crate::split::Split;
 use offramp_data::{Images, LoadedDataset, digits};
 
@@ -311,7 +312,6 @@ fn a_frozen_backbone_is_the_one_that_was_trained_without_branches() {
 fn phases_follow_each_other() {
     let phases = |regime, has_branches| regime::phases(&with(|config| config.regime = regime), has_branches);
     let phase = |part, first_epoch, n_epochs| Phase { part, first_epoch, n_epochs };
-    use crate::regime::Part::{All, Backbone, Branches};
     assert_eq!(phases(Regime::Joint, true), [phase(All, 0, 2)]);
     assert_eq!(phases(Regime::Frozen { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(Branches, 5, 2)]);
     assert_eq!(phases(Regime::Mixed { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(All, 5, 2)]);
