@@ -75,7 +75,7 @@ impl<'a> Learner<'a> {
             optimizer: optimizer::build(recipe, &model),
             average: recipe.ema.map(|decay| Average::start(decay, model.valid())),
             teacher: Teacher::start(config.distill, model.n_exits(), recipe, device),
-            objective: Objective::new(&config.exit_weights, config.distill, phase.n_epochs, device),
+            objective: Objective::new(config.exit_weights.clone(), config.distill, phase.n_epochs, device),
             config,
             device: device.clone(),
             model,
@@ -83,6 +83,7 @@ impl<'a> Learner<'a> {
     }
 
     /// Goes on to a phase after the one of this learner. It starts from the weights that would have been evaluated, with everything else anew.
+    #[must_use]
     pub fn go_on(self, network: &Network, phase: Phase) -> Self {
         let whole = MultiExit::new(network, self.config.seed, &self.device);
         // Both start from the same seed; what this learner has no branches for keeps its first weights.
@@ -98,7 +99,7 @@ impl<'a> Learner<'a> {
         let logits_bk = self.logits(x_bchw);
         let teacher_bk = self.teacher.logits(&logits_bk);
         let own_loss = self.teacher.own_loss(teacher_bk.as_ref(), &self.objective, &targets);
-        let loss = self.objective.loss(logits_bk, &targets, teacher_bk, epoch);
+        let loss = self.objective.loss(logits_bk, &targets, teacher_bk.as_ref(), epoch);
 
         let descended = match own_loss {
             Some(own_loss) => loss.clone() + own_loss,

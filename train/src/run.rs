@@ -110,7 +110,10 @@ impl TrainError {
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
             // A name that this build does not know is no fault of the files.
             Self::Data(DataError::Unknown(_)) => FailureKind::Failed,
-            Self::Data(_) | Self::TooFewImages { .. } => FailureKind::NoData,
+            // Another worker may have the files that are meant.
+            Self::Data(_) | Self::TooFewImages { .. } | Self::Pretrained(WeightsError::Read { .. } | WeightsError::Checksum { .. }) => {
+                FailureKind::NoData
+            }
             Self::Network(_)
             | Self::Field { .. }
             | Self::ExitWeights { .. }
@@ -175,7 +178,7 @@ fn train_and_evaluate(
     let mut evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
     let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
     if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
-        return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
+        return Err(TrainError::Diverged { epoch: config.n_epochs(), loss });
     }
     let records = Records { calibration, test };
     observer.records(&records);

@@ -1,5 +1,5 @@
 use burn::module::{ModuleVisitor, Param};
-use offramp_domain::evaluation::ExitRecords;
+use offramp_domain::evaluation::{ExitRecords, Records};
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Regime, Schedule,
 };
@@ -20,6 +20,8 @@ impl Observer for Nobody {
     fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
 
     fn progress(&mut self, _progress: offramp_domain::outcome::Progress) {}
+
+    fn records(&mut self, _records: &Records) {}
 
     fn stopped(&self) -> bool {
         false

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Clip, Distill, EnsembleWeights, Evaluation, ExitPlacement, ExitWeights, Optimizer, Pattern,
     Policy, Precision, Recipe, Regime, Schedule,
@@ -12,6 +13,7 @@ use offramp_domain::network;
 
 use super::*;
 use crate::batches::Normalisation;
+use crate::regime::Part::{All, Backbone, Branches};
 use crate::split::Split;
 use offramp_data::{Images, LoadedDataset, digits};
 
@@ -195,6 +197,8 @@ impl Observer for EndAfter {
         self.heard.push(progress.epoch);
     }
 
+    fn records(&mut self, _records: &Records) {}
+
     fn stopped(&self) -> bool {
         self.n_asked.set(self.n_asked.get() + 1);
         self.heard.len() >= self.n_epochs
@@ -310,7 +314,6 @@ fn a_frozen_backbone_is_the_one_that_was_trained_without_branches() {
 fn phases_follow_each_other() {
     let phases = |regime, has_branches| regime::phases(&with(|config| config.regime = regime), has_branches);
     let phase = |part, first_epoch, n_epochs| Phase { part, first_epoch, n_epochs };
-    use crate::regime::Part::{All, Backbone, Branches};
     assert_eq!(phases(Regime::Joint, true), [phase(All, 0, 2)]);
     assert_eq!(phases(Regime::Frozen { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(Branches, 5, 2)]);
     assert_eq!(phases(Regime::Mixed { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(All, 5, 2)]);
