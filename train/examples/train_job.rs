@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use offramp_data::Cache;
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::JobConfig;
 use offramp_domain::outcome::Progress;
 use offramp_train::{DeviceChoice, Environment, Observer, run};
@@ -17,6 +18,8 @@ impl Observer for Print {
         eprintln!("epoch {epoch}/{n_epochs}: loss {loss:.4}, calibration accuracy {exit_accuracy:.3?}, {images_per_second:.0} images/s");
     }
 
+    fn records(&mut self, _: &Records) {}
+
     fn stopped(&self) -> bool {
         false
     }
@@ -28,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::io::stdin().read_to_string(&mut json)?;
     let config = JobConfig::from_json(&json)?;
     let data_dir = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "data".to_owned()));
-    let outcome = run(&config, &Environment { data_dir, device: DeviceChoice::Cpu }, &mut Cache::default(), &mut Print)?;
+    let outcome = run(&config, &Environment { data_dir, device: DeviceChoice::Cpu, checkpoints: None }, &mut Cache::default(), &mut Print)?;
     println!("{outcome:#?}");
     Ok(())
 }

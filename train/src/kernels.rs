@@ -1,7 +1,7 @@
 //! Kernels of our own for what Burn's CPU backend is slow at: convolutions, and batch norms with the ReLU after them.
 //!
 //! They compute what the plain layers compute, up to rounding, and are a function of their inputs alone: sums are taken in an order that
-//! follows from shapes, never from the number of threads or the width of the processor's vectors. [`convolution`], [`normalisation`] and
+//! follows from shapes, never from the number of threads, nor, among processors that fuse multiply and add, from the width of vectors. [`convolution`], [`normalisation`] and
 //! [`normalised_convolution`] choose by the tensor's device. Anything but 32-bit floats on the CPU backend goes through the plain layers, as do
 //! convolutions in groups and whatever runs inside [`plain`].
 //!
@@ -10,10 +10,13 @@
 //! - [`normalisation`](mod@normalisation): batch norm with ReLU, and its gradient.
 //! - [`gradient`]: their places in Burn's graph.
 
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod convolution;
 mod gather;
 mod gradient;
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod normalisation;
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod product;
 
 use std::cell::Cell;
@@ -24,6 +27,8 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
+
+use pulp::Arch;
 
 use convolution::{Convolution, Finish};
 use normalisation::{Maps, Normalisation};
@@ -110,7 +115,7 @@ pub(crate) fn normalisation(layer: &BatchNorm, then_relu: bool, x_bchw: Tensor<4
     match Route::of(&x_bchw, &[&gamma, &beta]) {
         Route::Inference => {
             let fixed = Fixed::of(layer);
-            let y_bchw = fixed.normalisation(then_relu).apply(numbers(&contiguous(x_bchw)), maps);
+            let y_bchw = fixed.normalisation(then_relu).apply(Arch::new(), numbers(&contiguous(x_bchw)), maps);
             Tensor::from_data(TensorData::new(y_bchw, dims), &device)
         }
         Route::Training if layer.training.is_enabled() => {
@@ -127,7 +132,10 @@ pub(crate) fn normalisation(layer: &BatchNorm, then_relu: bool, x_bchw: Tensor<4
             Tensor::from_primitive::<Autodiff<Flex>>(normalised.y_bchw)
         }
         Route::Plain | Route::Training => {
-            let y_bchw = layer.forward(x_bchw);
+            // Statistics are kept, and taken, in the layer's own numbers, whatever those of the map.
+            let dtype = x_bchw.dtype();
+            let same = dtype == gamma.dtype();
+            let y_bchw = if same { layer.forward(x_bchw) } else { layer.forward(x_bchw.cast(gamma.dtype())).cast(dtype) };
             if then_relu { relu(y_bchw) } else { y_bchw }
         }
     }
@@ -155,7 +163,9 @@ pub(crate) fn normalised_convolution(layer: &Conv2d, norm: &BatchNorm, then_relu
     let n_weights = weight.len() / shape.outputs;
     for (channel, weight) in weight.chunks_exact_mut(n_weights).enumerate() {
         let scale = fixed.scale(channel);
-        weight.iter_mut().for_each(|weight| *weight *= scale);
+        for weight in weight {
+            *weight *= scale;
+        }
     }
     convolve(&shape, x_bchw, &weight, Finish { shift: Some(&shift), relu: then_relu })
 }
@@ -185,7 +195,7 @@ fn shape(layer: &Conv2d, x_bchw: &Tensor<4>) -> Option<Convolution> {
 fn convolve(shape: &Convolution, x_bchw: Tensor<4>, weights: &[f32], finish: Finish) -> Tensor<4> {
     let device = x_bchw.device();
     let [height, width] = shape.output().expect("a shape that `shape` gave");
-    let y_bchw = shape.forward(numbers(&contiguous(x_bchw)), weights, finish);
+    let y_bchw = shape.forward(Arch::new(), numbers(&contiguous(x_bchw)), weights, finish);
     Tensor::from_data(TensorData::new(y_bchw, [shape.n_images, shape.outputs, height, width]), &device)
 }
 
@@ -236,3 +246,6 @@ fn contiguous<const D: usize>(tensor: Tensor<D>) -> Values {
 fn numbers(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("contiguous 32-bit floats")
 }
+
+#[cfg(test)]
+mod tests;

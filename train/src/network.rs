@@ -3,6 +3,7 @@
 //! - [`MultiExit`]: the modules, and the ways through them: all exits of a batch, the trunk alone, the branches alone.
 //! - [`Walk`]: from exit to exit, for networks that stop early.
 //! - [`Features`]: what the trunk has made of a batch up to a unit.
+//! - [`Weights`]: weights in and out through SafeTensors, under PyTorch's names.
 //!
 //! Tensor suffixes: b batch, c channels, h height, w width, k classes, f features.
 //!
@@ -21,12 +22,17 @@ use crate::chance::{self, Purpose};
 mod builder;
 mod features;
 mod modules;
+mod names;
+mod tensors;
 mod walk;
+mod weights;
 
 use builder::Builder;
 pub use features::Features;
 use modules::{LayerModule, UnitModule, classify};
+pub use tensors::NamedTensor;
 pub use walk::Walk;
+pub use weights::{ClassifierOrigin, Weights, WeightsError, write};
 
 /// A backbone with its branches.
 #[derive(Module, Debug)]
@@ -50,7 +56,15 @@ impl MultiExit {
     /// at 0. Linear layers start uniform within 1 / sqrt(inputs), bias and all; batch norms at scale 1 and shift 0. Weights are drawn from the seed's own stream in
     /// the order units, head, branches: networks with the same backbone and seed start from the same backbone, whatever their branches.
     pub fn new(network: &Network, seed: u64, device: &Device) -> Self {
-        let mut builder = Builder { rng: chance::stream(seed, Purpose::Weights, 0), device };
+        Self::build(network, Builder { rng: Some(chance::stream(seed, Purpose::Weights, 0)), device })
+    }
+
+    /// Builds a network's modules with convolutions and linear layers that are all zero, for weights that are set afterwards.
+    pub fn blank(network: &Network, device: &Device) -> Self {
+        Self::build(network, Builder { rng: None, device })
+    }
+
+    fn build(network: &Network, mut builder: Builder) -> Self {
         let units = network.backbone.units.iter().map(|unit| builder.unit(unit)).collect();
         let head = builder.layers(network.head());
         let branches =

@@ -15,33 +15,73 @@ def convolution(inputs, outputs, kernel, stride=1, groups=1, bias=False):
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
 
 
+class Mean(nn.Module):
+    """Over all positions."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
 def branch(channels, depth, width, n_classes):
     """`depth` times 3x3 convolution, batch norm, rectifier, all `width` wide; mean over positions; linear."""
     layers = []
     for _ in range(depth):
         layers += [convolution(channels, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
         channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, n_classes))
+    return nn.Sequential(*layers, Mean(), nn.Linear(channels, n_classes))
+
+
+class Rescale(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a factor."""
+
+    @staticmethod
+    def forward(context, x, factor):
+        context.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * context.factor, None
 
 
 class MultiExit(nn.Module):
-    """A trunk with branches. A subclass says what the trunk's units make of an input, one after another, and what the final classifier does."""
+    """A trunk with branches. A subclass gives the trunk's units as functions, one after another, and what the final classifier does."""
 
     def hang(self, exits, input, n_classes):
-        """Hangs a branch on every unit of `exits`: `(unit, depth, width)`; its channels are those that the trunk really puts out there."""
+        """Hangs a branch on every unit of `exits`; its channels are those that the trunk really puts out there."""
+        self.eval()
         with torch.no_grad():
-            was_training = self.training
-            channels = [maps.shape[1] for maps in self.eval().units(torch.zeros(1, *input))]
-            self.train(was_training)
-        self.exit_units = [unit for unit, _, _ in exits]
-        self.branches = nn.ModuleList(branch(channels[unit], depth, width, n_classes) for unit, depth, width in exits)
+            x, channels = torch.zeros(1, *input), []
+            for unit in self.unit_functions():
+                x = unit(x)
+                channels.append(x.shape[1])
+        self.exit_units = [exit["unit"] for exit in exits]
+        heads = (branch(channels[exit["unit"]], exit["depth"], exit["width"], n_classes) for exit in exits)
+        self.branches = nn.ModuleList(heads)
         return self
 
-    def forward(self, x):
-        logits = []
-        for index, maps in enumerate(self.units(x)):
-            logits += [self.branches[k](maps) for k, unit in enumerate(self.exit_units) if unit == index]
-        return logits + [self.classify(maps)]
+    def read(self, state):
+        """The map that an exit reads."""
+        return state
+
+    def put(self, state, x):
+        """What the next unit is given where an exit has read `x`."""
+        return x
+
+    def forward(self, x, equilibrium=False):
+        """All logits. With `equilibrium` (Li et al. 2019) the map before exit i of n gets its gradients through 1 / (n - i), and those from the units behind it
+        through n - i - 1 before that."""
+        logits, state, n = [], x, len(self.exit_units) + 1
+        for index, unit in enumerate(self.unit_functions()):
+            state = unit(state)
+            if index in self.exit_units:
+                exit, x = len(logits), self.read(state)
+                if equilibrium:
+                    x = Rescale.apply(x, 1 / (n - exit))
+                logits.append(self.branches[exit](x))
+                if equilibrium:
+                    state = self.put(state, Rescale.apply(x, n - exit - 1))
+        return logits + [self.classify(self.read(state))]
 
 
 class BasicBlock(nn.Module):
@@ -118,15 +158,12 @@ class ResNet(MultiExit):
             self.stages.append(f"layer{index + 1}")
         self.fc = nn.Linear(width, n_classes)
 
-    def units(self, x):
+    def stem(self, x):
         x = functional.relu(self.bn1(self.conv1(x)))
-        if self.large:
-            x = functional.max_pool2d(x, 3, 2, 1)
-        yield x
-        for stage in self.stages:
-            for block in getattr(self, stage):
-                x = block(x)
-                yield x
+        return functional.max_pool2d(x, 3, 2, 1) if self.large else x
+
+    def unit_functions(self):
+        return [self.stem, *(block for stage in self.stages for block in getattr(self, stage))]
 
     def classify(self, x):
         return self.fc(x.mean((2, 3)))
@@ -170,13 +207,8 @@ class WideResNet(MultiExit):
         self.bn1 = nn.BatchNorm2d(width)
         self.fc = nn.Linear(width, n_classes)
 
-    def units(self, x):
-        x = self.conv1(x)
-        yield x
-        for group in (self.block1, self.block2, self.block3):
-            for block in group.layer:
-                x = block(x)
-                yield x
+    def unit_functions(self):
+        return [self.conv1, *self.block1.layer, *self.block2.layer, *self.block3.layer]
 
     def classify(self, x):
         return self.fc(functional.relu(self.bn1(x)).mean((2, 3)))
@@ -206,12 +238,8 @@ class Vgg(MultiExit):
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(width, n_classes)
 
-    def units(self, x):
-        start = 0
-        for end in self.ends:
-            x = self.features[start:end](x)
-            start = end
-            yield x
+    def unit_functions(self):
+        return [self.features[start:end] for start, end in zip([0, *self.ends], self.ends)]
 
     def classify(self, x):
         return self.classifier(self.features[self.ends[-1] :](x).mean((2, 3)))
@@ -247,12 +275,11 @@ class MobileNetV1(MultiExit):
         self.layers = nn.Sequential(*blocks)
         self.linear = nn.Linear(width, n_classes)
 
-    def units(self, x):
-        x = functional.relu(self.bn1(self.conv1(x)))
-        yield x
-        for block in self.layers:
-            x = block(x)
-            yield x
+    def stem(self, x):
+        return functional.relu(self.bn1(self.conv1(x)))
+
+    def unit_functions(self):
+        return [self.stem, *self.layers]
 
     def classify(self, x):
         return self.linear(x.mean((2, 3)))
@@ -279,7 +306,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(MultiExit):
-    """For small images: stem and second stage with stride 1."""
+    """For small images: stem and second stage with stride 1. The last convolution belongs to the final classifier: no exit follows it."""
 
     STAGES = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
@@ -294,13 +321,11 @@ class MobileNetV2(MultiExit):
         self.features = nn.Sequential(*units)
         self.classifier = nn.Sequential(nn.Identity(), nn.Linear(1280, n_classes))
 
-    def units(self, x):
-        for unit in self.features:
-            x = unit(x)
-            yield x
+    def unit_functions(self):
+        return list(self.features)[:-1]
 
     def classify(self, x):
-        return self.classifier(x.mean((2, 3)))
+        return self.classifier(self.features[-1](x).mean((2, 3)))
 
 
 class DenseLayer(nn.Module):
@@ -350,13 +375,12 @@ class DenseNet(MultiExit):
         self.features.add_module("norm5", nn.BatchNorm2d(width))
         self.classifier = nn.Linear(width, n_classes)
 
-    def units(self, x):
+    def unit_functions(self):
+        units = []
         for name, module in self.features.named_children():
-            if name == "norm5":
-                continue
-            for unit in module if name.startswith("denseblock") else [module]:
-                x = unit(x)
-                yield x
+            if name != "norm5":
+                units += list(module) if name.startswith("denseblock") else [module]
+        return units
 
     def classify(self, x):
         return self.classifier(functional.relu(self.features.norm5(x)).mean((2, 3)))
@@ -372,45 +396,54 @@ def squeezed(inputs, outputs, stride, width):
     return nn.Sequential(*normed(inputs, middle, 1), *normed(middle, outputs, 3, stride))
 
 
-class MsdLayer(nn.Module):
-    """One layer on every scale that is still there: new maps from the same scale, and from the next finer one with stride 2, behind what was there."""
+class MsdScale(nn.Module):
+    """One scale of a layer: new maps from the scale itself, and from the next finer one with stride 2 if there is one, behind what was there."""
+
+    def __init__(self, width, growth, factors, scale, has_finer):
+        super().__init__()
+        new = growth * factors[scale]
+        self.down = squeezed(width * factors[scale - 1], new // 2, 2, factors[scale - 1]) if has_finer else None
+        self.same = squeezed(width * factors[scale], new // 2 if has_finer else new, 1, factors[scale])
+
+    def forward(self, here, finer):
+        made = [] if self.down is None else [self.down(finer)]
+        return torch.cat([here, *made, self.same(here)], 1)
+
+
+class MsdLayer(nn.ModuleList):
+    """One layer on every scale that it leaves; it is given one finer scale more where it drops one."""
 
     def __init__(self, width, growth, factors, n_in, n_out):
-        super().__init__()
         n_scales = len(factors)
+        left = range(n_scales - n_out, n_scales)
+        super().__init__(MsdScale(width, growth, factors, scale, scale > n_scales - n_in) for scale in left)
         self.drop = n_in - n_out
-        self.same, self.down = nn.ModuleList(), nn.ModuleList()
-        for scale in range(n_scales - n_out, n_scales):
-            factor = factors[scale]
-            new = growth * factor
-            has_finer = scale > n_scales - n_in
-            if has_finer:
-                self.down.append(squeezed(width * factors[scale - 1], new // 2, 2, factors[scale - 1]))
-            else:
-                self.down.append(None)
-            self.same.append(squeezed(width * factor, new // 2 if has_finer else new, 1, factor))
 
     def forward(self, maps):
-        made = []
-        for index, (same, down) in enumerate(zip(self.same, self.down)):
-            here = maps[index + self.drop]
-            finer = [] if down is None else [down(maps[index + self.drop - 1])]
-            made.append(torch.cat([here, *finer, same(here)], 1))
-        return made
+        places = range(self.drop, len(maps))
+        return [scale(maps[place], maps[place - 1] if place > 0 else None) for scale, place in zip(self, places)]
+
+
+class Halving(nn.ModuleList):
+    """A 1x1 convolution on every scale."""
+
+    def forward(self, maps):
+        return [scale(x) for scale, x in zip(self, maps)]
 
 
 class MsdNet(MultiExit):
-    """Huang et al. 2018 for small images, scales dropped evenly over the depth ("max" pruning) with halved channels where one is dropped."""
+    """Huang et al. 2018 for small images, scales dropped evenly over the depth ("max" pruning) with halved channels where one is dropped.
 
-    def __init__(self, input, n_classes, n_blocks, base, step, channels, growth, factors, grows=False):
+    A unit is the stem, a layer or a halving; the exits are the network's own, after every block."""
+
+    def __init__(self, input, n_classes, n_blocks, base, step, grows=False, channels=16, growth=6, factors=(1, 2, 4)):
         super().__init__()
         n_scales = len(factors)
         steps = [base] + [step * index + 1 if grows else step for index in range(1, n_blocks)]
-        first, inputs = nn.ModuleList(), input[0]
+        self.first, inputs = nn.ModuleList(), input[0]
         for index, factor in enumerate(factors):
-            first.append(normed(inputs, channels * factor, 3, 1 if index == 0 else 2))
+            self.first.append(normed(inputs, channels * factor, 3, 1 if index == 0 else 2))
             inputs = channels * factor
-        self.first = first
         self.layers, self.block_ends, widths = nn.ModuleList(), [], []
         interval, layer, width = ceil(sum(steps) / n_scales), 0, channels
         for n in steps:
@@ -423,25 +456,38 @@ class MsdNet(MultiExit):
                 if n_in > n_out:
                     narrow = floor(0.5 * width)
                     left = factors[n_scales - n_out :]
-                    self.layers.append(nn.ModuleList(normed(width * factor, narrow * factor, 1) for factor in left))
+                    self.layers.append(Halving(normed(width * factor, narrow * factor, 1) for factor in left))
                     width = narrow
             self.block_ends.append(len(self.layers))
             widths.append(width * factors[-1])
-        self.heads = nn.ModuleList(self.head(width, n_classes) for width in widths)
+        *side, last = [self.head(width, n_classes) for width in widths]
+        self.branches, self.classifier = nn.ModuleList(side), last
+        self.exit_units = self.block_ends[:-1]
 
     @staticmethod
     def head(channels, n_classes):
-        pooled = [normed(channels, 128, 3, 2), normed(128, 128, 3, 2), nn.AvgPool2d(2), nn.Flatten()]
-        return nn.Sequential(*pooled, nn.Linear(128, n_classes))
+        pool = nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
+        return nn.Sequential(*normed(channels, 128, 3, 2), *normed(128, 128, 3, 2), pool, nn.Linear(128, n_classes))
 
-    def forward(self, x):
+    def hang(self, exits, input, n_classes):
+        assert self.exit_units == [exit["unit"] for exit in exits]
+        return self
+
+    def maps(self, x):
         maps = []
         for first in self.first:
             x = first(x)
             maps.append(x)
-        logits = []
-        for index, layer in enumerate(self.layers):
-            maps = [transition(x) for transition, x in zip(layer, maps)] if isinstance(layer, nn.ModuleList) else layer(maps)
-            if index + 1 in self.block_ends:
-                logits.append(self.heads[len(logits)](maps[-1]))
-        return logits
+        return maps
+
+    def unit_functions(self):
+        return [self.maps, *self.layers]
+
+    def read(self, state):
+        return state[-1]
+
+    def put(self, state, x):
+        return [*state[:-1], x]
+
+    def classify(self, x):
+        return self.classifier(x)

@@ -1,9 +1,10 @@
 //! Repository tasks: `cargo xtask check` (format, lints, docs, tidy), `cargo xtask test` (everything that must pass), `cargo xtask chaos`
-//! (everything that may break) and `cargo xtask bench` (everything that must be fast).
+//! (everything that may break), `cargo xtask parity` (the same numbers from PyTorch) and `cargo xtask bench` (everything that must be fast).
 
 mod bench;
 mod chaos;
 mod command;
+mod parity;
 mod postgres;
 mod python;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     },
     /// Breaks workers, coordinators, the database and the network under a fleet that trains, by a schedule that can be repeated.
     Chaos(chaos::Arguments),
+    /// Compares logits, gradients and batch norm's statistics of every family of backbones with PyTorch's.
+    Parity,
     /// Measures speed beside what the machine could do at best.
     Bench(bench::Arguments),
 }
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Test { quick, without_postgres } => test::run(quick, without_postgres),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Parity => parity::run(),
         Task::Bench(arguments) => bench::start(&arguments),
     }
 }

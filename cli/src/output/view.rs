@@ -284,8 +284,15 @@ pub(crate) const EXITS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        spare("loss", "loss", Decimal),
+        wide("top5_accuracy", "top-5", Share),
+        wide("loss", "loss", Decimal),
+        wide("ece", "ECE", Decimal),
+        spare("n_test", "images", Integer),
         spare("calibration_accuracy", "calibration", Share),
+        hidden("calibration_loss", Decimal),
+        hidden("calibration_top5_accuracy", Share),
+        hidden("calibration_ece", Decimal),
+        hidden("n_calibration", Integer),
         varied("backbone", Text),
         varied("dataset", Text),
         varied("pattern", Text),
@@ -303,13 +310,29 @@ pub(crate) const OPERATING_POINTS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        hidden("calibration_accuracy", Share),
+        spare("calibration_accuracy", "calibration", Share),
         hidden("calibration_macs_cascade", Macs),
         spare("exit_shares", "leave at each exit", Shares),
+        extra("latency_us", "latency us", Integer),
+        extra("images_per_second", "images/s", Integer),
         hidden("backbone", Text),
         hidden("dataset", Text),
         hidden("pattern", Text),
         hidden("seed", Integer),
+    ],
+};
+
+/// Rows of `v_artifacts`.
+pub(crate) const ARTIFACTS: View = View {
+    kind: "artifacts",
+    columns: &[
+        hidden("job", Text),
+        spare("attempt", "attempt", Integer),
+        shown("kind", "kind", Text),
+        shown("worker", "worker", Prose),
+        shown("path", "path", Prose),
+        spare("bytes", "bytes", Integer),
+        hidden("sha256", Text),
     ],
 };
 
@@ -527,6 +550,7 @@ mod tests {
         check::<v1::RetryJobsResponse>(&RETRY);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
+        check::<v1::ArtifactRow>(&ARTIFACTS);
         check::<v1::EpochRow>(&EPOCHS);
         check::<v1::FrontierRow>(&FRONTIER);
         check::<v1::PatternRow>(&PATTERNS);

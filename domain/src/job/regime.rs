@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::JobConfig;
+
 /// In which order backbone and branches are trained. Without side exits there is nothing but `joint`.
 ///
 /// # Source
@@ -90,4 +92,16 @@ pub struct Pretrained {
     pub file: String,
     /// SHA-256 of the file: 64 lower-case hexadecimal digits.
     pub sha256: String,
+}
+
+impl JobConfig {
+    /// Passes over the training split in all phases together.
+    pub fn n_epochs(&self) -> u32 {
+        match self.regime {
+            Regime::Joint => self.recipe.epochs,
+            // Without branches there is nothing to train on a frozen backbone.
+            Regime::Frozen { backbone_epochs } if self.branches.is_none() => backbone_epochs,
+            Regime::Frozen { backbone_epochs } | Regime::Mixed { backbone_epochs } => backbone_epochs.saturating_add(self.recipe.epochs),
+        }
+    }
 }

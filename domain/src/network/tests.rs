@@ -8,7 +8,7 @@ fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobC
         dataset,
         branches,
         Recipe::new(1, 1, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 }, Schedule::Constant, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         0,
     )
 }

@@ -129,35 +129,41 @@ impl Convolution {
     ///
     /// # Shapes
     /// `x_bchw`, weights `[outputs, inputs, kernel height, kernel width]` -> `[batch, outputs, height, width]`.
-    pub(super) fn forward(&self, x_bchw: &[f32], weights: &[f32], finish: Finish) -> Vec<f32> {
+    pub(super) fn forward(&self, arch: Arch, x_bchw: &[f32], weights: &[f32], finish: Finish) -> Vec<f32> {
         let gather = self.gather();
         let map = gather.grid;
         let n_images = images_per_task(map[0] * map[1]);
         let n_offsets = self.inputs * self.n_taps();
         let transposed = transpose(weights, self.outputs, n_offsets);
         let phase = Phase { plan: Plan::new(gather, n_images), weights: transposed, origin: [0, 0], step: [1, 1] };
-        Correlation { phases: &[phase], n_images, sources: self.inputs, source: self.size, targets: self.outputs, map, finish }
-            .run(x_bchw, self.n_images)
+        Correlation { phases: &[phase], n_images, sources: self.inputs, source: self.size, targets: self.outputs, map, finish }.run(
+            arch,
+            x_bchw,
+            self.n_images,
+        )
     }
 
     /// The gradient of the input.
     ///
     /// # Shapes
     /// The output's gradient and the weights -> the input's.
-    pub(super) fn input_gradient(&self, gradient_bchw: &[f32], weights: &[f32]) -> Vec<f32> {
+    pub(super) fn input_gradient(&self, arch: Arch, gradient_bchw: &[f32], weights: &[f32]) -> Vec<f32> {
         let source = self.output().expect("a convolution that was applied");
         let n_images = images_per_task(self.size[0] * self.size[1]);
         let phases = self.phases(weights, n_images);
         let finish = Finish::default();
-        Correlation { phases: &phases, n_images, sources: self.outputs, source, targets: self.inputs, map: self.size, finish }
-            .run(gradient_bchw, self.n_images)
+        Correlation { phases: &phases, n_images, sources: self.outputs, source, targets: self.inputs, map: self.size, finish }.run(
+            arch,
+            gradient_bchw,
+            self.n_images,
+        )
     }
 
     /// The gradient of the weights.
     ///
     /// # Shapes
     /// The input and the output's gradient -> the weights'.
-    pub(super) fn weight_gradient(&self, x_bchw: &[f32], gradient_bchw: &[f32]) -> Vec<f32> {
+    pub(super) fn weight_gradient(&self, arch: Arch, x_bchw: &[f32], gradient_bchw: &[f32]) -> Vec<f32> {
         let gather = self.gather();
         let positions = gather.grid[0] * gather.grid[1];
         let n_task = images_per_task(positions);
@@ -170,7 +176,7 @@ impl Convolution {
             .par_chunks((n_part * input).max(1))
             .zip(gradient_bchw.par_chunks((n_part * self.outputs * positions).max(1)))
             .map(|(x_bchw, gradient_bchw)| {
-                Arch::new().dispatch(PartialGradient { plan: &plan, outputs: self.outputs, input, x_bchw, gradient_bchw })
+                arch.dispatch(PartialGradient { plan: &plan, outputs: self.outputs, input, x_bchw, gradient_bchw })
             })
             .collect();
         let sum = parts.into_iter().reduce(|mut sum, part| {
@@ -207,11 +213,10 @@ struct Correlation<'a> {
 }
 
 impl Correlation<'_> {
-    fn run(&self, source: &[f32], n_images: usize) -> Vec<f32> {
+    fn run(&self, arch: Arch, source: &[f32], n_images: usize) -> Vec<f32> {
         let source_image = self.sources * self.source[0] * self.source[1];
         let target_image = self.targets * self.map[0] * self.map[1];
         let mut target = vec![0.0; n_images * target_image];
-        let arch = Arch::new();
         let weights: Vec<Vec<f32>> = self.phases.iter().map(|phase| arch.dispatch(Packing { phase, channels: self.targets })).collect();
         target
             .par_chunks_mut((self.n_images * target_image).max(1))

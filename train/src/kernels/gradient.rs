@@ -6,6 +6,7 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::TensorData;
+use pulp::Arch;
 
 use super::convolution::{Convolution, Finish};
 use super::normalisation::{Maps, Normalisation, statistics};
@@ -16,7 +17,7 @@ pub(super) fn convolution(x_bchw: Tracked, weight: Tracked, shape: Convolution) 
     let ((x_bchw, x_node), (weight, weight_node)) = (x_bchw.into_parts(), weight.into_parts());
     let (x_bchw, weight) = (x_bchw.to_contiguous(), weight.to_contiguous());
     let [height, width] = shape.output().expect("a convolution that fits");
-    let y_bchw = shape.forward(numbers(&x_bchw), numbers(&weight), Finish::default());
+    let y_bchw = shape.forward(Arch::new(), numbers(&x_bchw), numbers(&weight), Finish::default());
     let y_bchw = values(y_bchw, &[shape.n_images, shape.outputs, height, width]);
     match ConvolutionStep.prepare::<NoCheckpointing>([x_node, weight_node]).compute_bound().stateful() {
         OpsKind::Tracked(step) => step.finish((x_bchw, weight, shape), y_bchw),
@@ -35,11 +36,11 @@ impl Backward<Flex, 2> for ConvolutionStep {
         let (x_bchw, weight, shape) = ops.state;
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         if let Some(node) = weight_node {
-            let dweight = shape.weight_gradient(numbers(&x_bchw), numbers(&gradient));
+            let dweight = shape.weight_gradient(Arch::new(), numbers(&x_bchw), numbers(&gradient));
             gradients.register::<Flex>(node.id, values(dweight, &[shape.outputs, shape.inputs, shape.kernel[0], shape.kernel[1]]));
         }
         if let Some(node) = x_node {
-            let dx_bchw = shape.input_gradient(numbers(&gradient), numbers(&weight));
+            let dx_bchw = shape.input_gradient(Arch::new(), numbers(&gradient), numbers(&weight));
             gradients.register::<Flex>(node.id, values(dx_bchw, &[shape.n_images, shape.inputs, shape.size[0], shape.size[1]]));
         }
     }
@@ -65,9 +66,9 @@ pub(super) struct Normalised {
 pub(super) fn normalisation(inputs: [Tracked; 3], batch_norm: BatchNorm) -> Normalised {
     let [(x_bchw, x_node), (gamma, gamma_node), (beta, beta_node)] = inputs.map(Tracked::into_parts);
     let [x_bchw, gamma, beta] = [x_bchw, gamma, beta].map(|tensor| tensor.to_contiguous());
-    let (mean, variance) = statistics(numbers(&x_bchw), batch_norm.maps);
+    let (mean, variance) = statistics(Arch::new(), numbers(&x_bchw), batch_norm.maps);
     let state = NormalisationState { x_bchw, gamma, beta, mean, variance, batch_norm };
-    let y_bchw = state.normalisation().apply(numbers(&state.x_bchw), batch_norm.maps);
+    let y_bchw = state.normalisation().apply(Arch::new(), numbers(&state.x_bchw), batch_norm.maps);
     let y_bchw = values(y_bchw, state.x_bchw.layout().shape());
     let (mean, variance) = (state.mean.clone(), state.variance.clone());
     let y_bchw = match NormalisationStep.prepare::<NoCheckpointing>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
@@ -109,7 +110,7 @@ impl Backward<Flex, 3> for NormalisationStep {
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let state = ops.state;
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let found = state.normalisation().gradients(numbers(&state.x_bchw), numbers(&gradient), state.batch_norm.maps);
+        let found = state.normalisation().gradients(Arch::new(), numbers(&state.x_bchw), numbers(&gradient), state.batch_norm.maps);
         let channels = [state.batch_norm.maps.channels];
         let [x_node, gamma_node, beta_node] = ops.parents;
         if let Some(node) = x_node {

@@ -79,13 +79,42 @@ impl Maps {
     }
 
     /// One channel's maps in a part of the batch.
-    fn planes(self, part: &[f32], channel: usize) -> impl Iterator<Item = &[f32]> + Clone {
+    #[inline(always)]
+    fn planes(self, part: &[f32], channel: usize) -> impl Iterator<Item = &[f32]> {
         part.chunks_exact(self.image()).map(move |image| &image[channel * self.positions..][..self.positions])
+    }
+
+    #[inline(always)]
+    fn part_statistics(self, part: &[f32], channel: usize) -> Part {
+        let n = (part.len() / self.image() * self.positions) as f64;
+        let mut sum = 0.0;
+        for plane in self.planes(part, channel) {
+            sum += sums(plane, plane, |x, _| (x, 0.0)).0;
+        }
+        let centre = (sum / n) as f32;
+        let (mut squares, mut rest) = (0.0, 0.0);
+        for plane in self.planes(part, channel) {
+            let found = sums(plane, plane, |x, _| ((x - centre) * (x - centre), x - centre));
+            squares += found.0;
+            rest += found.1;
+        }
+        // The centre is the mean after rounding; what the distances from it leave over makes up for that.
+        Part { n, mean: f64::from(centre) + rest / n, squares: squares - rest * rest / n }
     }
 
     fn per_channel(self) -> f64 {
         (self.n_images * self.positions) as f64
     }
+}
+
+/// A channel in a part of a batch.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Numbers.
+    n: f64,
+    mean: f64,
+    /// The sum of the squared distances from the mean.
+    squares: f64,
 }
 
 /// Sums of what a function gives for each pair, lane by lane. The second of the two results is summed apart.
@@ -115,31 +144,26 @@ fn total(lanes: &[f32; LANES]) -> f64 {
 }
 
 /// Mean and biased variance of every channel of a batch.
-pub(super) fn statistics(x_bchw: &[f32], maps: Maps) -> (Vec<f32>, Vec<f32>) {
-    // Mean and summed squared distance from it, of a part.
-    let parts: Vec<Vec<(f64, f64)>> = x_bchw
-        .par_chunks(maps.part())
-        .map(|part| {
-            let n = (part.len() / maps.image() * maps.positions) as f64;
-            let channel = |channel: usize| {
-                let planes = maps.planes(part, channel);
-                let mean = planes.clone().map(|plane| sums(plane, plane, |x, _| (x, 0.0)).0).sum::<f64>() / n;
-                let centre = mean as f32;
-                let squares = planes.map(|plane| sums(plane, plane, |x, _| ((x - centre) * (x - centre), x - centre)));
-                let (squares, rest) = squares.fold((0.0, 0.0), |sum, plane| (sum.0 + plane.0, sum.1 + plane.1));
-                // The centre is the mean rounded, and the distance from it is known better than the mean was.
-                (f64::from(centre) + rest / n, squares - rest * rest / n)
-            };
-            Arch::new().dispatch(|| (0..maps.channels).map(channel).collect())
-        })
-        .collect();
-    let sizes: Vec<f64> = x_bchw.chunks(maps.part()).map(|part| (part.len() / maps.image() * maps.positions) as f64).collect();
+pub(super) fn statistics(arch: Arch, x_bchw: &[f32], maps: Maps) -> (Vec<f32>, Vec<f32>) {
+    let part_statistics = |part: &[f32]| {
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                let mut found = Vec::with_capacity(maps.channels);
+                for channel in 0..maps.channels {
+                    found.push(maps.part_statistics(part, channel));
+                }
+                found
+            },
+        )
+    };
+    let parts: Vec<Vec<Part>> = x_bchw.par_chunks(maps.part()).map(part_statistics).collect();
     let n = maps.per_channel();
     (0..maps.channels)
         .map(|channel| {
-            let parts = || sizes.iter().zip(parts.iter().map(|part| part[channel]));
-            let mean = parts().map(|(size, (mean, _))| size * mean).sum::<f64>() / n;
-            let squares: f64 = parts().map(|(size, (part, squares))| squares + size * (part - mean) * (part - mean)).sum();
+            let parts = || parts.iter().map(|part| part[channel]);
+            let mean = parts().map(|part| part.n * part.mean).sum::<f64>() / n;
+            let squares: f64 = parts().map(|part| part.squares + part.n * (part.mean - mean) * (part.mean - mean)).sum();
             (mean as f32, (squares / n) as f32)
         })
         .unzip()
@@ -166,12 +190,11 @@ impl Normalisation<'_> {
     }
 
     /// Normalises a batch.
-    pub(super) fn apply(&self, x_bchw: &[f32], maps: Maps) -> Vec<f32> {
+    pub(super) fn apply(&self, arch: Arch, x_bchw: &[f32], maps: Maps) -> Vec<f32> {
         let mut y_bchw = vec![0.0; x_bchw.len()];
         if maps.positions == 0 {
             return y_bchw;
         }
-        let arch = Arch::new();
         y_bchw.par_chunks_mut(maps.part()).zip(x_bchw.par_chunks(maps.part())).for_each(|(ys, xs)| {
             arch.dispatch(
                 #[inline(always)]
@@ -187,8 +210,7 @@ impl Normalisation<'_> {
     }
 
     /// Gradients where mean and variance are those of the batch.
-    pub(super) fn gradients(&self, x_bchw: &[f32], gradient_bchw: &[f32], maps: Maps) -> Gradients {
-        let arch = Arch::new();
+    pub(super) fn gradients(&self, arch: Arch, x_bchw: &[f32], gradient_bchw: &[f32], maps: Maps) -> Gradients {
         let channels: Vec<Channel> = (0..maps.channels).map(|index| self.channel(index)).collect();
         let parts: Vec<Vec<(f64, f64)>> = x_bchw
             .par_chunks(maps.part())
@@ -197,17 +219,25 @@ impl Normalisation<'_> {
                 arch.dispatch(
                     #[inline(always)]
                     || {
-                        let sum = |(index, &channel): (usize, &Channel)| {
-                            let planes = maps.planes(xs, index).zip(maps.planes(gradients, index));
-                            let planes = planes.map(|(xs, gradients)| {
-                                sums(xs, gradients, |x, gradient| {
-                                    let gradient = channel.before_relu(x, gradient);
-                                    (gradient, gradient * ((x - channel.mean) * channel.inverse))
-                                })
-                            });
-                            planes.fold((0.0, 0.0), |sum, plane| (sum.0 + plane.0, sum.1 + plane.1))
-                        };
-                        channels.iter().enumerate().map(sum).collect()
+                        let mut found = Vec::with_capacity(channels.len());
+                        for (index, &channel) in channels.iter().enumerate() {
+                            let (mut beta, mut gamma) = (0.0, 0.0);
+                            for (xs, gradients) in maps.planes(xs, index).zip(maps.planes(gradients, index)) {
+                                let plane = sums(
+                                    xs,
+                                    gradients,
+                                    #[inline(always)]
+                                    |x, gradient| {
+                                        let gradient = channel.before_relu(x, gradient);
+                                        (gradient, gradient * ((x - channel.mean) * channel.inverse))
+                                    },
+                                );
+                                beta += plane.0;
+                                gamma += plane.1;
+                            }
+                            found.push((beta, gamma));
+                        }
+                        found
                     },
                 )
             })

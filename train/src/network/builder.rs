@@ -16,7 +16,8 @@ use crate::chance;
 
 /// Builds modules, drawing weights as it goes.
 pub(super) struct Builder<'a> {
-    pub(super) rng: ChaCha8Rng,
+    /// Where weights are drawn from; without it all are zero, for those who set them afterwards.
+    pub(super) rng: Option<ChaCha8Rng>,
     pub(super) device: &'a Device,
 }
 
@@ -98,7 +99,11 @@ impl Builder<'_> {
     }
 
     fn parameter<const D: usize>(&mut self, shape: [usize; D], draw: impl Fn(&mut ChaCha8Rng) -> f64) -> Param<Tensor<D>> {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw(&mut self.rng) as f32).collect();
+        let n: usize = shape.iter().product();
+        let values: Vec<f32> = match &mut self.rng {
+            Some(rng) => (0..n).map(|_| draw(rng) as f32).collect(),
+            None => vec![0.0; n],
+        };
         Param::from_data(TensorData::new(values, shape), self.device)
     }
 }

@@ -2,7 +2,7 @@ use burn::module::{ModuleVisitor, Param};
 use burn::nn::conv::Conv2d;
 use burn::nn::{Identity, Linear, Relu};
 use burn::tensor::TensorData;
-use offramp_domain::backbone::{self, Backbone, Shortcut, Unit};
+use offramp_domain::backbone::{self, Backbone, BackboneError, Shortcut, Unit};
 use offramp_domain::job::{BranchConfig, BranchRule, Budget, ExitPlacement, Pattern};
 use offramp_domain::layer::{self, Layer};
 use offramp_domain::network::assemble_parts;
@@ -12,6 +12,7 @@ use super::modules::{GlobalAveragePool, PadSubsample, ResidualModule, ShortcutMo
 use super::*;
 
 mod paths;
+mod reference;
 
 const GREY_8: Shape = Shape::new(1, 8, 8);
 const COLOUR_32: Shape = Shape::new(3, 32, 32);
@@ -34,6 +35,11 @@ fn a_quarter_at_six_places() -> BranchConfig {
     }
 }
 
+/// Two convolutions a branch, in networks of any family.
+fn three_eighths_at_three_places() -> BranchConfig {
+    BranchConfig { exits: ExitPlacement::Fractions(vec![0.2, 0.45, 0.7]), budget: Budget::Share(0.375), ..a_quarter_at_six_places() }
+}
+
 /// Parameters that the optimiser may change, by the order of visit.
 #[derive(Default)]
 struct Trainable(Vec<Vec<f32>>);
@@ -52,66 +58,146 @@ fn trainable(model: &impl Module) -> Vec<Vec<f32>> {
     visitor.0
 }
 
+/// Counts without reading: the largest networks have tens of millions.
+#[derive(Default)]
+struct Count(u64);
+
+impl ModuleVisitor for Count {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0 += param.dims().into_iter().product::<usize>() as u64;
+        }
+    }
+}
+
 fn n_trainable(model: &impl Module) -> u64 {
-    trainable(model).iter().map(|values| values.len() as u64).sum()
+    let mut visitor = Count::default();
+    model.visit(&mut visitor);
+    visitor.0
 }
 
 fn zeros(shape: Shape) -> Tensor<4> {
-    Tensor::zeros([2, shape.channels, shape.height, shape.width], &Device::flex())
+    Tensor::zeros([1, shape.channels, shape.height, shape.width], &Device::flex())
+}
+
+/// The least square image that a backbone takes.
+fn least_input(name: &str, channels: usize) -> Shape {
+    match backbone::build(name, Shape::new(channels, 1, 1), 10) {
+        Err(BackboneError::InputTooSmall { least, .. }) => Shape::new(channels, least, least),
+        other => panic!("{name} takes one pixel: {other:?}"),
+    }
+}
+
+/// A backbone with the exits that it was published with, if it was.
+fn with_own_exits(backbone: Backbone, n_classes: usize) -> Network {
+    let own = BranchConfig { exits: ExitPlacement::Own, pattern: Pattern::Own, ..a_quarter_at_six_places() };
+    let branches = (!backbone.own_exits.is_empty()).then_some(&own);
+    assemble_parts(backbone, n_classes, branches).unwrap()
 }
 
 /// Builds the modules and compares with the domain's numbers: parameters in all and up to every unit, the shape at every unit, and one set of
 /// logits an exit.
 fn check_agreement(network: &Network) {
     let Backbone { name, input, units, .. } = &network.backbone;
-    let model = MultiExit::new(network, 0, &Device::flex().autodiff());
+    let model = MultiExit::blank(network, &Device::flex().autodiff());
     assert_eq!(n_trainable(&model), network.params(), "{name}: parameters");
 
     let cumulative = network.backbone.cumulative();
     let evaluated = model.valid();
     let mut n_params = 0;
     let mut features = Features::of_input(zeros(*input));
+    let mut logits = Vec::new();
     for (index, expected) in cumulative.iter().enumerate() {
         n_params += n_trainable(&model.units[index]);
         assert_eq!(n_params, expected.params, "{name}: parameters up to unit {index} of {}", units.len());
         features = evaluated.units[index].forward(features);
         let Shape { channels, height, width } = expected.output;
-        assert_eq!(features.at_exit().dims(), [2, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
+        assert_eq!(features.at_exit().dims(), [1, channels, height, width], "{name}: shape after unit {index} of {}", units.len());
+        if evaluated.branches.get(logits.len()).is_some_and(|branch| branch.unit == index) {
+            logits.push(evaluated.classify(logits.len(), features.at_exit().clone()).dims());
+        }
     }
+    logits.push(evaluated.classify(logits.len(), features.at_exit().clone()).dims());
     for (module, branch) in model.branches.iter().zip(&network.branches) {
         assert_eq!(module.unit, branch.unit);
         assert_eq!(branch.input, cumulative[branch.unit].output, "{name}: shape at the exit after unit {}", branch.unit);
         assert_eq!(n_trainable(&module.layers), layer::summarise(&branch.layers, branch.input).params, "{name}: parameters of a branch");
     }
-    let logits: Vec<_> = evaluated.forward(zeros(*input)).iter().map(Tensor::dims).collect();
-    assert_eq!(logits, vec![[2, network.n_classes]; network.n_exits()], "{name}: logits");
+    assert_eq!(logits, vec![[1, network.n_classes]; network.n_exits()], "{name}: logits");
 }
 
 #[test]
-fn modules_agree_with_the_description_of_residual_networks_on_small_images() {
-    for name in backbone::names().filter(|name| name.starts_with("resnet") && backbone::build(name, GREY_8, 10).is_ok()) {
-        check_agreement(&network(name, GREY_8, 10, None));
-        for pattern in [Pattern::Constant, Pattern::Increasing(0.5), Pattern::Decreasing(0.5)] {
-            check_agreement(&network(name, GREY_8, 10, Some(&six_levels(pattern))));
-        }
+fn modules_agree_with_the_description_of_every_backbone() {
+    for name in backbone::names() {
+        check_agreement(&with_own_exits(backbone::build(name, least_input(name, 3), 10).unwrap(), 10));
     }
 }
 
 #[test]
-fn modules_agree_with_the_description_between_stages_and_on_larger_images() {
-    for name in ["resnet20", "resnet20-b", "resnet56", "resnet56-b", "resnet110"] {
-        check_agreement(&network(name, COLOUR_32, 100, Some(&six_levels(Pattern::Decreasing(0.5)))));
-        check_agreement(&network(name, COLOUR_32, 10, Some(&a_quarter_at_six_places())));
+fn modules_agree_with_the_description_of_branches_on_every_family() {
+    for name in [
+        "resnet14",
+        "resnet14-b",
+        "resnet18",
+        "wrn-16-4",
+        "vgg11-bn",
+        "mobilenetv1",
+        "mobilenetv2",
+        "densenet-bc-40-12",
+        "msdnet-5-1-1-linear",
+    ] {
+        check_agreement(&network(name, least_input(name, 1), 7, Some(&three_eighths_at_three_places())));
     }
 }
 
-/// Published parameter counts of the plain networks on CIFAR-10: He et al. (2016), table 6, rounded there to 0.27 M, 0.85 M and 1.7 M; these exact
-/// ones are what public implementations with batch norm's scale and shift report.
+#[test]
+fn modules_agree_with_the_description_on_images_that_are_no_powers_of_two() {
+    for (name, input) in
+        [("resnet14", Shape::new(1, 9, 14)), ("wrn-10-1", Shape::new(2, 11, 7)), ("densenet-bc-10-12", Shape::new(3, 13, 9))]
+    {
+        check_agreement(&network(name, input, 10, None));
+    }
+    check_agreement(&with_own_exits(backbone::build("msdnet-5-1-1-linear", Shape::new(3, 21, 18), 10).unwrap(), 10));
+    check_agreement(&network("resnet18-imagenet", Shape::new(3, 45, 50), 10, None));
+    check_agreement(&network("vgg11-bn-imagenet", Shape::new(3, 70, 40), 10, None));
+    for pattern in [Pattern::Constant, Pattern::Increasing(0.5), Pattern::Decreasing(0.5)] {
+        check_agreement(&network("resnet20", COLOUR_32, 100, Some(&six_levels(pattern))));
+    }
+    check_agreement(&network("resnet56", COLOUR_32, 10, Some(&a_quarter_at_six_places())));
+}
+
+/// Parameter counts of the plain networks that public implementations report, batch norm's scale and shift included. Those of residual networks are what
+/// He et al. (2016), table 6, round to 0.27 M, 0.85 M and 1.7 M; that of the wide one is in Zagoruyko and Komodakis' table 4 as 36.5 M; the last three are torchvision's.
 #[test]
 fn modules_have_the_published_numbers_of_parameters() {
-    for (name, expected) in [("resnet20", 269_722), ("resnet20-b", 272_474), ("resnet56", 853_018), ("resnet110", 1_727_962)] {
-        let model = MultiExit::new(&network(name, COLOUR_32, 10, None), 0, &Device::flex().autodiff());
+    let small = [
+        ("resnet20", 269_722),
+        ("resnet20-b", 272_474),
+        ("resnet56", 853_018),
+        ("resnet110", 1_727_962),
+        ("resnet18", 11_173_962),
+        ("wrn-28-10", 36_479_194),
+        ("wrn-32-4-sdn", 7_404_074),
+        ("vgg16-bn", 14_728_266),
+        ("vgg16-bn-nobias", 14_724_042),
+        ("vgg16-bn-fc512", 15_253_578),
+        ("mobilenetv1", 3_217_226),
+        ("mobilenetv2", 2_236_682),
+        ("mobilenetv2-projection", 2_296_922),
+        ("densenet-bc-100-12", 769_162),
+    ];
+    for (name, expected) in small {
+        let model = MultiExit::blank(&network(name, COLOUR_32, 10, None), &Device::flex().autodiff());
         assert_eq!(n_trainable(&model), expected, "{name}");
+    }
+    for (name, expected) in [("resnet18-imagenet", 11_689_512), ("resnet50-imagenet", 25_557_032), ("mobilenetv2-imagenet", 3_504_872)] {
+        let model = MultiExit::blank(&network(name, Shape::new(3, 224, 224), 1_000, None), &Device::flex().autodiff());
+        assert_eq!(n_trainable(&model), expected, "{name}");
+    }
+    // All exits of the multi-scale networks for CIFAR-100, as the public implementation counts them.
+    for (name, expected) in [("msdnet-10-4-2", 4_955_644), ("msdnet-7-4-2", 3_067_960), ("msdnet-5-1-1-linear", 2_078_924)] {
+        let network = with_own_exits(backbone::build(name, COLOUR_32, 100).unwrap(), 100);
+        assert_eq!(n_trainable(&MultiExit::blank(&network, &Device::flex().autodiff())), expected, "{name}");
     }
 }
 
@@ -131,7 +217,7 @@ fn the_same_seed_gives_the_same_backbone_whatever_the_branches() {
 #[test]
 fn weights_start_with_the_stated_spread() {
     let device = Device::flex();
-    let mut builder = Builder { rng: chance::stream(1, Purpose::Weights, 0), device: &device };
+    let mut builder = Builder { rng: Some(chance::stream(1, Purpose::Weights, 0)), device: &device };
     // 3x3, 64 to 64 channels: 36,864 draws of variance 2 / (9 * 64) = 0.003472; five standard errors are 3.7 %.
     let values: Vec<f32> = builder.conv2d(layer::Conv2d::new(64, 64, 3, 1)).weight.val().try_into_vec_as().unwrap();
     let variance = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len() as f64;
@@ -159,7 +245,7 @@ fn option_a_keeps_every_second_position_between_zero_channels() {
 fn a_residual_unit_rectifies_the_sum_by_hand() {
     // The body doubles and changes the sign, so x + body(x) = -x: 1 and -3 become 0 and 3.
     let device = Device::flex();
-    let mut builder = Builder { rng: chance::stream(0, Purpose::Weights, 0), device: &device };
+    let mut builder = Builder { rng: Some(chance::stream(0, Purpose::Weights, 0)), device: &device };
     let mut conv = builder.conv2d(layer::Conv2d::new(1, 1, 1, 1));
     conv.weight = Param::from_data([[[[-2.0_f32]]]], &device);
     let unit = ResidualModule {
@@ -176,7 +262,7 @@ fn a_residual_unit_rectifies_the_sum_by_hand() {
 #[test]
 fn a_classifier_pools_and_maps_by_hand() {
     let device = Device::flex();
-    let mut builder = Builder { rng: chance::stream(0, Purpose::Weights, 0), device: &device };
+    let mut builder = Builder { rng: Some(chance::stream(0, Purpose::Weights, 0)), device: &device };
     let mut linear = builder.linear(1, 2);
     linear.weight = Param::from_data([[2.0_f32, -1.0]], &device);
     linear.bias = Some(Param::from_data([0.5_f32, 0.0], &device));
@@ -186,169 +272,74 @@ fn a_classifier_pools_and_maps_by_hand() {
     assert_eq!(values, [6.5, -3.0]);
 }
 
-/// The same network once more, from its description and the modules' weights, in f64 and straight from the definitions.
-mod reference {
-    use super::*;
-
-    /// A batch of maps: image, channel, row, column.
-    #[derive(Clone)]
-    pub(super) struct Maps {
-        pub(super) n_images: usize,
-        pub(super) shape: Shape,
-        pub(super) values: Vec<f64>,
-    }
-
-    impl Maps {
-        fn build(n_images: usize, shape: Shape, value: impl Fn(usize, usize, usize, usize) -> f64) -> Self {
-            let mut values = Vec::new();
-            for image in 0..n_images {
-                for channel in 0..shape.channels {
-                    for row in 0..shape.height {
-                        values.extend((0..shape.width).map(|column| value(image, channel, row, column)));
-                    }
-                }
-            }
-            Self { n_images, shape, values }
-        }
-
-        /// Zero outside the map.
-        fn at(&self, image: usize, channel: usize, row: isize, column: isize) -> f64 {
-            let Shape { channels, height, width } = self.shape;
-            let inside = (0..height as isize).contains(&row) && (0..width as isize).contains(&column);
-            if inside { self.values[((image * channels + channel) * height + row as usize) * width + column as usize] } else { 0.0 }
-        }
-    }
-
-    fn numbers<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f64> {
-        param.val().try_into_vec_as::<f32>().unwrap().into_iter().map(f64::from).collect()
-    }
-
-    fn convolve(conv: &Conv2d, x: &Maps, padding: usize) -> Maps {
-        let [n_outputs, n_inputs, kernel, _] = conv.weight.dims();
-        let (weight, stride) = (numbers(&conv.weight), conv.stride[0]);
-        let side = |size: usize| (size + 2 * padding - kernel) / stride + 1;
-        Maps::build(x.n_images, Shape::new(n_outputs, side(x.shape.height), side(x.shape.width)), |image, output, row, column| {
-            let mut sum = 0.0;
-            for input in 0..n_inputs {
-                for k in 0..kernel * kernel {
-                    let row = (row * stride + k / kernel) as isize - padding as isize;
-                    let column = (column * stride + k % kernel) as isize - padding as isize;
-                    sum += weight[(output * n_inputs + input) * kernel * kernel + k] * x.at(image, input, row, column);
-                }
-            }
-            sum
-        })
-    }
-
-    /// (x - mean) / sqrt(variance + 1e-5) over the batch and all positions, the variance divided by their number; scale 1, shift 0.
-    fn normalise(x: &Maps) -> Maps {
-        let positions = x.shape.positions();
-        let of_channel = |channel: usize| {
-            let chunks = x.values.chunks_exact(positions).enumerate();
-            chunks.filter(move |(chunk, _)| chunk % x.shape.channels == channel).flat_map(|(_, values)| values.iter().copied())
-        };
-        let n = (x.n_images * positions) as f64;
-        let statistics: Vec<(f64, f64)> = (0..x.shape.channels)
-            .map(|channel| {
-                let mean = of_channel(channel).sum::<f64>() / n;
-                (mean, of_channel(channel).map(|value| (value - mean).powi(2)).sum::<f64>() / n)
-            })
-            .collect();
-        Maps::build(x.n_images, x.shape, |image, channel, row, column| {
-            let (mean, variance) = statistics[channel];
-            (x.at(image, channel, row as isize, column as isize) - mean) / (variance + 1e-5).sqrt()
-        })
-    }
-
-    fn linear(linear: &Linear, x: &Maps) -> Maps {
-        let [n_inputs, n_outputs] = linear.weight.dims();
-        let (weight, bias) = (numbers(&linear.weight), numbers(linear.bias.as_ref().unwrap()));
-        Maps::build(x.n_images, Shape::new(n_outputs, 1, 1), |image, output, _, _| {
-            bias[output] + (0..n_inputs).map(|input| x.at(image, input, 0, 0) * weight[input * n_outputs + output]).sum::<f64>()
-        })
-    }
-
-    fn pointwise(x: &Maps, f: impl Fn(f64) -> f64) -> Maps {
-        Maps { values: x.values.iter().map(|&value| f(value)).collect(), ..x.clone() }
-    }
-
-    pub(super) fn layers(layers: &[Layer], modules: &[LayerModule], x: Maps) -> Maps {
-        layers.iter().zip(modules).fold(x, |x, (layer, module)| match (layer, module) {
-            (Layer::Conv2d(layer), LayerModule::Conv2d(conv)) => convolve(conv, &x, layer.padding),
-            (Layer::BatchNorm { .. }, LayerModule::BatchNorm(_)) => normalise(&x),
-            (Layer::Relu, LayerModule::Relu(_)) => pointwise(&x, |value| value.max(0.0)),
-            (Layer::GlobalAveragePool, LayerModule::GlobalAveragePool(_)) => {
-                let means: Vec<f64> = x.values.chunks_exact(x.shape.positions()).map(|values| values.iter().sum::<f64>()).collect();
-                let n = x.shape.positions() as f64;
-                Maps { n_images: x.n_images, shape: Shape::new(x.shape.channels, 1, 1), values: means.iter().map(|sum| sum / n).collect() }
-            }
-            (Layer::Linear { .. }, LayerModule::Linear(module)) => linear(module, &x),
-            (layer, module) => panic!("{layer:?} became {module:?}"),
-        })
-    }
-
-    pub(super) fn unit(unit: &Unit, module: &UnitModule, x: Maps) -> Maps {
-        match (unit, module) {
-            (Unit::Sequence(sequence), UnitModule::Sequence(modules)) => layers(sequence, modules, x),
-            (Unit::Residual { before, body, shortcut, after }, UnitModule::Residual(module)) => {
-                let x = layers(before, &module.before, x);
-                let past = match (shortcut, &module.shortcut) {
-                    (Shortcut::Identity, _) => x.clone(),
-                    (&Shortcut::PadSubsample { stride, pad }, _) => {
-                        let Shape { channels, height, width } = x.shape;
-                        let shape = Shape::new(channels + 2 * pad, height.div_ceil(stride), width.div_ceil(stride));
-                        Maps::build(x.n_images, shape, |image, channel, row, column| {
-                            let is_kept = (pad..pad + channels).contains(&channel);
-                            if is_kept { x.at(image, channel - pad, (row * stride) as isize, (column * stride) as isize) } else { 0.0 }
-                        })
-                    }
-                    (Shortcut::Projection(projection), ShortcutModule::Projection(modules)) => layers(projection, modules, x.clone()),
-                    (shortcut, module) => panic!("{shortcut:?} became {module:?}"),
-                };
-                let sum = layers(body, &module.body, x);
-                let values = sum.values.iter().zip(&past.values).map(|(a, b)| a + b).collect();
-                layers(after, &module.after, Maps { values, ..sum })
-            }
-            (unit, module) => panic!("{unit:?} became {module:?}"),
-        }
-    }
-}
-
+/// One network of every family that a debug build computes in a moment; between them they have every kind of unit and layer.
 #[test]
 fn logits_agree_with_the_definitions_computed_in_f64() {
-    for (name, input) in [("resnet8", GREY_8), ("resnet8-b", GREY_8), ("resnet14", Shape::new(3, 9, 8))] {
-        let network = network(name, input, 10, Some(&six_levels_or_two_convolutions(input)));
-        let device = Device::flex().autodiff();
-        let model = MultiExit::new(&network, 5, &device);
-        let mut rng = chance::stream(5, Purpose::Augment, 0);
-        let values: Vec<f32> = (0..3 * input.channels * input.positions()).map(|_| chance::normal(&mut rng) as f32).collect();
-
-        let mut x = reference::Maps { n_images: 3, shape: input, values: values.iter().copied().map(f64::from).collect() };
-        let mut expected = Vec::new();
-        for (index, (unit, module)) in network.backbone.units.iter().zip(&model.units).enumerate() {
-            x = reference::unit(unit, module, x);
-            for (branch, module) in network.branches.iter().zip(&model.branches).filter(|(branch, _)| branch.unit == index) {
-                expected.push(reference::layers(&branch.layers, &module.layers, x.clone()).values);
-            }
-        }
-        expected.push(reference::layers(&network.backbone.head, &model.head, x).values);
-
-        let shape = [3, input.channels, input.height, input.width];
-        let logits = model.forward(Tensor::from_data(TensorData::new(values, shape), &device));
-        assert_eq!(logits.len(), expected.len());
-        for (exit, (logits_bk, expected)) in logits.into_iter().zip(expected).enumerate() {
-            let logits: Vec<f32> = logits_bk.try_into_vec_as().unwrap();
-            let worst = logits.iter().zip(&expected).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
-            assert!(logits.len() == expected.len() && worst < 1e-4, "{name}, exit {exit}: off by {worst}");
-        }
-    }
+    let levels = |name, input| network(name, input, 10, Some(&six_levels(Pattern::Decreasing(0.5))));
+    let widths =
+        |name, input| network(name, input, 10, Some(&BranchConfig { exits: ExitPlacement::StageEnds, ..three_eighths_at_three_places() }));
+    check_logits(&levels("resnet8", GREY_8));
+    check_logits(&levels("resnet8-b", GREY_8));
+    check_logits(&network(
+        "resnet14",
+        Shape::new(3, 9, 8),
+        10,
+        Some(&BranchConfig { exits: ExitPlacement::StageEnds, ..a_quarter_at_six_places() }),
+    ));
+    check_logits(&widths("wrn-10-2", Shape::new(3, 4, 5)));
+    check_logits(&first_inverted_residuals());
+    check_logits(&widths("densenet-bc-16-12", Shape::new(3, 8, 9)));
+    check_logits(&with_own_exits(backbone::build("msdnet-4-2-1", Shape::new(3, 16, 16), 10).unwrap(), 10));
+    check_logits(&pooled_and_flattened());
 }
 
-/// Levels where they cost the same at every exit; on a map with an odd side they don't.
-fn six_levels_or_two_convolutions(input: Shape) -> BranchConfig {
-    if input == GREY_8 {
-        six_levels(Pattern::Decreasing(0.5))
-    } else {
-        BranchConfig { exits: ExitPlacement::StageEnds, ..a_quarter_at_six_places() }
+/// MobileNetV2 up to the third stage's end. Further on, maps of so small an image are single values, and norms over them all but signs.
+fn first_inverted_residuals() -> Network {
+    let mut backbone = backbone::build("mobilenetv2", GREY_8, 10).unwrap();
+    backbone.units.truncate(7);
+    backbone.stage_ends = vec![3, 6];
+    backbone.head = vec![Layer::GlobalAveragePool, Layer::Linear { inputs: 32, outputs: 10 }];
+    Network { backbone, branches: Vec::new(), final_branch: None, n_classes: 10, plan: None }
+}
+
+/// What only networks too large for this have: a padded maximum, groups of several channels, and a linear layer that reads a map as it is.
+fn pooled_and_flattened() -> Network {
+    let mut backbone = backbone::build("resnet8", GREY_8, 10).unwrap();
+    backbone.units.truncate(1);
+    backbone.stage_ends = vec![0];
+    backbone.head = vec![
+        Layer::Conv2d(layer::Conv2d { groups: 4, ..layer::Conv2d::new(16, 8, 3, 1) }),
+        Layer::MaxPool { kernel: 5, stride: 3, padding: 2 },
+        Layer::Linear { inputs: 8 * 3 * 3, outputs: 16 },
+        Layer::Relu,
+        Layer::Linear { inputs: 16, outputs: 10 },
+    ];
+    Network { backbone, branches: Vec::new(), final_branch: None, n_classes: 10, plan: None }
+}
+
+fn check_logits(network: &Network) {
+    let Backbone { name, input, .. } = &network.backbone;
+    let device = Device::flex().autodiff();
+    let model = MultiExit::new(network, 5, &device);
+    let mut rng = chance::stream(5, Purpose::Augment, 0);
+    let values: Vec<f32> = (0..2 * input.channels * input.positions()).map(|_| chance::normal(&mut rng) as f32).collect();
+
+    let mut maps = vec![reference::Maps { n_images: 2, shape: *input, values: values.iter().copied().map(f64::from).collect() }];
+    let mut expected = Vec::new();
+    for (index, (unit, module)) in network.backbone.units.iter().zip(&model.units).enumerate() {
+        maps = reference::unit(unit, module, maps);
+        for (branch, module) in network.branches.iter().zip(&model.branches).filter(|(branch, _)| branch.unit == index) {
+            expected.push(reference::layers(&branch.layers, &module.layers, maps.last().unwrap().clone()).values);
+        }
+    }
+    expected.push(reference::layers(&network.backbone.head, &model.head, maps.pop().unwrap()).values);
+
+    let shape = [2, input.channels, input.height, input.width];
+    let logits = model.forward(Tensor::from_data(TensorData::new(values, shape), &device));
+    assert_eq!(logits.len(), expected.len());
+    for (exit, (logits_bk, expected)) in logits.into_iter().zip(expected).enumerate() {
+        let logits: Vec<f32> = logits_bk.try_into_vec_as().unwrap();
+        let worst = logits.iter().zip(&expected).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+        assert!(logits.len() == expected.len() && worst < 1e-4, "{name}, exit {exit}: off by {worst}");
     }
 }

@@ -31,7 +31,7 @@ fn base() -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(2, 16, SGD, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }
@@ -65,6 +65,11 @@ fn jobs() -> Vec<JobConfig> {
     jobs.push(with_recipe(|recipe| recipe.label_smoothing = 0.1));
     jobs.push(with_recipe(|recipe| recipe.decay_norm = false));
     jobs.push(with_recipe(|recipe| recipe.ema = Some(0.99)));
+    jobs.push(with_recipe(|recipe| recipe.precision = Precision::Bf16));
+    jobs.push(with(|config| {
+        config.recipe.precision = Precision::Bf16;
+        config.regime = Regime::Frozen { backbone_epochs: 1 };
+    }));
     let two_phases = [Regime::Frozen { backbone_epochs: 1 }, Regime::Mixed { backbone_epochs: 1 }, Regime::Frozen { backbone_epochs: 0 }];
     jobs.extend(two_phases.map(|regime| with(|config| config.regime = regime)));
     let teachers = [Distill::Last { temperature: 3.0, lambda: 0.5 }, LEARNED, CALIBRATED];
@@ -95,7 +100,7 @@ fn jobs() -> Vec<JobConfig> {
 }
 
 /// Numbers the kinds of values of each axis. A new kind has no number, and does not compile until it has one.
-fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
+fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 8] {
     let Recipe { optimizer, schedule, augment, clip, precision, .. } = &config.recipe;
     let optimizer = match optimizer {
         Optimizer::Sgd { .. } => 0,
@@ -120,10 +125,10 @@ fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
         Some(Clip::Norm(_)) => 1,
         Some(Clip::Value(_)) => 2,
     };
-    match precision {
-        // `precision` has tests of its own: which device can do what.
-        Precision::F32 | Precision::Bf16 => {}
-    }
+    let precision = match precision {
+        Precision::F32 => 0,
+        Precision::Bf16 => 1,
+    };
     let regime = match config.regime {
         Regime::Joint => 0,
         Regime::Frozen { .. } => 1,
@@ -146,6 +151,7 @@ fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
         ("schedule", schedule, 5),
         ("augment", augment, 5),
         ("clip", clip, 3),
+        ("precision", precision, 2),
         ("regime", regime, 3),
         ("distill", distill, 4),
         ("exit_weights", exit_weights, 4),
@@ -183,6 +189,8 @@ impl EndAfter {
 }
 
 impl Observer for EndAfter {
+    fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
+
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress.epoch);
     }
@@ -218,7 +226,7 @@ fn attempt(config: &JobConfig, folder: Option<&Path>, observer: &mut EndAfter) -
         let checkpoints = Checkpoints { dir: dir.to_owned(), every: Duration::ZERO };
         Saving::new(&checkpoints, config, "burn-flex")
     });
-    train(Job { network: &network, config, material: &material, device: &device }, saving.as_mut(), observer)
+    train(Job { network: &network, config, material: &material, device: &device, pretrained: None }, saving.as_mut(), observer)
 }
 
 #[test]

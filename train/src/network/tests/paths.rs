@@ -76,7 +76,7 @@ fn n_with_gradient(module: &impl Module, gradients: &Gradients) -> usize {
 
 /// Three units that multiply by 2, 3 and 5, read by exits that multiply by 1, 2 and 3.
 fn multiplications(device: &Device) -> MultiExit {
-    let mut builder = Builder { rng: chance::stream(0, Purpose::Weights, 0), device };
+    let mut builder = Builder { rng: Some(chance::stream(0, Purpose::Weights, 0)), device };
     let mut unit = |factor: f32| {
         let mut conv = builder.conv2d(layer::Conv2d::new(1, 1, 1, 1));
         conv.weight = Param::from_data([[[[factor]]]], device);
