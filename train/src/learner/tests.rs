@@ -17,8 +17,6 @@ use offramp_data::{Images, LoadedDataset, digits};
 struct Nobody;
 
 impl Observer for Nobody {
-    fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
-
     fn progress(&mut self, _progress: offramp_domain::outcome::Progress) {}
 
     fn records(&mut self, _records: &Records) {}

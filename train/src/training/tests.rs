@@ -191,8 +191,6 @@ impl EndAfter {
 }
 
 impl Observer for EndAfter {
-    fn records(&mut self, _: &offramp_domain::evaluation::Records) {}
-
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress.epoch);
     }
