@@ -23,6 +23,8 @@ fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, s
         seed: 1,
         policy: policy.into(),
         setting,
+        latency_us: None,
+        images_per_second: None,
         job: "0123456789ab".into(),
     }
 }
