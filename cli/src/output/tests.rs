@@ -183,7 +183,7 @@ fn what_is_not_a_number_is_null() {
 
 #[test]
 fn details_show_what_has_a_value() {
-    expect![[r#"
+    expect![[r"
         job             0123456789ab
         job key         0123456789abcdef0123456789abcdef
         state           succeeded
@@ -210,7 +210,7 @@ fn details_show_what_has_a_value() {
         trainer         simulated
         created         2023-11-14T22:13:20Z
         finished        2023-11-14T22:14:21Z
-    "#]]
+    "]]
     .assert_eq(&table::render_detail(&Rows::new(&view::JOBS, &[job()]), None));
 }
 
