@@ -149,7 +149,7 @@ fn sizes(
     rule: BranchRule,
 ) -> Result<(SolvedRule, Vec<Size>), BranchError> {
     let total = goal.total(ledger, shares);
-    if !(total <= goal.most) {
+    if total > goal.most || total.is_nan() {
         return Err(BranchError::Unreached { budget: budget.clone() });
     }
     let by_width = |depth: u32| (SolvedRule::Width, width::sizes(goal, ledger, shares, total, depth as usize));

@@ -16,7 +16,7 @@ use offramp_data::Images;
 use offramp_domain::evaluation::{self, Listener, Rule, SplitRecords};
 use offramp_domain::outcome::OperatingPoint;
 
-use crate::batches::{Normalisation, View};
+use crate::batches::{Normalisation, Sample};
 use crate::network::MultiExit;
 use crate::records::{Logits, to_device};
 use crate::run::{Observer, TrainError};
@@ -98,8 +98,8 @@ pub fn measure(
     observer: &dyn Observer,
 ) -> Result<(), TrainError> {
     let batch = |indices: &[u32]| {
-        let views: Vec<View> = indices.iter().copied().map(View::plain).collect();
-        to_device(images, normalisation, &views, device)
+        let samples: Vec<Sample> = indices.iter().copied().map(Sample::plain).collect();
+        to_device(images, normalisation, &samples, device)
     };
     let singles: Vec<Tensor<4>> = spread(images.len(), N_SINGLE).chunks(1).map(batch).collect();
     let batched = spread(images.len(), N_BATCHED);

@@ -132,7 +132,10 @@ pub(crate) fn normalisation(layer: &BatchNorm, then_relu: bool, x_bchw: Tensor<4
             Tensor::from_primitive::<Autodiff<Flex>>(normalised.y_bchw)
         }
         Route::Plain | Route::Training => {
-            let y_bchw = layer.forward(x_bchw);
+            // Statistics are kept, and taken, in the layer's own numbers, whatever those of the map.
+            let dtype = x_bchw.dtype();
+            let same = dtype == gamma.dtype();
+            let y_bchw = if same { layer.forward(x_bchw) } else { layer.forward(x_bchw.cast(gamma.dtype())).cast(dtype) };
             if then_relu { relu(y_bchw) } else { y_bchw }
         }
     }

@@ -1,5 +1,9 @@
 //! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
 
+mod data;
+
+pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+
 /// A kind of row.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -480,47 +484,6 @@ pub(crate) const DOCTOR: View = View {
         shown("status", "status", Text),
         shown("detail", "detail", Prose),
         present("hint", "hint", Prose),
-    ],
-};
-
-/// Datasets, for `data list`.
-pub(crate) const DATASETS: View = View {
-    kind: "datasets",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("state", "state", Text),
-        present("detail", "detail", Prose),
-        wide("images", "images", Text),
-        wide("shape", "shape", Text),
-        wide("classes", "classes", Ordinal),
-        shown("download", "download", Text),
-        hidden("download_bytes", Integer),
-        hidden("checksums", Prose),
-        hidden("folder", Prose),
-        shown("licence", "licence", Prose),
-        hidden("citation", Prose),
-    ],
-};
-
-/// What `data fetch` did.
-pub(crate) const FETCHED: View = View {
-    kind: "fetched",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("file", "file", Text),
-        shown("result", "result", Text),
-        shown("path", "path", Prose),
-    ],
-};
-
-/// What `data verify` found.
-pub(crate) const VERIFIED: View = View {
-    kind: "verified",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("checked", "checked", Text),
-        shown("verdict", "verdict", Text),
-        shown("detail", "detail", Prose),
     ],
 };
 

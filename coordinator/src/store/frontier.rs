@@ -142,13 +142,12 @@ pub(super) async fn advance(
     }
     let mut entering = Vec::new();
     for ((sweep_id, dataset), candidates) in places {
-        let seen = match known.get(sweep_id, dataset, now_us) {
-            Some(seen) => seen,
-            None => {
-                let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
-                known.remember(sweep_id, dataset, &seen);
-                seen
-            }
+        let seen = if let Some(seen) = known.get(sweep_id, dataset, now_us) {
+            seen
+        } else {
+            let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
+            known.remember(sweep_id, dataset, &seen);
+            seen
         };
         if seen.lets_in(&candidates) {
             entering.push((sweep_id, dataset, candidates));

@@ -59,6 +59,7 @@ impl Cell {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "budgets are written where they are used")]
     fn solve(&self, pattern: &Pattern, budget: Budget, rule: BranchRule) -> Result<Solution, BranchError> {
         solve(self.site(), &self.shares(pattern), &budget, rule)
     }

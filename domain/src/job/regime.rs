@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::JobConfig;
+use super::{JobConfig, Pattern};
 
 /// In which order backbone and branches are trained. Without side exits there is nothing but `joint`.
 ///
@@ -95,12 +95,17 @@ pub struct Pretrained {
 }
 
 impl JobConfig {
+    /// Whether the network has exits besides the final one.
+    fn has_side_exits(&self) -> bool {
+        self.branches.as_ref().is_some_and(|branches| branches.pattern != Pattern::FinalOnly)
+    }
+
     /// Passes over the training split in all phases together.
     pub fn n_epochs(&self) -> u32 {
         match self.regime {
             Regime::Joint => self.recipe.epochs,
-            // Without branches there is nothing to train on a frozen backbone.
-            Regime::Frozen { backbone_epochs } if self.branches.is_none() => backbone_epochs,
+            // Without side exits there is nothing to train on a frozen backbone.
+            Regime::Frozen { backbone_epochs } if !self.has_side_exits() => backbone_epochs,
             Regime::Frozen { backbone_epochs } | Regime::Mixed { backbone_epochs } => backbone_epochs.saturating_add(self.recipe.epochs),
         }
     }

@@ -59,8 +59,8 @@ impl Subject {
     /// The test images' answers with real early exit, so many at once.
     fn answers(&self, rule: &Rule, batch: usize) -> Vec<Answer> {
         let answers = self.records.test.indices.chunks(batch).flat_map(|indices| {
-            let views: Vec<View> = indices.iter().copied().map(View::plain).collect();
-            answer(&self.model, to_device(&self.images, &self.normalisation, &views, &self.device), rule).unwrap()
+            let samples: Vec<Sample> = indices.iter().copied().map(Sample::plain).collect();
+            answer(&self.model, to_device(&self.images, &self.normalisation, &samples, &self.device), rule).unwrap()
         });
         answers.collect()
     }

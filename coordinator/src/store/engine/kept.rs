@@ -26,9 +26,14 @@ type Slot = Arc<Mutex<Place>>;
 #[derive(Debug, Default)]
 struct Place {
     resting: Option<Resting>,
+    /// Some transaction has the place, and its connection will rest here.
+    taken: bool,
     /// Nothing is kept any more.
     closed: bool,
 }
+
+/// Another transaction has the place.
+struct Taken;
 
 #[derive(Debug)]
 struct Resting {
@@ -37,15 +42,17 @@ struct Resting {
 }
 
 impl Kept {
-    /// Begins a transaction that writes.
+    /// Begins a transaction that writes. While there is one, another has any connection of the pool: all but one circulate there, and whoever waits
+    /// for one of them gets it.
     pub(in crate::store) async fn begin(&self, pool: &Pool, now_us: i64) -> Decoded<Transaction> {
-        let Pool::Postgres(pool) = pool else { return pool.begin_writing().await };
-        let resting = self.take().filter(|resting| (resting.used_us..resting.used_us + FRESH_US).contains(&now_us));
-        let connection = match resting {
+        let Pool::Postgres(server) = pool else { return pool.begin_writing().await };
+        let Ok(resting) = self.take() else { return pool.begin_writing().await };
+        let mut begun = Begun { connection: None, over: false, slot: Arc::clone(&self.slot), now_us };
+        let fresh = resting.filter(|resting| (resting.used_us..resting.used_us + FRESH_US).contains(&now_us));
+        begun.connection = Some(match fresh {
             Some(resting) => resting.connection,
-            None => explained(pool, pool.acquire().await).await?,
-        };
-        let mut begun = Begun { connection: Some(connection), slot: Arc::clone(&self.slot), now_us };
+            None => explained(server, server.acquire().await).await?,
+        });
         begun.connection().execute("BEGIN").await?;
         Ok(Transaction::OnKept(begun))
     }
@@ -57,8 +64,14 @@ impl Kept {
         place.resting = None;
     }
 
-    fn take(&self) -> Option<Resting> {
-        place(&self.slot).resting.take()
+    /// Takes the place, with the connection that rests there, if any.
+    fn take(&self) -> Result<Option<Resting>, Taken> {
+        let mut place = place(&self.slot);
+        if place.taken {
+            return Err(Taken);
+        }
+        place.taken = true;
+        Ok(place.resting.take())
     }
 }
 
@@ -71,40 +84,38 @@ fn place(slot: &Slot) -> MutexGuard<'_, Place> {
 #[derive(Debug)]
 pub(in crate::store) struct Begun {
     connection: Option<PoolConnection<Postgres>>,
+    over: bool,
     slot: Slot,
     now_us: i64,
 }
 
 impl Begun {
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect("it is there until the transaction is over")
+        self.connection.as_mut().expect("a transaction that has begun has one")
     }
 
     pub(super) async fn commit(mut self) -> Decoded<()> {
         self.connection().execute("COMMIT").await?;
-        self.keep();
+        self.over = true;
         Ok(())
     }
 
     pub(super) async fn rollback(mut self) -> Decoded<()> {
         self.connection().execute("ROLLBACK").await?;
-        self.keep();
+        self.over = true;
         Ok(())
-    }
-
-    fn keep(&mut self) {
-        let resting = self.connection.take().map(|connection| Resting { connection, used_us: self.now_us });
-        let mut place = place(&self.slot);
-        if !place.closed {
-            place.resting = resting;
-        }
     }
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.connection {
+        let mut place = place(&self.slot);
+        place.taken = false;
+        let Some(mut connection) = self.connection.take() else { return };
+        if !self.over {
             connection.close_on_drop();
+        } else if !place.closed {
+            place.resting = Some(Resting { connection, used_us: self.now_us });
         }
     }
 }
