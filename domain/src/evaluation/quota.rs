@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::evaluation::ExitRecords;
 
-    /// Shares as the released MSDNet code computes them, to six decimals; recorded from it for five exits.
+    /// Shares as the released `MSDNet` code computes them, to six decimals; recorded from it for five exits.
     #[test]
     fn quotas_as_published_code_has_them() {
         for (twentieths, expected) in [
