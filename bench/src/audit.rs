@@ -21,7 +21,7 @@ pub(crate) async fn check(database: &Database, n_done: u64) -> anyhow::Result<()
             n_done,
         ),
         ("results", "results JOIN job_states ON job_states.job_id = results.job_id WHERE state = 'succeeded'".to_owned(), n_done),
-        ("results of exits", "exit_results".to_owned(), n_done),
+        ("results of exits", "exit_results WHERE top5_accuracy IS NOT NULL AND calibration_ece IS NOT NULL".to_owned(), n_done),
         ("operating points", "operating_points".to_owned(), 2 * n_done),
         // All jobs' networks cost the same, so that the most accurate points alone are on the frontier.
         ("points on the frontiers", "frontier".to_owned(), 2 * n_best),

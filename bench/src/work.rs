@@ -85,15 +85,27 @@ impl Results {
             calibration_accuracy: accuracy,
             calibration_macs_cascade: macs_cascade,
             exit_shares: vec![1.0],
+            latency_us: None,
+            images_per_second: None,
         };
         v1::Outcome {
-            exits: vec![v1::ExitResult { accuracy, loss: 0.5, calibration_accuracy: accuracy, calibration_loss: 0.5 }],
+            exits: vec![v1::ExitResult {
+                accuracy,
+                loss: 0.5,
+                calibration_accuracy: accuracy,
+                calibration_loss: 0.5,
+                top5_accuracy: Some(accuracy),
+                ece: Some(0.05),
+                calibration_top5_accuracy: Some(accuracy),
+                calibration_ece: Some(0.05),
+            }],
             operating_points: POLICIES.map(point).to_vec(),
             n_train: 1_300,
             n_calibration: 140,
             n_test: 357,
             train_seconds: 2.5,
             trainer: TRAINER.to_owned(),
+            records: None,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The argument tree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offramp_coordinator::Database;
 
 use crate::exit::Exit;
 use crate::output::Format;
+use crate::text::parse_duration;
 
 mod data;
 mod database;
 mod fleet;
 mod job;
 mod plan;
+mod policy;
 mod results;
 mod serve;
 mod sweep;
@@ -27,6 +30,7 @@ pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use policy::PolicyArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -102,6 +106,8 @@ pub(crate) enum Command {
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Evaluate exit policies of a finished job from its per-sample records, without training
+    Policy(PolicyArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input
@@ -152,6 +158,16 @@ pub(crate) struct TrainingArguments {
     /// Folder with the datasets that are not part of the program [default: data in the user's data folder]
     #[arg(long, value_name = "DIR", env = "OFFRAMP_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Folder where jobs leave checkpoints, from which they go on on this machine after an interruption [default: checkpoints in the user's
+    /// data folder]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_CHECKPOINT_DIR", hide_env_values = true)]
+    pub(crate) checkpoint_dir: Option<PathBuf>,
+    /// How long a job trains at least from one checkpoint to the next
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub(crate) checkpoint_every: Duration,
+    /// Folder that per-sample records are kept in [default: artifacts in the user's data folder; simulated ones are not kept]
+    #[arg(long, value_name = "DIR", env = "OFFRAMP_ARTIFACTS_DIR", hide_env_values = true)]
+    pub(crate) artifacts_dir: Option<PathBuf>,
     /// Device to train on: `cpu`, `cuda`, `cuda:N` or `vulkan:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "OFFRAMP_DEVICE", hide_env_values = true)]
     pub(crate) device: String,

@@ -18,6 +18,7 @@ mod doctor;
 mod fleet;
 mod job;
 mod plan;
+mod policy;
 mod results;
 mod submit;
 mod sweep;
@@ -70,6 +71,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
+        Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

@@ -52,6 +52,13 @@ pub(crate) fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
+/// The time so long before now.
+#[cfg(feature = "burn")]
+pub(crate) fn time_before(duration: Duration) -> SystemTime {
+    let now = UNIX_EPOCH + Duration::from_micros(now_us().max(0) as u64);
+    now.checked_sub(duration).unwrap_or(UNIX_EPOCH)
+}
+
 /// This machine's name; empty where it says none.
 pub(crate) fn machine() -> String {
     printable(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default())

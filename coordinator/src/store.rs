@@ -22,11 +22,14 @@ mod leases;
 mod open;
 mod placements;
 mod read;
+mod refusal;
 mod report;
+mod results;
 mod rows;
 mod sessions;
 mod sql;
 mod submit;
+mod withdrawal;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -46,7 +49,7 @@ pub use self::report::{Answer, AttemptEnd, AttemptReport};
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 
-use self::engine::{Pool, Transaction};
+use self::engine::{Kept, Pool, Transaction};
 use self::error::Passing;
 use crate::config::Database;
 use crate::failpoint::Failpoints;
@@ -63,6 +66,8 @@ const TRIES: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Store {
     writer: Pool,
+    /// The connection of the batches, where they have one of their own.
+    batches: Kept,
     reader: Reader,
     limits: Limits,
     /// What claims go by: shared by clones, lost without harm.
@@ -85,6 +90,7 @@ impl Store {
         let opened = open::read_write(database).await?;
         Ok(Self {
             writer: opened.writer,
+            batches: Kept::default(),
             reader: Reader::new(opened.readers),
             limits,
             claims: Arc::default(),
@@ -126,6 +132,7 @@ impl Store {
     /// Closes every connection, after which SQLite has folded the write-ahead log into the file. Waits for transactions that run.
     pub async fn close(&self) {
         self.reader.close().await;
+        self.batches.close();
         self.writer.close().await;
     }
 
@@ -167,9 +174,7 @@ impl Store {
         let turn = Arc::clone(&self.turns).lock_owned().await;
         let mut tx = self.begin().await?;
         // A submission takes its time, and nobody else is held up by waiting for it.
-        tx.run_on_postgres(sql::postgres::WAIT_FOR_TURN, engine::args![TURN_WAIT_MS]).await?;
-        tx.run_on_postgres(sql::postgres::TAKE_TURNS, []).await?;
-        tx.run_on_postgres(sql::postgres::WAIT_FOR_TURN, engine::args![LOCK_WAIT_MS]).await?;
+        tx.run_on_postgres(sql::postgres::TAKE_TURNS, engine::args![TURN_WAIT_MS, LOCK_WAIT_MS]).await?;
         Ok(Alone { tx, _turn: turn })
     }
 }

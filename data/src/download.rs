@@ -19,7 +19,7 @@ const MOST_TRIES: u32 = 100;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Longest wait for a connection, for an answer, and between two pieces of one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Most bytes of a file whose length is not known: thrice the largest.
 const MOST_BYTES: u64 = 4 << 30;
 

@@ -59,9 +59,8 @@ impl FetchError {
         match self {
             Self::Busy { .. } => "wait until it has ended",
             Self::Occupied { .. } => "move it away, or have it replaced with --replace",
-            Self::Io { .. } => "see that the disk has room and the data folder can be written to",
             Self::Download(error) => error.hint(),
-            Self::Unpack(UnpackError::Write { .. }) => "see that the disk has room and the data folder can be written to",
+            Self::Io { .. } | Self::Unpack(UnpackError::Write { .. }) => "see that the disk has room and the data folder can be written to",
             Self::Unpack(_) => "nothing of it was put in place; the archive is not as published, please report it",
         }
     }

@@ -191,15 +191,15 @@ impl Values<'_, '_> {
         let start = self.stream.offset();
         let mut bytes = Vec::new();
         self.stream.append(&mut bytes, n * width, "values")?;
-        let number = |(bytes, at): (&[u8], u64)| match *bytes {
-            [byte] => Ok((byte, at)),
-            _ => {
-                let value = f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-                if (0.0..=255.0).contains(&value) && value.fract() == 0.0 {
-                    Ok((value as u8, at))
-                } else {
-                    Err(self.stream.content_at(at, "a whole number from 0 to 255", value.to_string()))
-                }
+        let number = |(bytes, at): (&[u8], u64)| {
+            if let [byte] = *bytes {
+                return Ok((byte, at));
+            }
+            let value = f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            if (0.0..=255.0).contains(&value) && value.fract() == 0.0 {
+                Ok((value as u8, at))
+            } else {
+                Err(self.stream.content_at(at, "a whole number from 0 to 255", value.to_string()))
             }
         };
         bytes.chunks_exact(width as usize).zip((start..).step_by(width as usize)).map(number).collect()

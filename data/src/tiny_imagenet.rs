@@ -23,7 +23,7 @@ pub const ANNOTATIONS: &str = "val/val_annotations.txt";
 const MAX_ANNOTATIONS_BYTES: u64 = 1 << 23;
 
 /// Reads `tiny-imagenet-200/train/WNID/images/FILE` and `val/images/FILE` with its classes from `val/val_annotations.txt`. Classes are in the
-/// order of their `WordNet` ids, training images in the order of class and name, validation images in the order of the annotations.
+/// order of their WordNet ids, training images in the order of class and name, validation images in the order of the annotations.
 ///
 /// # Errors
 /// When a file is missing, damaged, or not of 64x64 pixels, or a class is missing or unknown.

@@ -221,13 +221,13 @@ impl Unpacking<'_> {
 
     fn write_sums(&mut self) -> Result<(), UnpackError> {
         self.sums.sort();
-        let text: String = self.sums.iter().map(|(path, sum)| format!("{sum}  {path}\n")).collect();
+        let text = self.sums.iter().fold(String::new(), |text, (path, sum)| text + sum + "  " + path + "\n");
         let path = self.into.join(self.limits.root).join(CHECKSUMS);
         fs::write(&path, text).map_err(|source| UnpackError::Write { path, source })
     }
 
     fn archive_error(&self, source: io::Error) -> UnpackError {
-        if source.get_ref().is_some_and(|inner| inner.is::<PastBound>()) {
+        if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<PastBound>) {
             return UnpackError::Bytes { archive: self.archive.to_owned(), most: self.limits.most_bytes };
         }
         UnpackError::Archive { archive: self.archive.to_owned(), source }

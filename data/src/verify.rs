@@ -7,7 +7,7 @@ use offramp_domain::dataset::Dataset;
 
 use crate::catalogue::{self, Place, Remote};
 use crate::checksum::sha256;
-use crate::presence::folder_of;
+use crate::presence::{self, Presence};
 use crate::statistics::Statistics;
 use crate::unpack::CHECKSUMS;
 use crate::{Images, LoadedDataset, load};
@@ -184,15 +184,21 @@ fn list(values: &[f64]) -> String {
     values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Says what is wrong with a dataset's folder, quickly, for a fetch that would put a new one in its place.
+/// Says what is wrong with a dataset's folder, for a fetch that would put a new one in its place: from names and sizes alone, or, where it is
+/// to be replaced unless it is as published, from everything in it.
 ///
 /// # Errors
 /// What is wrong.
-pub fn is_whole(facts: &Dataset, data_dir: &Path) -> Result<(), String> {
-    match crate::presence::look(facts, data_dir) {
-        crate::presence::Presence::BuiltIn | crate::presence::Presence::Present => Ok(()),
-        crate::presence::Presence::Damaged { reason } => Err(reason),
-        crate::presence::Presence::Absent => Err(format!("`{}` has none of its files", folder_of(facts, data_dir).display())),
+pub fn is_whole(facts: &Dataset, data_dir: &Path, thoroughly: bool) -> Result<(), String> {
+    match presence::look(facts, data_dir) {
+        Presence::Damaged { reason } => return Err(reason),
+        Presence::Absent => return Err("none of its files are there".to_owned()),
+        Presence::BuiltIn | Presence::Present => {}
+    }
+    let findings = if thoroughly { verify(facts, data_dir) } else { Vec::new() };
+    match findings.into_iter().find(|finding| finding.verdict != Verdict::Good) {
+        Some(finding) => Err(format!("{}: {}", finding.what, finding.detail)),
+        None => Ok(()),
     }
 }
 

@@ -13,7 +13,8 @@
 //! [`BranchRule::Auto`] takes levels where they cost the same at every exit and a whole number of them meets the budget, and width at depth
 //! [`AUTO_DEPTH`] otherwise. The choice depends on the backbone, the exits and the budget, never on the pattern, so patterns that are
 //! compared with each other are built by the same rule. A budget of expected cost or of parameters is never a number of levels whatever the
-//! pattern, so there it takes width.
+//! pattern, so there it takes width. The final
+//! classifier of the pattern `final-only` is not compared branch by branch, and has depth and width solved for instead of width.
 
 mod budget;
 mod error;
@@ -148,7 +149,7 @@ fn sizes(
     rule: BranchRule,
 ) -> Result<(SolvedRule, Vec<Size>), BranchError> {
     let total = goal.total(ledger, shares);
-    if !(total <= goal.most) {
+    if total > goal.most || total.is_nan() {
         return Err(BranchError::Unreached { budget: budget.clone() });
     }
     let by_width = |depth: u32| (SolvedRule::Width, width::sizes(goal, ledger, shares, total, depth as usize));
@@ -163,6 +164,8 @@ fn sizes(
         },
         BranchRule::Auto => Ok(match levels::meeting(goal, ledger) {
             Some(n_levels) => by_levels(n_levels),
+            // One branch has one width, whose steps miss most budgets at one depth; there is no other branch to be alike to.
+            None if ledger.site.replaced != Cost::default() => (SolvedRule::Joint, joint::sizes(goal, ledger, shares, total)),
             None => by_width(AUTO_DEPTH),
         }),
     }

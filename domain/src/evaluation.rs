@@ -1,34 +1,24 @@
 //! How results follow from per-sample records: exit metrics, operating points, the area under accuracy-vs-MACs.
 //!
 //! Settings of a policy are chosen on the calibration split alone; the test split only says what a chosen setting is worth.
+//!
+//! - [`Records`], [`Listener`]: what exits say of samples. [`Rule`], [`Score`]: policies. [`quota`]: budgeted batch classification.
+//! - [`evaluate`]: metrics and operating points; [`operating_point`] and [`setting_for_budget`]: one point at a time.
+//! - [`area`]: one number for the whole trade.
+
+mod metrics;
+mod policy;
+pub mod quota;
+mod records;
+
+pub use metrics::{CALIBRATION_BINS, calibration_error, top_accuracy};
+pub use policy::{FIXED, Rule, RuleError, Score, rule, rule_of};
+pub use records::{ExitRecords, Listener, Records, Said, SplitRecords};
 
 use crate::frontier::{Point, non_dominated};
 use crate::job::{Evaluation, Policy};
 use crate::network::{ExitCost, Network};
 use crate::outcome::{ExitResult, OperatingPoint};
-
-/// Thresholds tried on the calibration split: enough for a curve without visible steps, few enough to read as a table.
-const MAX_THRESHOLDS: usize = 64;
-
-/// What every exit said of every sample of one split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SplitRecords {
-    /// The true class of each sample.
-    pub labels: Vec<u32>,
-    /// One an exit, side exits first to last, then the final exit.
-    pub exits: Vec<ExitRecords>,
-}
-
-/// What one exit said of each sample of a split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExitRecords {
-    /// Most probable class; the lowest index among equals.
-    pub prediction: Vec<u32>,
-    /// Its softmax probability.
-    pub confidence: Vec<f32>,
-    /// Cross-entropy, nats.
-    pub loss: Vec<f32>,
-}
 
 /// Exit metrics and operating points.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,78 +65,98 @@ pub fn area(points: &[OperatingPoint], backbone_macs: u64, n_classes: usize) -> 
     (sum + accuracy(chosen) * (most - reached)) / most
 }
 
-fn evaluate_with_costs(costs: &[ExitCost], evaluation: &Evaluation, calibration: &SplitRecords, test: &SplitRecords) -> Evaluated {
-    for split in [calibration, test] {
-        assert_eq!(split.exits.len(), costs.len(), "records are one an exit");
-        assert!(!split.labels.is_empty(), "a split to evaluate on has samples");
-    }
-    let exits = calibration.exits.iter().zip(&test.exits).map(|(on_calibration, on_test)| ExitResult {
-        accuracy: accuracy(on_test, &test.labels),
-        loss: mean_loss(on_test),
-        calibration_accuracy: accuracy(on_calibration, &calibration.labels),
-        calibration_loss: mean_loss(on_calibration),
-    });
-
-    let point = |policy: &str, setting: f64, rule: &dyn Fn(&SplitRecords) -> Vec<usize>| {
-        operating_point(policy, setting, &play(costs, calibration, &rule(calibration)), play(costs, test, &rule(test)))
-    };
-    let fixed = (0..costs.len()).map(|exit| point("fixed", exit as f64, &|split| vec![exit; split.labels.len()]));
-    let by_policy = evaluation.policies.iter().flat_map(|policy| match policy {
-        Policy::MaxSoftmax => choose_thresholds(costs, calibration)
-            .into_iter()
-            .map(|threshold| point("max-softmax", threshold, &|split| leave_when_confident(split, threshold)))
-            .collect::<Vec<_>>(),
-    });
-    Evaluated { exits: exits.collect(), operating_points: fixed.chain(by_policy).collect() }
+/// The operating point of one setting of a policy, or of `fixed`: what [`evaluate`] says of it, whether or not it would choose it.
+///
+/// # Errors
+/// When there is no such policy, or it has no such setting.
+///
+/// # Panics
+/// When a split is empty or its records are not one an exit.
+pub fn operating_point(costs: &[ExitCost], policy: &str, setting: f64, records: &Records) -> Result<OperatingPoint, RuleError> {
+    check(costs, &records.calibration, &records.test);
+    let rule = rule(policy, setting, &records.calibration)?;
+    Ok(point(costs, policy, setting, &rule, &records.calibration, &records.test))
 }
 
-/// The thresholds whose calibration points no other threshold's dominates, rising in cost. Of thresholds with the same calibration point
-/// the highest, the most cautious, stays. None where there is no side exit to leave at.
-fn choose_thresholds(costs: &[ExitCost], calibration: &SplitRecords) -> Vec<f64> {
-    let thresholds = candidate_thresholds(calibration);
-    let points: Vec<Point> = thresholds
+/// A budget that no setting meets.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("no setting costs {budget_macs} MACs a sample or less: the cheapest costs {cheapest_macs}")]
+pub struct BudgetError {
+    /// The budget.
+    pub budget_macs: f64,
+    /// What the cheapest setting costs on the calibration split, MACs a sample, cascade.
+    pub cheapest_macs: f64,
+}
+
+/// The most cautious setting of a policy with which a sample of the calibration split is expected to cost `budget_macs` or less (cascade).
+///
+/// # Errors
+/// When there is none.
+pub fn setting_for_budget(policy: Policy, costs: &[ExitCost], calibration: &SplitRecords, budget_macs: f64) -> Result<f64, BudgetError> {
+    if policy == Policy::Budgeted {
+        return quota::solve(costs, calibration, Score::MaxSoftmax, budget_macs);
+    }
+    let settings = policy::all_candidates(policy, calibration);
+    let cost = |setting: f64| {
+        let rule = rule_of(policy, setting, calibration).expect("candidates are settings");
+        play(costs, calibration, &rule).macs_cascade
+    };
+    // Costs rise with caution, so the affordable settings come first.
+    let n_affordable = settings.partition_point(|&setting| cost(setting) <= budget_macs);
+    match n_affordable.checked_sub(1) {
+        Some(last) => Ok(settings[last]),
+        None => Err(BudgetError {
+            budget_macs,
+            cheapest_macs: settings.first().map_or_else(|| costs[costs.len() - 1].macs_cascade as f64, |&setting| cost(setting)),
+        }),
+    }
+}
+
+fn check(costs: &[ExitCost], calibration: &SplitRecords, test: &SplitRecords) {
+    for split in [calibration, test] {
+        assert_eq!(split.exits.len(), costs.len(), "records are one an exit");
+        assert!(!split.is_empty(), "a split to evaluate on has samples");
+    }
+}
+
+fn evaluate_with_costs(costs: &[ExitCost], evaluation: &Evaluation, calibration: &SplitRecords, test: &SplitRecords) -> Evaluated {
+    check(costs, calibration, test);
+    let fixed = (0..costs.len()).map(|exit| point(costs, FIXED, exit as f64, &Rule::Fixed(exit), calibration, test));
+    let by_policy = evaluation.policies.iter().flat_map(|&policy| {
+        choose_settings(policy, costs, calibration)
+            .into_iter()
+            .map(move |(setting, rule)| point(costs, policy.as_str(), setting, &rule, calibration, test))
+    });
+    Evaluated { exits: metrics::exit_results(calibration, test), operating_points: fixed.chain(by_policy).collect() }
+}
+
+/// The settings whose calibration points no other setting's dominates, rising in cost. Of settings with the same calibration point the
+/// most cautious stays. None where there is no side exit to leave at.
+fn choose_settings(policy: Policy, costs: &[ExitCost], calibration: &SplitRecords) -> Vec<(f64, Rule)> {
+    let mut settings: Vec<Option<(f64, Rule)>> = policy::candidates(policy, calibration)
+        .into_iter()
+        .map(|setting| Some((setting, rule_of(policy, setting, calibration).expect("candidates are settings"))))
+        .collect();
+    let points: Vec<Point> = settings
         .iter()
-        .map(|&threshold| {
-            let played = play(costs, calibration, &leave_when_confident(calibration, threshold));
+        .flatten()
+        .map(|(_, rule)| {
+            let played = play(costs, calibration, rule);
             Point { cost: played.macs_cascade, accuracy: played.accuracy }
         })
         .collect();
-    let mut chosen: Vec<(Point, f64)> = Vec::new();
+    let mut chosen: Vec<(Point, usize)> = Vec::new();
     for index in non_dominated(&points) {
         match chosen.last_mut() {
-            Some((point, threshold)) if *point == points[index] => *threshold = threshold.max(thresholds[index]),
-            _ => chosen.push((points[index], thresholds[index])),
+            // Candidates become more cautious, and equal points keep their order.
+            Some((point, last)) if *point == points[index] => *last = index,
+            _ => chosen.push((points[index], index)),
         }
     }
-    chosen.into_iter().map(|(_, threshold)| threshold).collect()
+    chosen.into_iter().filter_map(|(_, index)| settings[index].take()).collect()
 }
 
-/// The distinct confidences of all side exits, rising: only at these does a threshold change which samples leave. Where there are more than
-/// [`MAX_THRESHOLDS`], evenly spaced ranks among them with the least and the greatest.
-fn candidate_thresholds(split: &SplitRecords) -> Vec<f64> {
-    let (_, side_exits) = split.exits.split_last().expect("a network has a final exit");
-    let mut distinct: Vec<f32> = side_exits.iter().flat_map(|exit| &exit.confidence).copied().filter(|c| !c.is_nan()).collect();
-    distinct.sort_by(f32::total_cmp);
-    distinct.dedup();
-    let n = distinct.len();
-    if n <= MAX_THRESHOLDS {
-        return distinct.into_iter().map(f64::from).collect();
-    }
-    (0..MAX_THRESHOLDS).map(|i| f64::from(distinct[i * (n - 1) / (MAX_THRESHOLDS - 1)])).collect()
-}
-
-/// The exit at which each sample leaves: the first whose confidence reaches the threshold, the final one for the rest.
-fn leave_when_confident(split: &SplitRecords, threshold: f64) -> Vec<usize> {
-    let (_, side_exits) = split.exits.split_last().expect("a network has a final exit");
-    (0..split.labels.len())
-        .map(|sample| {
-            let confident = side_exits.iter().position(|exit| f64::from(exit.confidence[sample]) >= threshold);
-            confident.unwrap_or(side_exits.len())
-        })
-        .collect()
-}
-
-/// What a split comes to when each sample leaves at its given exit.
+/// What a split comes to under a rule.
 struct Played {
     accuracy: f64,
     macs_cascade: f64,
@@ -154,14 +164,14 @@ struct Played {
     exit_shares: Vec<f64>,
 }
 
-fn play(costs: &[ExitCost], split: &SplitRecords, exit_of_sample: &[usize]) -> Played {
+fn play(costs: &[ExitCost], split: &SplitRecords, rule: &Rule) -> Played {
     let mut n_leaving = vec![0_u64; costs.len()];
     let mut n_right = 0_u64;
-    for (sample, &exit) in exit_of_sample.iter().enumerate() {
+    for ((exit, answer), label) in rule.play(split).into_iter().zip(&split.labels) {
         n_leaving[exit] += 1;
-        n_right += u64::from(split.exits[exit].prediction[sample] == split.labels[sample]);
+        n_right += u64::from(answer == *label);
     }
-    let n = exit_of_sample.len() as f64;
+    let n = split.len() as f64;
     // Weighted in integers: the sum is exact, so that points which cost the same compare as equal.
     let expected = |macs: fn(&ExitCost) -> u64| {
         let sum: u128 = costs.iter().zip(&n_leaving).map(|(cost, &leaving)| u128::from(macs(cost)) * u128::from(leaving)).sum();
@@ -170,31 +180,26 @@ fn play(costs: &[ExitCost], split: &SplitRecords, exit_of_sample: &[usize]) -> P
     Played {
         accuracy: n_right as f64 / n,
         macs_cascade: expected(|cost| cost.macs_cascade),
-        macs_selected: expected(|cost| cost.macs_selected),
+        // Where all exits on the way answer together, no branch on the way is one that does not.
+        macs_selected: expected(if rule.answers_together() { |cost| cost.macs_cascade } else { |cost| cost.macs_selected }),
         exit_shares: n_leaving.iter().map(|&leaving| leaving as f64 / n).collect(),
     }
 }
 
-fn operating_point(policy: &str, setting: f64, calibration: &Played, test: Played) -> OperatingPoint {
+fn point(costs: &[ExitCost], policy: &str, setting: f64, rule: &Rule, calibration: &SplitRecords, test: &SplitRecords) -> OperatingPoint {
+    let (on_calibration, on_test) = (play(costs, calibration, rule), play(costs, test, rule));
     OperatingPoint {
         policy: policy.to_owned(),
         setting,
-        macs_cascade: test.macs_cascade,
-        macs_selected: test.macs_selected,
-        accuracy: test.accuracy,
-        calibration_accuracy: calibration.accuracy,
-        calibration_macs_cascade: calibration.macs_cascade,
-        exit_shares: test.exit_shares,
+        macs_cascade: on_test.macs_cascade,
+        macs_selected: on_test.macs_selected,
+        accuracy: on_test.accuracy,
+        calibration_accuracy: on_calibration.accuracy,
+        calibration_macs_cascade: on_calibration.macs_cascade,
+        exit_shares: on_test.exit_shares,
+        latency_us: None,
+        images_per_second: None,
     }
-}
-
-fn accuracy(exit: &ExitRecords, labels: &[u32]) -> f64 {
-    let n_right = exit.prediction.iter().zip(labels).filter(|(prediction, label)| prediction == label).count();
-    n_right as f64 / labels.len() as f64
-}
-
-fn mean_loss(exit: &ExitRecords) -> f64 {
-    exit.loss.iter().copied().map(f64::from).sum::<f64>() / exit.loss.len() as f64
 }
 
 #[cfg(test)]

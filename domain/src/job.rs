@@ -153,6 +153,16 @@ pub struct Evaluation {
     pub calibration: f64,
     /// Exit policies to evaluate; `fixed` (always leave at exit k) is always among the results.
     pub policies: Vec<Policy>,
+    /// Whether latency and throughput are measured with real early exit. Off, results are a pure function of the configuration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub latency: bool,
+}
+
+impl Evaluation {
+    /// What sweep files ask for with these two alone.
+    pub fn new(calibration: f64, policies: Vec<Policy>) -> Self {
+        Self { calibration, policies, latency: false }
+    }
 }
 
 /// When a sample leaves.
@@ -161,6 +171,39 @@ pub struct Evaluation {
 pub enum Policy {
     /// At the first exit whose largest softmax probability reaches the threshold.
     MaxSoftmax,
+    /// At the first exit whose softmax has no more entropy than the threshold, nats (Teerapittayanon et al., 2016).
+    Entropy,
+    /// At the first exit whose largest softmax probability exceeds the second largest by the threshold.
+    Margin,
+    /// At the first exit that as many exits right before it agree with, in their predictions (Zhou et al., 2020, without its thresholds).
+    Patience,
+    /// At the first exit where the largest probability of the mean of all softmaxes so far reaches the threshold; that mean answers.
+    Ensemble,
+    /// Quotas of samples that leave at each exit, the surest first by the largest softmax probability; each quota is the setting times the
+    /// one before (Huang et al., 2018).
+    Budgeted,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Self; 6] = [Self::MaxSoftmax, Self::Entropy, Self::Margin, Self::Patience, Self::Ensemble, Self::Budgeted];
+
+    /// The policy's name in sweep files, results and commands.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxSoftmax => "max-softmax",
+            Self::Entropy => "entropy",
+            Self::Margin => "margin",
+            Self::Patience => "patience",
+            Self::Ensemble => "ensemble",
+            Self::Budgeted => "budgeted",
+        }
+    }
+
+    /// The policy of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == name)
+    }
 }
 
 /// Version of the fields' meaning that this build writes.

@@ -86,6 +86,8 @@ pub struct Tally {
     pub n_failures: u32,
     /// Workers on which it crashed the trainer, the one of the present event included.
     pub n_crashed_workers: u32,
+    /// Whether another worker offers the job's dataset, and the one of the present event does so no longer.
+    pub data_elsewhere: bool,
 }
 
 /// How much may go wrong with a job.
@@ -125,6 +127,7 @@ impl Transition {
 /// |---|---|---|
 /// | failed, out of memory, timed out | yes | back-off, until the failures are used up |
 /// | crashed | yes | the same; on several workers: quarantine |
+/// | no data | yes | queued at once, for workers with other data; failed where there are none |
 /// | diverged | no | final: trying again would diverge again |
 /// | lost, preempted | no | queued at once: it says nothing about the job |
 ///
@@ -137,6 +140,10 @@ pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<
         (State::Queued, Event::Claimed) => Some(Transition::to(State::Leased)),
         (State::Leased, Event::Completed) => Some(Transition::to(State::Succeeded)),
         (State::Leased, Event::Failed(FailureKind::Diverged)) => Some(Transition::to(State::Diverged)),
+        (State::Leased, Event::Failed(FailureKind::NoData)) => {
+            let is_worth_it = tally.data_elsewhere && tally.n_failures.saturating_add(1) < limits.max_failures;
+            Some(Transition { counts_as_failure: true, ..Transition::to(if is_worth_it { State::Queued } else { State::Failed }) })
+        }
         (State::Leased, Event::Failed(kind)) => {
             let exhausted = tally.n_failures.saturating_add(1) >= limits.max_failures;
             let state = if kind == FailureKind::Crashed && tally.n_crashed_workers >= limits.quarantine_after {
@@ -208,7 +215,7 @@ const fn scramble(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 13] = [
+    const EVENTS: [Event; 14] = [
         Event::Unblocked,
         Event::DependencyFailed,
         Event::Claimed,
@@ -217,6 +224,7 @@ mod tests {
         Event::Failed(FailureKind::OutOfMemory),
         Event::Failed(FailureKind::TimedOut),
         Event::Failed(FailureKind::Crashed),
+        Event::Failed(FailureKind::NoData),
         Event::Failed(FailureKind::Diverged),
         Event::Lost,
         Event::Preempted,
@@ -226,7 +234,7 @@ mod tests {
 
     /// The whole table, a row a state and a column an event of `EVENTS`; `+` counts a failure, `~` backs off, `0` forgets failures.
     fn table(n_failures: u32, n_crashed_workers: u32, max_failures: u32) -> String {
-        let tally = Tally { n_failures, n_crashed_workers };
+        let tally = Tally { n_failures, n_crashed_workers, data_elsewhere: false };
         let limits = Limits { max_failures, quarantine_after: 2 };
         let cell = |state, event| match step(state, event, tally, limits) {
             None => "-".to_owned(),
@@ -242,14 +250,14 @@ mod tests {
     #[test]
     fn every_event_in_every_state() {
         let with_budget_left = "\
-queued failed - - - - - - - - - - cancelled
-- - leased - - - - - - - - - cancelled
-- - - succeeded queued+~ queued+~ queued+~ queued+~ diverged queued queued - cancelled
-- - - - - - - - - - - - -
-- - - - - - - - - - - queued0 -
-- - - - - - - - - - - queued0 -
-- - - - - - - - - - - queued0 -
-- - - - - - - - - - - queued0 -";
+queued failed - - - - - - - - - - - cancelled
+- - leased - - - - - - - - - - cancelled
+- - - succeeded queued+~ queued+~ queued+~ queued+~ failed+ diverged queued queued - cancelled
+- - - - - - - - - - - - - -
+- - - - - - - - - - - - queued0 -
+- - - - - - - - - - - - queued0 -
+- - - - - - - - - - - - queued0 -
+- - - - - - - - - - - - queued0 -";
         assert_eq!(table(0, 1, 3), with_budget_left);
         assert_eq!(table(1, 1, 3), with_budget_left);
         let on_the_last_attempt = with_budget_left.replace("queued+~", "failed+");
@@ -262,13 +270,26 @@ queued failed - - - - - - - - - - cancelled
     fn a_job_that_crashes_trainers_on_several_workers_is_quarantined_whatever_is_left_of_its_tries() {
         for n_failures in [1, 2] {
             let crashes = |n_crashed_workers| {
-                let tally = Tally { n_failures, n_crashed_workers };
+                let tally = Tally { n_failures, n_crashed_workers, data_elsewhere: false };
                 let limits = Limits { max_failures: 3, quarantine_after: 2 };
                 step(State::Leased, Event::Failed(FailureKind::Crashed), tally, limits).map(|next| next.state)
             };
             assert_eq!(crashes(2), Some(State::Quarantined));
             assert_eq!(crashes(1), Some(if n_failures == 2 { State::Failed } else { State::Queued }));
         }
+    }
+
+    #[test]
+    fn a_job_without_good_data_goes_to_a_worker_with_other_data_or_nowhere() {
+        let next = |n_failures, data_elsewhere| {
+            let tally = Tally { n_failures, n_crashed_workers: 0, data_elsewhere };
+            let limits = Limits { max_failures: 3, quarantine_after: 2 };
+            step(State::Leased, Event::Failed(FailureKind::NoData), tally, limits).unwrap()
+        };
+        let counted = Transition { counts_as_failure: true, ..Transition::to(State::Queued) };
+        assert_eq!(next(0, true), counted, "at once: the worker that has none is not asked again");
+        assert_eq!(next(2, true).state, State::Failed);
+        assert_eq!(next(0, false).state, State::Failed);
     }
 
     #[test]

@@ -136,8 +136,8 @@ fn with_own_branches(backbone: Backbone, n_classes: usize) -> Result<Network, Ne
     }
     let cumulative = backbone.cumulative();
     let branch = |exit: &OwnExit| {
-        let widths = exit.layers.iter().filter_map(|layer| if let Layer::Conv2d(conv) = layer { Some(conv.outputs) } else { None });
-        let (depth, width) = (widths.clone().count(), widths.last().unwrap_or(0));
+        let mut widths = exit.layers.iter().filter_map(|layer| if let Layer::Conv2d(conv) = layer { Some(conv.outputs) } else { None });
+        let (depth, width) = (widths.clone().count(), widths.next_back().unwrap_or(0));
         Branch { unit: exit.unit, input: cumulative[exit.unit].output, depth, width, layers: exit.layers.clone() }
     };
     let branches: Vec<Branch> = backbone.own_exits.iter().map(branch).collect();

@@ -17,6 +17,19 @@ pub struct Outcome {
     pub train_seconds: f64,
     /// What trained, e.g. `burn-flex` or `simulated`.
     pub trainer: String,
+    /// The file with the per-sample records; absent where none was written.
+    pub records: Option<Artifact>,
+}
+
+/// A file that a run left on its worker's machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its absolute path there.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, 64 lower-case hexadecimal digits.
+    pub sha256: String,
 }
 
 /// One exit's quality when every sample leaves there.
@@ -30,18 +43,27 @@ pub struct ExitResult {
     pub calibration_accuracy: f64,
     /// The same on the calibration split.
     pub calibration_loss: f64,
+    /// Share of test images whose true class is among the five most probable, 0 to 1. This and what follows is absent where a worker of an
+    /// earlier version reports.
+    pub top5_accuracy: Option<f64>,
+    /// Expected calibration error on the test split over 15 bins of equal width, 0 to 1.
+    pub ece: Option<f64>,
+    /// The same as `top5_accuracy` on the calibration split.
+    pub calibration_top5_accuracy: Option<f64>,
+    /// The same as `ece` on the calibration split.
+    pub calibration_ece: Option<f64>,
 }
 
 /// (Expected cost, accuracy) under one policy setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperatingPoint {
-    /// `max-softmax`, or `fixed` (every sample leaves at one exit).
+    /// A [`Policy`](crate::job::Policy)'s name, or `fixed` (every sample leaves at one exit).
     pub policy: String,
-    /// The threshold; for `fixed` the exit's index.
+    /// The policy's setting; for `fixed` the exit's index.
     pub setting: f64,
     /// Expected MACs of one test sample, every branch on the way paid.
     pub macs_cascade: f64,
-    /// Expected MACs of one test sample, only the answering branch paid.
+    /// Expected MACs of one test sample, only the answering branch paid; where branches answer together, all of them.
     pub macs_selected: f64,
     /// Accuracy on the test split, 0 to 1.
     pub accuracy: f64,
@@ -51,6 +73,11 @@ pub struct OperatingPoint {
     pub calibration_macs_cascade: f64,
     /// Share of test samples that leave at each exit; sums to 1.
     pub exit_shares: Vec<f64>,
+    /// Measured time from one test image to its answer with real early exit, the mean over images, microseconds; absent where it was not
+    /// measured.
+    pub latency_us: Option<f64>,
+    /// Test images answered a second in large batches with real early exit; absent where it was not measured.
+    pub images_per_second: Option<f64>,
 }
 
 /// Where a run stands, after each epoch.
@@ -81,13 +108,15 @@ pub enum FailureKind {
     Crashed,
     /// The trainer showed no sign of life for too long.
     TimedOut,
+    /// The dataset's files are missing or damaged on this worker. Other workers may have good ones.
+    NoData,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Failed, Self::Diverged, Self::OutOfMemory, Self::Crashed, Self::TimedOut];
+    pub const ALL: [Self; 6] = [Self::Failed, Self::Diverged, Self::OutOfMemory, Self::Crashed, Self::TimedOut, Self::NoData];
 
-    /// The kind's name, as the database writes it.
+    /// The kind's name. The database writes it, too, but for `no-data`, which stands there as a failure with its message.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -95,6 +124,7 @@ impl FailureKind {
             Self::OutOfMemory => "out-of-memory",
             Self::Crashed => "crashed",
             Self::TimedOut => "timed-out",
+            Self::NoData => "no-data",
         }
     }
 }

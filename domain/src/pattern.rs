@@ -136,7 +136,9 @@ fn random(seed: u64, n_exits: usize) -> Vec<f64> {
 /// Divides weights by their sum.
 fn normalised(mut weights: Vec<f64>) -> Vec<f64> {
     let sum = mirrored_sum(&weights);
-    weights.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in &mut weights {
+        *weight /= sum;
+    }
     weights
 }
 
@@ -144,7 +146,7 @@ fn normalised(mut weights: Vec<f64>) -> Vec<f64> {
 fn mirrored_sum(numbers: &[f64]) -> f64 {
     let half = numbers.len() / 2;
     let pairs: f64 = (0..half).map(|index| numbers[index] + numbers[numbers.len() - 1 - index]).sum();
-    if numbers.len() % 2 == 0 { pairs } else { pairs + numbers[half] }
+    if numbers.len().is_multiple_of(2) { pairs } else { pairs + numbers[half] }
 }
 
 /// Which way shares lean: above 0 towards the later exits, below 0 towards the earlier ones.

@@ -276,14 +276,15 @@ fn name(reader: &mut Reader, value: &Value) -> Option<String> {
 }
 
 fn evaluation(reader: &mut Reader, value: Option<&Value>) -> Evaluation {
-    let fields = value.and_then(|value| Fields::open(reader, value, "`[evaluation]`", &["policies", "calibration"]));
+    let fields = value.and_then(|value| Fields::open(reader, value, "`[evaluation]`", &["policies", "calibration", "latency"]));
     let field = |key| fields.as_ref().and_then(|fields| fields.optional(key));
     let calibration = field("calibration").and_then(|value| values::calibration(reader, value)).unwrap_or(DEFAULT_CALIBRATION);
     let policies = match field("policies") {
         Some(value) => policies(reader, value),
         None => vec![Policy::MaxSoftmax],
     };
-    Evaluation { calibration, policies }
+    let latency = field("latency").and_then(|value| reader.boolean(value, "latency")).unwrap_or(false);
+    Evaluation { calibration, policies, latency }
 }
 
 fn policies(reader: &mut Reader, value: &Value) -> Vec<Policy> {

@@ -64,6 +64,7 @@ impl From<outcome::Outcome> for v1::Outcome {
             n_test: outcome.n_test,
             train_seconds: outcome.train_seconds,
             trainer: outcome.trainer,
+            records: outcome.records.map(Into::into),
         }
     }
 }
@@ -92,9 +93,40 @@ impl TryFrom<v1::Outcome> for outcome::Outcome {
             n_test: outcome.n_test,
             train_seconds: outcome.train_seconds,
             trainer: outcome.trainer,
+            records: outcome.records.map(TryInto::try_into).transpose()?,
         })
     }
 }
+
+impl From<outcome::Artifact> for v1::Artifact {
+    fn from(artifact: outcome::Artifact) -> Self {
+        Self { path: artifact.path, bytes: artifact.bytes, sha256: artifact.sha256 }
+    }
+}
+
+impl TryFrom<v1::Artifact> for outcome::Artifact {
+    type Error = DecodeError;
+
+    fn try_from(artifact: v1::Artifact) -> Result<Self, DecodeError> {
+        let v1::Artifact { path, bytes, sha256 } = artifact;
+        if !path.starts_with('/') || path.len() > PATH_MAX_BYTES || path.chars().any(char::is_control) {
+            let expected = "an absolute path of at most 4,096 bytes without control characters";
+            return Err(DecodeError::Range { field: "outcome.records.path", value: quoted(&path), expected });
+        }
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            let expected = "64 lower-case hexadecimal digits";
+            return Err(DecodeError::Range { field: "outcome.records.sha256", value: quoted(&sha256), expected });
+        }
+        if i64::try_from(bytes).is_err() {
+            let expected = "the size of a file";
+            return Err(DecodeError::Range { field: "outcome.records.bytes", value: bytes.to_string(), expected });
+        }
+        Ok(Self { path, bytes, sha256 })
+    }
+}
+
+/// Linux takes no longer paths.
+const PATH_MAX_BYTES: usize = 4_096;
 
 impl From<outcome::ExitResult> for v1::ExitResult {
     fn from(exit: outcome::ExitResult) -> Self {
@@ -103,6 +135,10 @@ impl From<outcome::ExitResult> for v1::ExitResult {
             loss: exit.loss,
             calibration_accuracy: exit.calibration_accuracy,
             calibration_loss: exit.calibration_loss,
+            top5_accuracy: exit.top5_accuracy,
+            ece: exit.ece,
+            calibration_top5_accuracy: exit.calibration_top5_accuracy,
+            calibration_ece: exit.calibration_ece,
         }
     }
 }
@@ -115,11 +151,23 @@ impl TryFrom<v1::ExitResult> for outcome::ExitResult {
         share("exit.calibration_accuracy", exit.calibration_accuracy)?;
         at_least_zero("exit.loss", exit.loss)?;
         at_least_zero("exit.calibration_loss", exit.calibration_loss)?;
+        for (field, value) in [
+            ("exit.top5_accuracy", exit.top5_accuracy),
+            ("exit.ece", exit.ece),
+            ("exit.calibration_top5_accuracy", exit.calibration_top5_accuracy),
+            ("exit.calibration_ece", exit.calibration_ece),
+        ] {
+            value.map_or(Ok(()), |value| share(field, value))?;
+        }
         Ok(Self {
             accuracy: exit.accuracy,
             loss: exit.loss,
             calibration_accuracy: exit.calibration_accuracy,
             calibration_loss: exit.calibration_loss,
+            top5_accuracy: exit.top5_accuracy,
+            ece: exit.ece,
+            calibration_top5_accuracy: exit.calibration_top5_accuracy,
+            calibration_ece: exit.calibration_ece,
         })
     }
 }
@@ -135,6 +183,8 @@ impl From<outcome::OperatingPoint> for v1::OperatingPoint {
             calibration_accuracy: point.calibration_accuracy,
             calibration_macs_cascade: point.calibration_macs_cascade,
             exit_shares: point.exit_shares,
+            latency_us: point.latency_us,
+            images_per_second: point.images_per_second,
         }
     }
 }
@@ -145,6 +195,10 @@ fn operating_point(point: v1::OperatingPoint, n_exits: usize) -> Result<outcome:
     at_least_zero("operating_point.macs_cascade", point.macs_cascade)?;
     at_least_zero("operating_point.macs_selected", point.macs_selected)?;
     at_least_zero("operating_point.calibration_macs_cascade", point.calibration_macs_cascade)?;
+    for (field, value) in [("operating_point.latency_us", point.latency_us), ("operating_point.images_per_second", point.images_per_second)]
+    {
+        value.map_or(Ok(()), |value| at_least_zero(field, value))?;
+    }
     for exit_share in &point.exit_shares {
         share("operating_point.exit_shares", *exit_share)?;
     }
@@ -171,6 +225,8 @@ fn operating_point(point: v1::OperatingPoint, n_exits: usize) -> Result<outcome:
         calibration_accuracy: point.calibration_accuracy,
         calibration_macs_cascade: point.calibration_macs_cascade,
         exit_shares: point.exit_shares,
+        latency_us: point.latency_us,
+        images_per_second: point.images_per_second,
     })
 }
 
@@ -182,6 +238,7 @@ impl From<outcome::FailureKind> for v1::FailureKind {
             outcome::FailureKind::OutOfMemory => Self::OutOfMemory,
             outcome::FailureKind::Crashed => Self::Crashed,
             outcome::FailureKind::TimedOut => Self::TimedOut,
+            outcome::FailureKind::NoData => Self::NoData,
         }
     }
 }
@@ -197,6 +254,7 @@ pub fn failure_kind(kind: i32) -> Result<outcome::FailureKind, DecodeError> {
         Ok(v1::FailureKind::OutOfMemory) => Ok(outcome::FailureKind::OutOfMemory),
         Ok(v1::FailureKind::Crashed) => Ok(outcome::FailureKind::Crashed),
         Ok(v1::FailureKind::TimedOut) => Ok(outcome::FailureKind::TimedOut),
+        Ok(v1::FailureKind::NoData) => Ok(outcome::FailureKind::NoData),
         Ok(v1::FailureKind::Unspecified) => Err(DecodeError::Missing("kind")),
         Err(_) => Err(DecodeError::Range { field: "kind", value: kind.to_string(), expected: "a known failure kind" }),
     }
@@ -210,8 +268,7 @@ pub fn attempt_id(id: Option<&v1::AttemptId>) -> Result<(JobKey, u32), DecodeErr
     let id = id.ok_or(DecodeError::Missing("attempt"))?;
     let key = JobKey::parse(&id.job_key).ok_or_else(|| DecodeError::Range {
         field: "attempt.job_key",
-        // Bounded and escaped: it may hold anything, and ends up in logs.
-        value: format!("`{}`", id.job_key.chars().take(40).collect::<String>().escape_debug()),
+        value: quoted(&id.job_key),
         expected: "32 hexadecimal digits",
     })?;
     if id.attempt == 0 {
@@ -226,8 +283,12 @@ fn policy_name(name: &str) -> Result<(), DecodeError> {
     if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(());
     }
-    let value = format!("`{}`", name.chars().take(40).collect::<String>().escape_debug());
-    Err(DecodeError::Range { field: "operating_point.policy", value, expected: "1 to 64 characters of a-z, 0-9 and -" })
+    Err(DecodeError::Range { field: "operating_point.policy", value: quoted(name), expected: "1 to 64 characters of a-z, 0-9 and -" })
+}
+
+/// Text of a peer, bounded and escaped: it may hold anything, and ends up in logs.
+fn quoted(text: &str) -> String {
+    format!("`{}`", text.chars().take(40).collect::<String>().escape_debug())
 }
 
 /// How far rounding may take a share from its true value.
@@ -249,7 +310,16 @@ mod tests {
     use super::*;
 
     fn outcome() -> v1::Outcome {
-        let exit = v1::ExitResult { accuracy: 0.9, loss: 0.3, calibration_accuracy: 0.8, calibration_loss: 0.4 };
+        let exit = v1::ExitResult {
+            accuracy: 0.9,
+            loss: 0.3,
+            calibration_accuracy: 0.8,
+            calibration_loss: 0.4,
+            top5_accuracy: Some(0.99),
+            ece: Some(0.03),
+            calibration_top5_accuracy: Some(0.98),
+            calibration_ece: Some(0.04),
+        };
         let point = v1::OperatingPoint {
             policy: "max-softmax".into(),
             setting: 0.7,
@@ -259,6 +329,8 @@ mod tests {
             calibration_accuracy: 0.8,
             calibration_macs_cascade: 118.0,
             exit_shares: vec![0.25, 0.75],
+            latency_us: Some(250.0),
+            images_per_second: Some(9_000.0),
         };
         v1::Outcome {
             exits: vec![exit; 2],
@@ -268,6 +340,7 @@ mod tests {
             n_test: 10,
             train_seconds: 1.5,
             trainer: "simulated".into(),
+            records: Some(v1::Artifact { path: "/var/lib/a.parquet".into(), bytes: 9, sha256: "0f".repeat(32) }),
         }
     }
 
@@ -275,6 +348,22 @@ mod tests {
     fn outcome_survives_the_wire() {
         let decoded = outcome::Outcome::try_from(outcome()).unwrap();
         assert_eq!(v1::Outcome::from(decoded), outcome());
+    }
+
+    #[test]
+    fn outcomes_of_earlier_versions_are_taken() {
+        let mut message = outcome();
+        message.records = None;
+        message.operating_points[0].latency_us = None;
+        message.operating_points[0].images_per_second = None;
+        for exit in &mut message.exits {
+            exit.top5_accuracy = None;
+            exit.ece = None;
+            exit.calibration_top5_accuracy = None;
+            exit.calibration_ece = None;
+        }
+        let decoded = outcome::Outcome::try_from(message.clone()).unwrap();
+        assert_eq!(v1::Outcome::from(decoded), message);
     }
 
     #[test]
@@ -296,6 +385,27 @@ mod tests {
             "`operating_point.setting` is inf, expected a finite number"
         );
         assert_eq!(refusal(|o| o.operating_points.clear()), "`outcome.operating_points` is missing");
+        assert_eq!(refusal(|o| o.exits[0].ece = Some(1.5)), "`exit.ece` is 1.5, expected 0 to 1");
+        assert_eq!(
+            refusal(|o| o.operating_points[0].latency_us = Some(f64::NAN)),
+            "`operating_point.latency_us` is NaN, expected a finite number of at least 0"
+        );
+        let records = |spoil: fn(&mut v1::Artifact)| {
+            let mut message = outcome();
+            message.records.as_mut().map(spoil);
+            outcome::Outcome::try_from(message).unwrap_err().to_string()
+        };
+        for path in ["", "a.parquet", "/a\u{1b}[2J", &"/x".repeat(2_049)] {
+            let mut message = outcome();
+            message.records.as_mut().unwrap().path = path.into();
+            let refusal = outcome::Outcome::try_from(message).unwrap_err().to_string();
+            assert!(refusal.starts_with("`outcome.records.path` is `") && !refusal.contains('\u{1b}'), "{refusal}");
+        }
+        assert_eq!(
+            records(|a| a.sha256 = "0F".repeat(32)),
+            format!("`outcome.records.sha256` is `{}`, expected 64 lower-case hexadecimal digits", "0F".repeat(20))
+        );
+        assert!(records(|a| a.bytes = u64::MAX).starts_with("`outcome.records.bytes` is 18446744073709551615,"));
         let sum = refusal(|o| o.operating_points[0].exit_shares = vec![0.25, 0.5]);
         assert_eq!(sum, "`operating_point.exit_shares` is 0.75 in all, expected shares that sum to 1");
         let policy = |name: &str| {

@@ -112,3 +112,44 @@ fn a_trainer_killed_in_mid_training_is_replaced_and_changes_no_digit() {
     let attempts: u64 = home.rows(&["job", "list", "last"]).iter().map(|job| job["attempt"].as_u64().unwrap()).sum();
     assert_eq!(attempts, 3);
 }
+
+/// One job, long enough to be killed in the middle.
+const LONGER: &str = r#"name = "longer"
+
+[axes]
+backbone = "resnet8"
+dataset = "digits"
+pattern = [{ decreasing = 0.5 }]
+budget = { levels = 6 }
+
+[recipe]
+epochs = 10
+batch_size = 32
+optimizer = { sgd = { lr = 0.05 } }
+augment = "crop"
+"#;
+
+#[test]
+fn a_killed_trainer_leaves_a_checkpoint_that_the_next_attempt_goes_on_from() {
+    let start = |home: &Home| home.start(&["up", &home.write("longer.toml", LONGER), "--slots", "1", "--checkpoint-every", "0s"]);
+    let undisturbed = {
+        let home = Home::new();
+        assert_eq!(start(&home).finish(LONG).code, Some(0));
+        home.rows(&["results", "last"])
+    };
+    let home = Home::new();
+    let up = start(&home);
+    let checkpoints = home.path().join("offramp/checkpoints");
+    let jobs = || std::fs::read_dir(&checkpoints).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    wait_until("the second epoch's checkpoint", LONG, || jobs().any(|job| job.join("000002").exists()).then_some(()));
+    offramp_tests::send("KILL", &up.trainers()[0].to_string());
+    let finished = up.finish(LONG);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    home.check_database(true);
+    assert_eq!(home.rows(&["results", "last"]), undisturbed);
+
+    // Epochs that end between two heartbeats may be missing; that both of the first would be, in an attempt that begins anew, is unlikely.
+    let first_heard_of = &home.query("SELECT min(epoch) FROM epochs WHERE attempt = 2")[0][0];
+    assert!(first_heard_of.as_u64().unwrap() > 2, "{first_heard_of}");
+    assert_eq!(jobs().count(), 0, "what has its result needs no checkpoint");
+}

@@ -10,7 +10,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use offramp_domain::backbone;
-use offramp_domain::job::Optimizer;
+use offramp_domain::job::{Augment, Optimizer, Recipe, Schedule};
 use offramp_domain::network::{Network, assemble_parts};
 use offramp_domain::shape::Shape;
 use offramp_train::network::MultiExit;
@@ -34,10 +34,12 @@ impl Training {
     fn new(network: &Network, batch_size: usize) -> Self {
         let device = Device::flex().autodiff();
         let sgd = Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: false, weight_decay: 5e-4 };
+        let recipe = Recipe::new(1, batch_size as u32, sgd, Schedule::Constant, Augment::None);
         let targets = (0..batch_size).map(|image| (image % N_CLASSES) as i32).collect();
+        let model = MultiExit::new(network, 0, &device);
         Self {
-            model: MultiExit::new(network, 0, &device),
-            optimizer: optimizer::build(&sgd),
+            optimizer: optimizer::build(&recipe, &model),
+            model,
             x_bchw: images(batch_size, &device),
             targets_b: Tensor::from_data(TensorData::new::<i32, _>(targets, [batch_size]), &device),
         }

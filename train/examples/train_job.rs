@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use offramp_data::Cache;
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::JobConfig;
 use offramp_domain::outcome::Progress;
 use offramp_train::{DeviceChoice, Environment, Observer, run};
@@ -16,6 +17,8 @@ impl Observer for Print {
         let Progress { epoch, n_epochs, loss, exit_accuracy, images_per_second } = progress;
         eprintln!("epoch {epoch}/{n_epochs}: loss {loss:.4}, calibration accuracy {exit_accuracy:.3?}, {images_per_second:.0} images/s");
     }
+
+    fn records(&mut self, _: &Records) {}
 
     fn stopped(&self) -> bool {
         false

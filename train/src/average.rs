@@ -14,8 +14,8 @@ use crate::network::MultiExit;
 ///
 /// # Source
 /// The average and its start, where the decay is `min(decay, (1 + n) / (10 + n))` after n updates so that the random initial weights are soon
-/// forgotten: TensorFlow's `ExponentialMovingAverage` with `num_updates`. Averaged statistics: the reference code of Tan and Le,
-/// "EfficientNet".
+/// forgotten: `ExponentialMovingAverage` of `TensorFlow` with `num_updates`. Averaged statistics: the reference code of Tan and Le,
+/// "`EfficientNet`".
 #[derive(Debug)]
 pub struct Average {
     decay: f64,
@@ -38,6 +38,7 @@ impl Average {
     }
 
     /// Takes in the weights after a step. `model` is one for evaluation (`valid()`).
+    #[must_use]
     pub fn update(self, model: &MultiExit) -> Self {
         let n_updates = self.n_updates + 1;
         let decay = self.decay.min((1 + n_updates) as f64 / (10 + n_updates) as f64);

@@ -223,10 +223,9 @@ fn source(position: usize, offset: i8, n: usize, padding: Padding) -> Option<usi
     let source = position as isize - isize::from(offset);
     let last = n as isize - 1;
     let source = match padding {
-        Padding::Zeros => source,
-        Padding::Mirrored if source < 0 => -source,
         Padding::Mirrored if source > last => 2 * last - source,
-        Padding::Mirrored => source,
+        Padding::Mirrored => source.abs(),
+        Padding::Zeros => source,
     };
     usize::try_from(source).ok().filter(|&source| source < n)
 }

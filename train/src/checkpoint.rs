@@ -214,7 +214,7 @@ impl Store {
         let mut sums = String::new();
         for (name, bytes) in files {
             write(&new.join(name), bytes).map_err(failed(&new.join(name)))?;
-            sums.push_str(&format!("{}  {name}\n", sha256(bytes)));
+            sums.extend([sha256(bytes).as_str(), "  ", name, "\n"]);
         }
         write(&new.join(SUMS), sums.as_bytes()).map_err(failed(&new.join(SUMS)))?;
         flush_folder(&new).map_err(failed(&new))?;
@@ -307,7 +307,7 @@ fn flush_folder(folder: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// An error with everything that caused it, in one line.

@@ -21,7 +21,7 @@ pub fn clip(clip: Clip, gradients: GradientsParams, model: &impl Module) -> Grad
             let Some(sum) = squares.sum else { return gradients };
             // Never read back: the device need not be waited for.
             let factor = (sum.sqrt() + LEAST_NORM).recip().mul_scalar(most).clamp_max(1.0);
-            change(gradients, model, Change::Scale(factor))
+            change(gradients, model, Change::Scale(Box::new(factor)))
         }
         Clip::Value(most) => change(gradients, model, Change::Clamp(most)),
     }
@@ -47,7 +47,7 @@ impl ModuleVisitor for Squares<'_> {
 
 /// What is done to each gradient.
 enum Change {
-    Scale(Tensor<1>),
+    Scale(Box<Tensor<1>>),
     Clamp(f64),
 }
 
@@ -66,7 +66,7 @@ impl ModuleVisitor for Changer {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
         let changed = match &self.change {
-            Change::Scale(factor) => gradient.mul(factor.clone().reshape([1; D])),
+            Change::Scale(factor) => gradient.mul(factor.as_ref().clone().reshape([1; D])),
             Change::Clamp(most) => gradient.clamp(-most, *most),
         };
         self.gradients.register(param.id, changed);

@@ -86,9 +86,13 @@ impl DeviceChoice {
     ///
     /// Burn puts some tensors on its default device, which is the first GPU backend of the build whatever device the network is on;
     /// `BURN_DEVICE` overrides that.
+    ///
+    /// On the CPU each step allocates its activations and frees them. The C library would hand that memory back to the system every time, and
+    /// a third of a step would go into getting it again, page by page; the two `MALLOC_` variables, which only glibc reads, have it keep up to
+    /// 8 GiB. Memory at its peak is the same.
     pub const fn process_environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Cpu => &[("BURN_DEVICE", "flex")],
+            Self::Cpu => &[("BURN_DEVICE", "flex"), ("MALLOC_TRIM_THRESHOLD_", "8589934592"), ("MALLOC_MMAP_THRESHOLD_", "33554432")],
             Self::Cuda(_) => &[("BURN_DEVICE", "cuda")],
             Self::Vulkan(_) => &[("BURN_DEVICE", "vulkan")],
         }

@@ -1,7 +1,7 @@
 //! Kernels of our own for what Burn's CPU backend is slow at: convolutions, and batch norms with the ReLU after them.
 //!
 //! They compute what the plain layers compute, up to rounding, and are a function of their inputs alone: sums are taken in an order that
-//! follows from shapes, never from the number of threads or the width of the processor's vectors. [`convolution`], [`normalisation`] and
+//! follows from shapes, never from the number of threads, nor, among processors that fuse multiply and add, from the width of vectors. [`convolution`], [`normalisation`] and
 //! [`normalised_convolution`] choose by the tensor's device. Anything but 32-bit floats on the CPU backend goes through the plain layers, as do
 //! convolutions in groups and whatever runs inside [`plain`].
 //!
@@ -10,10 +10,13 @@
 //! - [`normalisation`](mod@normalisation): batch norm with ReLU, and its gradient.
 //! - [`gradient`]: their places in Burn's graph.
 
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod convolution;
 mod gather;
 mod gradient;
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod normalisation;
+#[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod product;
 
 use std::cell::Cell;
@@ -129,7 +132,10 @@ pub(crate) fn normalisation(layer: &BatchNorm, then_relu: bool, x_bchw: Tensor<4
             Tensor::from_primitive::<Autodiff<Flex>>(normalised.y_bchw)
         }
         Route::Plain | Route::Training => {
-            let y_bchw = layer.forward(x_bchw);
+            // Statistics are kept, and taken, in the layer's own numbers, whatever those of the map.
+            let dtype = x_bchw.dtype();
+            let same = dtype == gamma.dtype();
+            let y_bchw = if same { layer.forward(x_bchw) } else { layer.forward(x_bchw.cast(gamma.dtype())).cast(dtype) };
             if then_relu { relu(y_bchw) } else { y_bchw }
         }
     }
@@ -157,7 +163,9 @@ pub(crate) fn normalised_convolution(layer: &Conv2d, norm: &BatchNorm, then_relu
     let n_weights = weight.len() / shape.outputs;
     for (channel, weight) in weight.chunks_exact_mut(n_weights).enumerate() {
         let scale = fixed.scale(channel);
-        weight.iter_mut().for_each(|weight| *weight *= scale);
+        for weight in weight {
+            *weight *= scale;
+        }
     }
     convolve(&shape, x_bchw, &weight, Finish { shift: Some(&shift), relu: then_relu })
 }

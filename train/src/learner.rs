@@ -1,10 +1,12 @@
 //! What changes from step to step, and how.
 
+use std::borrow::Cow;
+
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::{Device, Tensor};
-use offramp_domain::job::JobConfig;
+use burn::tensor::{Device, FloatDType, Tensor};
+use offramp_domain::job::{JobConfig, Precision};
 use offramp_domain::network::Network;
 
 use crate::average::Average;
@@ -12,9 +14,10 @@ use crate::batches::Sample;
 use crate::checkpoint::{self, LoadError, Parts};
 use crate::clip::clip;
 use crate::material::Material;
-use crate::network::MultiExit;
+use crate::network::{MultiExit, Weights, WeightsError};
 use crate::objective::Objective;
 use crate::optimizer;
+use crate::precision::in_bf16;
 use crate::regime::{Part, Phase};
 use crate::teacher::Teacher;
 
@@ -39,13 +42,29 @@ pub struct Learner<'a> {
 }
 
 impl<'a> Learner<'a> {
-    /// A learner at the start of a phase, from the weights that a model begins with. `device` is one with gradients.
-    pub fn start(network: &Network, config: &'a JobConfig, phase: Phase, device: &Device) -> Self {
-        let model = match phase.part {
-            Part::Backbone => MultiExit::new(&Network { branches: Vec::new(), ..network.clone() }, config.seed, device),
-            Part::Branches | Part::All => MultiExit::new(network, config.seed, device),
-        };
-        Self::with_model(model, config, phase, device)
+    /// A learner at the start of a phase, with weights drawn from the seed, the backbone's replaced by `pretrained` ones where there are some.
+    /// `device` is one with gradients.
+    ///
+    /// # Errors
+    /// When the pretrained weights are of another backbone.
+    pub fn start(
+        network: &Network,
+        config: &'a JobConfig,
+        phase: Phase,
+        device: &Device,
+        pretrained: Option<&Weights>,
+    ) -> Result<Self, WeightsError> {
+        let network = part_of(network, phase);
+        let mut model = MultiExit::new(&network, config.seed, device);
+        if let Some(weights) = pretrained {
+            model.load_backbone(&network, weights)?;
+        }
+        Ok(Self::with_model(model, config, phase, device))
+    }
+
+    /// The same with all weights drawn from the seed.
+    pub fn fresh(network: &Network, config: &'a JobConfig, phase: Phase, device: &Device) -> Self {
+        Self::with_model(MultiExit::new(&part_of(network, phase), config.seed, device), config, phase, device)
     }
 
     /// The same with a model that has learned something.
@@ -56,7 +75,7 @@ impl<'a> Learner<'a> {
             optimizer: optimizer::build(recipe, &model),
             average: recipe.ema.map(|decay| Average::start(decay, model.valid())),
             teacher: Teacher::start(config.distill, model.n_exits(), recipe, device),
-            objective: Objective::new(&config.exit_weights, config.distill, phase.n_epochs, device),
+            objective: Objective::new(config.exit_weights.clone(), config.distill, phase.n_epochs, device),
             config,
             device: device.clone(),
             model,
@@ -64,6 +83,7 @@ impl<'a> Learner<'a> {
     }
 
     /// Goes on to a phase after the one of this learner. It starts from the weights that would have been evaluated, with everything else anew.
+    #[must_use]
     pub fn go_on(self, network: &Network, phase: Phase) -> Self {
         let whole = MultiExit::new(network, self.config.seed, &self.device);
         // Both start from the same seed; what this learner has no branches for keeps its first weights.
@@ -79,7 +99,7 @@ impl<'a> Learner<'a> {
         let logits_bk = self.logits(x_bchw);
         let teacher_bk = self.teacher.logits(&logits_bk);
         let own_loss = self.teacher.own_loss(teacher_bk.as_ref(), &self.objective, &targets);
-        let loss = self.objective.loss(logits_bk, &targets, teacher_bk, epoch);
+        let loss = self.objective.loss(logits_bk, &targets, teacher_bk.as_ref(), epoch);
 
         let descended = match own_loss {
             Some(own_loss) => loss.clone() + own_loss,
@@ -97,17 +117,28 @@ impl<'a> Learner<'a> {
         (self, loss.detach())
     }
 
-    /// What every exit says of a batch.
+    /// What every exit says of a batch, in 32 bits.
     fn logits(&self, x_bchw: Tensor<4>) -> Vec<Tensor<2>> {
-        match &self.trunk {
+        match self.config.recipe.precision {
+            Precision::F32 => self.logits_of(&self.model, self.trunk.as_ref(), x_bchw),
+            Precision::Bf16 => {
+                let trunk = self.trunk.as_ref().map(in_bf16);
+                let logits_bk = self.logits_of(&in_bf16(&self.model), trunk.as_ref(), x_bchw.cast(FloatDType::BF16));
+                logits_bk.into_iter().map(|logits_bk| logits_bk.cast(FloatDType::F32)).collect()
+            }
+        }
+    }
+
+    fn logits_of(&self, model: &MultiExit, trunk: Option<&MultiExit>, x_bchw: Tensor<4>) -> Vec<Tensor<2>> {
+        match trunk {
             Some(trunk) => {
                 let features = trunk.run_trunk(x_bchw.inner());
-                let mut logits_bk = self.model.classify_from(features.at_exits.into_iter().map(Tensor::from_inner).collect());
+                let mut logits_bk = model.classify_from(features.at_exits.into_iter().map(Tensor::from_inner).collect());
                 logits_bk.push(Tensor::from_inner(features.logits_bk));
                 logits_bk
             }
-            None if self.config.gradient_equilibrium => self.model.forward_in_equilibrium(x_bchw),
-            None => self.model.forward(x_bchw),
+            None if self.config.gradient_equilibrium => model.forward_in_equilibrium(x_bchw),
+            None => model.forward(x_bchw),
         }
     }
 
@@ -174,6 +205,14 @@ impl<'a> Learner<'a> {
         };
         let trunk = self.trunk.map(|_| model.valid());
         Ok(Self { model, trunk, optimizer, average, teacher, ..self })
+    }
+}
+
+/// What of a network there is in a phase.
+fn part_of(network: &Network, phase: Phase) -> Cow<'_, Network> {
+    match phase.part {
+        Part::Backbone => Cow::Owned(Network { branches: Vec::new(), ..network.clone() }),
+        Part::Branches | Part::All => Cow::Borrowed(network),
     }
 }
 

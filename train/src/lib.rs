@@ -10,9 +10,10 @@
 //! - [`training`]: phases, epochs, steps, progress, stopping; [`regime`]: which parts learn when; [`learner`]: what changes from step to step.
 //! - [`objective`]: the loss; [`teacher`]: what exits learn from besides the labels.
 //! - [`schedule`]: the learning rate of a step; [`optimizer`]: the optimiser of a recipe; [`clip`]: cutting gradients down; [`average`]: the
-//!   moving average of weights.
+//!   moving average of weights; [`precision`]: 16-bit numbers.
 //! - [`checkpoint`]: where a run stands, on disk, so that the next attempt goes on from there.
 //! - [`records`]: what the exits say of a split, read back from the device.
+//! - [`early_exit`]: leaving for real, and how long answers take.
 //! - [`device`]: choosing a device, opening it safely, and the self-check behind `doctor`.
 //! - [`chance`]: random streams, each a pure function of seed, purpose and epoch.
 //!
@@ -31,6 +32,7 @@ pub mod chance;
 pub mod checkpoint;
 pub mod clip;
 pub mod device;
+pub mod early_exit;
 pub mod fields;
 pub mod kernels;
 pub mod learner;
@@ -38,6 +40,7 @@ pub mod material;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
+pub mod precision;
 pub mod records;
 pub mod regime;
 pub mod run;

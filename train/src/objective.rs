@@ -1,6 +1,6 @@
 //! What training minimises.
 //!
-//! The loss is the sum over the exits k of w_k [(1 - lambda) CE_k + lambda T^2 KL(teacher at T || exit k at T)], each term a mean over the batch.
+//! The loss is the sum over the exits k of `w_k [(1 - lambda) CE_k + lambda T^2 KL(teacher at T || exit k at T)]`, each term a mean over the batch.
 //! Without distillation lambda is 0.
 
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
@@ -55,8 +55,8 @@ pub fn targets(images: &Images, samples: &[Sample], n_classes: usize, smoothing:
 
 impl Objective {
     /// What a phase of `n_epochs` minimises.
-    pub fn new(exit_weights: &ExitWeights, distill: Distill, n_epochs: u32, device: &Device) -> Self {
-        Self { exit_weights: exit_weights.clone(), distill, n_epochs, cross_entropy: CrossEntropyLossConfig::new().init(device) }
+    pub fn new(exit_weights: ExitWeights, distill: Distill, n_epochs: u32, device: &Device) -> Self {
+        Self { exit_weights, distill, n_epochs, cross_entropy: CrossEntropyLossConfig::new().init(device) }
     }
 
     /// The loss of a batch in an epoch (0-based) of the phase. `logits_bk` has one element an exit, the final exit last; `teacher_bk` has the
@@ -64,11 +64,11 @@ impl Objective {
     ///
     /// # Shapes
     /// `[batch, classes]` each -> `[1]`.
-    pub fn loss(&self, logits_bk: Vec<Tensor<2>>, targets: &Targets, teacher_bk: Option<Tensor<2>>, epoch: u32) -> Tensor<1> {
+    pub fn loss(&self, logits_bk: Vec<Tensor<2>>, targets: &Targets, teacher_bk: Option<&Tensor<2>>, epoch: u32) -> Tensor<1> {
         let n_exits = logits_bk.len();
         let weights = exit_weights(&self.exit_weights, n_exits, epoch, self.n_epochs);
         let terms = logits_bk.into_iter().enumerate().map(|(exit, logits_bk)| {
-            let loss = self.loss_of_exit(logits_bk, targets, teacher_bk.as_ref(), exit + 1 == n_exits);
+            let loss = self.loss_of_exit(logits_bk, targets, teacher_bk, exit + 1 == n_exits);
             if weights[exit] == 1.0 { loss } else { loss.mul_scalar(weights[exit]) }
         });
         terms.reduce(|sum, term| sum + term).expect("a network has a final exit")

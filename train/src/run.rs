@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use burn::tensor::TensorReadError;
 use offramp_data::{Cache, DataError};
-use offramp_domain::evaluation::evaluate;
-use offramp_domain::job::JobConfig;
+use offramp_domain::evaluation::{Records, evaluate};
+use offramp_domain::job::{JobConfig, Pretrained};
 use offramp_domain::network::{self, NetworkError};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
 
 use crate::checkpoint::Checkpoints;
 use crate::device::{DeviceChoice, DeviceError};
-use crate::fields;
 use crate::material::Material;
+use crate::network::{Weights, WeightsError};
 use crate::training::{Job, Saving, train};
+use crate::{early_exit, fields, precision};
 
 /// What a run needs besides its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub struct Environment {
 pub trait Observer {
     /// Is told where the run stands, after each epoch.
     fn progress(&mut self, progress: Progress);
+
+    /// Is handed what the trained network's exits say of every sample, once, after training.
+    fn records(&mut self, records: &Records);
 
     /// Says whether the run is to be given up; asked before each step, and before each batch of an evaluation.
     fn stopped(&self) -> bool;
@@ -64,6 +68,12 @@ pub enum TrainError {
     /// The dataset cannot be read.
     #[error("cannot load the dataset")]
     Data(#[from] DataError),
+    /// The device does not compute in 16 bits.
+    #[error("`{0}` cannot train in bf16; precision f32 works everywhere")]
+    Precision(DeviceChoice),
+    /// The weights to start from cannot be loaded.
+    #[error("cannot start from the pretrained weights; hint: {}", .0.hint())]
+    Pretrained(#[from] WeightsError),
     /// Too few images to hold any out for calibration.
     #[error(
         "`{dataset}` has {n_images} training images here, too few to hold {share} of them out for calibration and keep one of each class"
@@ -98,12 +108,18 @@ impl TrainError {
         match self {
             Self::Diverged { .. } => FailureKind::Diverged,
             Self::Execution(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
+            // A name that this build does not know is no fault of the files.
+            Self::Data(DataError::Unknown(_)) => FailureKind::Failed,
+            // Another worker may have the files that are meant.
+            Self::Data(_) | Self::TooFewImages { .. } | Self::Pretrained(WeightsError::Read { .. } | WeightsError::Checksum { .. }) => {
+                FailureKind::NoData
+            }
             Self::Network(_)
             | Self::Field { .. }
             | Self::ExitWeights { .. }
-            | Self::TooFewImages { .. }
+            | Self::Precision(_)
+            | Self::Pretrained(_)
             | Self::Device(_)
-            | Self::Data(_)
             | Self::Execution(_)
             | Self::Stopped => FailureKind::Failed,
         }
@@ -150,16 +166,26 @@ fn train_and_evaluate(
     let network = network::assemble(config)?;
     fields::check(config, &network)?;
     let device = environment.device.open()?;
+    precision::check(config.recipe.precision, environment.device, &device)?;
+    let pretrained = config.pretrained.as_ref().map(|from| read_pretrained(from, environment)).transpose()?;
     let dataset = datasets.get(&config.dataset, &environment.data_dir)?;
     let material = Material::prepare(&dataset, network.n_classes, config)?;
-    let trained = train(Job { network: &network, config, material: &material, device: &device }, saving, observer)?;
+    let job = Job { network: &network, config, material: &material, device: &device, pretrained: pretrained.as_ref() };
+    let trained = train(job, saving, observer)?;
 
     let calibration = material.record_calibration(&trained.model, &device, observer)?;
     let test = material.record_test(&trained.model, &device, observer)?;
-    let evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
+    let mut evaluated = evaluate(&network, &config.evaluation, &calibration, &test);
     let mut losses = evaluated.exits.iter().flat_map(|exit| [exit.loss, exit.calibration_loss]);
     if let Some(loss) = losses.find(|loss| !loss.is_finite()) {
-        return Err(TrainError::Diverged { epoch: config.recipe.epochs, loss });
+        return Err(TrainError::Diverged { epoch: config.n_epochs(), loss });
+    }
+    let records = Records { calibration, test };
+    observer.records(&records);
+    if config.evaluation.latency {
+        let Records { calibration, .. } = &records;
+        let points = &mut evaluated.operating_points;
+        early_exit::measure(&trained.model, &dataset.test, &material.normalisation, &device, calibration, points, observer)?;
     }
     Ok(Outcome {
         exits: evaluated.exits,
@@ -169,7 +195,15 @@ fn train_and_evaluate(
         n_test: dataset.test.len() as u32,
         train_seconds: trained.seconds,
         trainer: trainer_name(environment.device),
+        records: None,
     })
+}
+
+/// Reads the weights to start from, and makes sure that they are the ones that the job means.
+fn read_pretrained(from: &Pretrained, environment: &Environment) -> Result<Weights, WeightsError> {
+    let weights = Weights::read(&environment.data_dir.join(&from.file))?;
+    weights.check(&from.sha256)?;
+    Ok(weights)
 }
 
 /// The one place where this crate reads a clock: for durations in results, and for when a checkpoint is due. No result depends on it.

@@ -79,6 +79,7 @@ impl Teacher {
     }
 
     /// Takes a step with learned weights.
+    #[must_use]
     pub fn step(self, gradients: &mut Gradients, rate: f64) -> Self {
         match self {
             Self::Learned(mut learned) => {

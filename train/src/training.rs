@@ -12,7 +12,7 @@ use crate::batches;
 use crate::checkpoint::{Checkpoints, LoadError, State, Store, with_sources};
 use crate::learner::Learner;
 use crate::material::Material;
-use crate::network::MultiExit;
+use crate::network::{MultiExit, Weights};
 use crate::optimizer;
 use crate::regime::{self, Phase};
 use crate::run::{Observer, TrainError, now};
@@ -33,6 +33,8 @@ pub struct Job<'a> {
     pub material: &'a Material<'a>,
     /// Where, without gradients.
     pub device: &'a Device,
+    /// What the backbone starts from; absent where it starts fresh.
+    pub pretrained: Option<&'a Weights>,
 }
 
 /// A trained network.
@@ -83,7 +85,10 @@ pub fn train(job: Job, mut saving: Option<&mut Saving>, observer: &mut dyn Obser
     let last = phases.len() - 1;
     let n_epochs = phases[last].first_epoch + phases[last].n_epochs;
     let resumed = saving.as_ref().and_then(|saving| resume(job, &phases, &saving.store));
-    let (mut learner, mut state) = resumed.unwrap_or_else(|| begin(job, &phases));
+    let (mut learner, mut state) = match resumed {
+        Some(resumed) => resumed,
+        None => begin(job, &phases)?,
+    };
 
     for epoch in state.n_epochs..n_epochs {
         let started = now();
@@ -114,16 +119,17 @@ pub fn train(job: Job, mut saving: Option<&mut Saving>, observer: &mut dyn Obser
 }
 
 /// A learner before its first step.
-fn begin<'a>(job: Job<'a>, phases: &[Phase]) -> (Learner<'a>, State) {
-    let learner = Learner::start(job.network, job.config, phases[0], &job.device.clone().autodiff());
-    (learner, State { n_epochs: 0, phase: 0, train_seconds: 0.0, n_averaged: 0, exit_accuracy: Vec::new() })
+fn begin<'a>(job: Job<'a>, phases: &[Phase]) -> Result<(Learner<'a>, State), TrainError> {
+    let learner = Learner::start(job.network, job.config, phases[0], &job.device.clone().autodiff(), job.pretrained)?;
+    Ok((learner, State { n_epochs: 0, phase: 0, train_seconds: 0.0, n_averaged: 0, exit_accuracy: Vec::new() }))
 }
 
 /// A learner where the newest usable checkpoint has it.
 fn resume<'a>(job: Job<'a>, phases: &[Phase], store: &Store) -> Option<(Learner<'a>, State)> {
     store.newest(|state, parts| {
         let phase = phases.get(state.phase).copied().ok_or(LoadError::NoPhase(state.phase))?;
-        let learner = Learner::start(job.network, job.config, phase, &job.device.clone().autodiff());
+        // Without the weights that the first attempt started from: all of them are in the record.
+        let learner = Learner::fresh(job.network, job.config, phase, &job.device.clone().autodiff());
         let mut learner = learner.resume(parts, state.n_averaged)?;
         learner.take_accuracies(&state.exit_accuracy);
         Ok((learner, state))

@@ -8,5 +8,5 @@ use offramp_worker::trainer;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = std::env::args().nth(1).unwrap_or_default().parse()?;
-    Ok(trainer::serve(&mut Simulated::new(options))?)
+    Ok(trainer::serve(&mut Simulated::new(options), None)?)
 }

@@ -8,7 +8,7 @@ mod records;
 
 use std::time::{Duration, Instant};
 
-use offramp_domain::evaluation::{self, SplitRecords};
+use offramp_domain::evaluation::{self, Records, SplitRecords};
 use offramp_domain::job::JobConfig;
 use offramp_domain::network::{self, Network};
 use offramp_domain::outcome::{FailureKind, Outcome, Progress};
@@ -50,7 +50,7 @@ impl Trainer for Simulated {
 
     fn run(&mut self, config: &JobConfig, attempt: &Attempt, observer: &mut dyn Observer) -> Result<Outcome, TrainFailure> {
         let network = network::assemble(config).map_err(|error| failed(FailureKind::Failed, crate::trainer::with_sources(&error)))?;
-        let n_epochs = config.recipe.epochs;
+        let n_epochs = config.n_epochs();
         let slow = if happens(self.options.slow, "slow", attempt) { SLOW_FACTOR } else { 1 };
         let epoch_time = self.options.epoch_time * slow;
         let fault = self.options.fault(attempt, n_epochs);
@@ -65,7 +65,12 @@ impl Trainer for Simulated {
         if observer.stopped() {
             return Err(TrainFailure::Stopped);
         }
-        Ok(outcome(config, &network, &subject, epoch_time * n_epochs))
+        let records = Records {
+            calibration: subject.records(Split::Calibration, N_CALIBRATION, n_epochs),
+            test: subject.records(Split::Test, N_TEST, n_epochs),
+        };
+        observer.records(&records);
+        Ok(outcome(config, &network, &records, epoch_time * n_epochs))
     }
 }
 
@@ -90,10 +95,8 @@ fn mean(values: &[f32]) -> f64 {
     values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
 }
 
-fn outcome(config: &JobConfig, network: &Network, subject: &Subject, train_time: Duration) -> Outcome {
-    let calibration = subject.records(Split::Calibration, N_CALIBRATION, subject.n_epochs);
-    let test = subject.records(Split::Test, N_TEST, subject.n_epochs);
-    let evaluated = evaluation::evaluate(network, &config.evaluation, &calibration, &test);
+fn outcome(config: &JobConfig, network: &Network, records: &Records, train_time: Duration) -> Outcome {
+    let evaluated = evaluation::evaluate(network, &config.evaluation, &records.calibration, &records.test);
     Outcome {
         exits: evaluated.exits,
         operating_points: evaluated.operating_points,
@@ -103,6 +106,7 @@ fn outcome(config: &JobConfig, network: &Network, subject: &Subject, train_time:
         // What was asked for, not what the clock says: equal configurations give equal results.
         train_seconds: train_time.as_secs_f64(),
         trainer: "simulated".into(),
+        records: None,
     }
 }
 

@@ -106,7 +106,7 @@ async fn run(
         return Ok((Verdict::GivenBack, Some(process)));
     }
     let n_epochs = match check(&lease.attempt.job, &lease.config_json) {
-        Ok(config) => config.recipe.epochs,
+        Ok(config) => config.n_epochs(),
         Err(message) => return Ok((failed(&lease.attempt, FailureKind::Failed, message), Some(process))),
     };
     let begin_epoch_after = |n_finished: u32| {

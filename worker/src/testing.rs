@@ -16,7 +16,7 @@ pub(crate) fn config(dataset: &str, seed: u64) -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(3, 64, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5e-4 }, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         seed,
     )
 }

@@ -9,14 +9,17 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::{JobConfig, JobKey};
-use offramp_domain::outcome::{FailureKind, Outcome, Progress};
+use offramp_domain::outcome::{Artifact, FailureKind, Outcome, Progress};
 use offramp_proto::v1::{self, from_trainer, to_trainer};
+use offramp_records::Header;
 
 use crate::clock;
 pub use crate::frame::FrameError;
@@ -47,6 +50,9 @@ pub struct Attempt {
 pub trait Observer {
     /// Reports a finished epoch.
     fn progress(&mut self, progress: Progress);
+
+    /// Hands over what the trained network's exits say of every sample, once, before the run ends.
+    fn records(&mut self, records: &Records);
 
     /// Whether to give the run up. To be asked often (every step): the question also shows that the run is alive.
     fn stopped(&self) -> bool;
@@ -88,12 +94,15 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// Serves runs on standard input and output until the worker closes standard input. Does not return from the middle of a run: when the
 /// worker is gone then, the process ends here.
 ///
+/// Per-sample records are kept as files in the folder `artifacts`; without one they are not kept. Where they cannot be, the result is worth
+/// no less: the log says why, and the result has no file.
+///
 /// # Errors
 /// When the worker breaks the protocol or cannot be written to.
-pub fn serve(trainer: &mut dyn Trainer) -> Result<(), ServeError> {
+pub fn serve(trainer: &mut dyn Trainer, artifacts: Option<&Path>) -> Result<(), ServeError> {
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(ServeError::Redirect)?;
     rustix::stdio::dup2_stdout(io::stderr()).map_err(|error| ServeError::Redirect(error.into()))?;
-    serve_over(trainer, io::stdin(), std::fs::File::from(output), end_process)
+    serve_over(trainer, artifacts, io::stdin(), std::fs::File::from(output), end_process)
 }
 
 /// Ends this process without running exit handlers: a device library's could wait for the very run that is being abandoned.
@@ -111,6 +120,7 @@ fn end_process() {
 /// As [`serve`].
 pub fn serve_over(
     trainer: &mut dyn Trainer,
+    artifacts: Option<&Path>,
     input: impl Read + Send + 'static,
     mut output: impl Write,
     abandon: impl FnOnce() + Send + 'static,
@@ -130,7 +140,7 @@ pub fn serve_over(
     for order in orders {
         match order {
             Order::Run { run, stop } => {
-                let answer = answer(trainer, &run, stop, &mut output)?;
+                let answer = answer(trainer, artifacts, &run, stop, &mut output)?;
                 // Before the answer, at which the worker may well close the input: that is the end of nothing.
                 n_unfinished.fetch_sub(1, Ordering::SeqCst);
                 send(&mut output, answer)?;
@@ -171,6 +181,7 @@ fn read_orders(input: impl Read, orders: &mpsc::Sender<Order>, n_unfinished: &At
 
 fn answer(
     trainer: &mut dyn Trainer,
+    artifacts: Option<&Path>,
     run: &v1::Run,
     stop: Arc<AtomicBool>,
     output: &mut impl Write,
@@ -179,13 +190,19 @@ fn answer(
         Ok(decoded) => decoded,
         Err(message) => return Ok(failure(FailureKind::Failed, message)),
     };
-    let mut reporter = Reporter { output: RefCell::new(output), last_sent: Cell::new(clock::now()), stop, broken: RefCell::new(None) };
+    let keep = artifacts.map(|folder| {
+        let header = Header { job: attempt.job.clone(), attempt: attempt.number, trainer: trainer.name(), config: config.clone() };
+        Keep { folder, header, kept: None }
+    });
+    let mut reporter =
+        Reporter { output: RefCell::new(output), last_sent: Cell::new(clock::now()), stop, broken: RefCell::new(None), keep };
     let result = catch_unwind(AssertUnwindSafe(|| trainer.run(&config, &attempt, &mut reporter)));
+    let kept = reporter.keep.and_then(|keep| keep.kept);
     if let Some(error) = reporter.broken.into_inner() {
         return Err(ServeError::Write(error));
     }
     Ok(match result {
-        Ok(Ok(outcome)) => from_trainer::Message::Outcome(outcome.into()),
+        Ok(Ok(outcome)) => from_trainer::Message::Outcome(Outcome { records: kept, ..outcome }.into()),
         Ok(Err(TrainFailure::Stopped)) => from_trainer::Message::Stopped(v1::Stopped {}),
         Ok(Err(TrainFailure::Failed { kind, message })) => failure(kind, message),
         Err(panic) => failure(FailureKind::Failed, format!("the trainer panicked: {}", panic_message(panic.as_ref()))),
@@ -221,6 +238,14 @@ struct Reporter<'a, W> {
     last_sent: Cell<Instant>,
     stop: Arc<AtomicBool>,
     broken: RefCell<Option<io::Error>>,
+    keep: Option<Keep<'a>>,
+}
+
+/// Where records are kept, and as what.
+struct Keep<'a> {
+    folder: &'a Path,
+    header: Header,
+    kept: Option<Artifact>,
 }
 
 impl<W: Write> Reporter<'_, W> {
@@ -237,6 +262,14 @@ impl<W: Write> Reporter<'_, W> {
 impl<W: Write> Observer for Reporter<'_, W> {
     fn progress(&mut self, progress: Progress) {
         self.send(from_trainer::Message::Progress(progress.into()));
+    }
+
+    fn records(&mut self, records: &Records) {
+        let Some(keep) = &mut self.keep else { return };
+        match offramp_records::write(keep.folder, &keep.header, records) {
+            Ok(artifact) => keep.kept = Some(artifact),
+            Err(error) => tracing::error!(error = with_sources(&error), "per-sample records are not kept"),
+        }
     }
 
     fn stopped(&self) -> bool {

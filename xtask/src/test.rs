@@ -11,7 +11,8 @@ use crate::command::{cargo_with, root, say};
 use crate::{bench, postgres, python};
 
 /// Crates whose tests need neither Burn nor the built binary.
-const QUICK: &[&str] = &["offramp-domain", "offramp-proto", "offramp-coordinator", "offramp-worker", "offramp-bench", "xtask"];
+const QUICK: &[&str] =
+    &["offramp-domain", "offramp-data", "offramp-proto", "offramp-coordinator", "offramp-worker", "offramp-bench", "xtask"];
 
 /// What the tests find in their environment.
 type Variables = Vec<(&'static str, String)>;

@@ -60,8 +60,11 @@ impl Texts {
                 ) VALUES ($1, 1, '{TRAINER}', 1300, 140, 357, 2.5, $2, $2, $2)"
             )
             .leak(),
-            exit: "INSERT INTO exit_results (job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss)
-                VALUES ($1, 0, $2, 0.5, $2, 0.5)",
+            exit: "INSERT INTO exit_results (
+                    job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss, top5_accuracy, ece, calibration_top5_accuracy,
+                    calibration_ece
+                )
+                VALUES ($1, 0, $2, 0.5, $2, 0.5, $2, 0.05, $2, 0.05)",
             points: format!(
                 "INSERT INTO operating_points (
                     job_id, point, policy, setting, macs_cascade, macs_selected, accuracy, calibration_accuracy, calibration_macs_cascade,

@@ -53,8 +53,11 @@ fn statement() -> String {
             SELECT job_id, 1, '{TRAINER}', 1300, 140, 357, 2.5, accuracy, accuracy, accuracy FROM done
         ),
         exited AS (
-            INSERT INTO exit_results (job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss)
-            SELECT job_id, 0, accuracy, 0.5, accuracy, 0.5 FROM done
+            INSERT INTO exit_results (
+                job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss, top5_accuracy, ece, calibration_top5_accuracy,
+                calibration_ece
+            )
+            SELECT job_id, 0, accuracy, 0.5, accuracy, 0.5, accuracy, 0.05, accuracy, 0.05 FROM done
         ),
         pointed AS (
             INSERT INTO operating_points (

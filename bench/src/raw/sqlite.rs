@@ -40,8 +40,11 @@ fn text(n_done: usize) -> String {
         WHERE job_id IN (VALUES {ids}) AND attempt = 1 AND outcome = 'running';
         INSERT INTO results (job_id, attempt, trainer, n_train, n_calibration, n_test, train_seconds, final_accuracy, best_accuracy, area)
         SELECT column1, 1, '{TRAINER}', 1300, 140, 357, 2.5, column2, column2, column2 FROM (VALUES {done});
-        INSERT INTO exit_results (job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss)
-        SELECT column1, 0, column2, 0.5, column2, 0.5 FROM (VALUES {done});
+        INSERT INTO exit_results (
+            job_id, exit, accuracy, loss, calibration_accuracy, calibration_loss, top5_accuracy, ece, calibration_top5_accuracy,
+            calibration_ece
+        )
+        SELECT column1, 0, column2, 0.5, column2, 0.5, column2, 0.05, column2, 0.05 FROM (VALUES {done});
         INSERT INTO operating_points (
             job_id, point, policy, setting, macs_cascade, macs_selected, accuracy, calibration_accuracy, calibration_macs_cascade, exit_shares
         )

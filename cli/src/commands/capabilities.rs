@@ -57,7 +57,15 @@ mod tests {
     use super::*;
 
     fn arguments(trainer: TrainerKind, device: &str, data_dir: &Path) -> TrainingArguments {
-        TrainingArguments { trainer, simulate: None, data_dir: Some(data_dir.to_owned()), device: device.to_owned() }
+        TrainingArguments {
+            trainer,
+            simulate: None,
+            data_dir: Some(data_dir.to_owned()),
+            checkpoint_dir: None,
+            artifacts_dir: None,
+            checkpoint_every: std::time::Duration::ZERO,
+            device: device.to_owned(),
+        }
     }
 
     #[test]

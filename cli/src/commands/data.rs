@@ -119,7 +119,7 @@ async fn fetch_all(arguments: &FetchDataArguments, format: Format) -> Result<Exi
         let (mirror, replace, folder) = (arguments.mirror.clone(), arguments.replace, data_dir.clone());
         let set = facts.clone();
         let fetched = blocking(move || {
-            let is_whole = |_: &Path| verify::is_whole(&set, &folder);
+            let is_whole = |_: &Path| verify::is_whole(&set, &folder, replace);
             let mut progress = Download::new(output::is_interactive());
             let fetched = fetch(&published, &folder, mirror, replace, &is_whole, &mut progress);
             progress.clear();

@@ -46,6 +46,7 @@ fn render(detail: &v1::JobDetail, format: Format, width: Option<u16>) -> String 
     let attempts = Rows::new(&view::ATTEMPTS, &detail.attempts);
     let exits = Rows::new(&view::EXITS, &detail.exits);
     let points = Rows::new(&view::OPERATING_POINTS, &detail.operating_points);
+    let artifacts = Rows::new(&view::ARTIFACTS, &detail.artifacts);
     let epochs = Rows::new(&view::EPOCHS, &detail.epochs);
     let config = serde_json::from_str(&detail.config_json).unwrap_or_else(|_| detail.config_json.clone().into());
     match format {
@@ -61,6 +62,7 @@ fn render(detail: &v1::JobDetail, format: Format, width: Option<u16>) -> String 
                 ("exits", json::Part::List(&exits)),
                 ("operating_points", json::Part::List(&points)),
                 ("epochs", json::Part::List(&epochs)),
+                ("artifacts", json::Part::List(&artifacts)),
             ],
         ),
         Format::Table => {
@@ -68,7 +70,14 @@ fn render(detail: &v1::JobDetail, format: Format, width: Option<u16>) -> String 
             text.extend(["config  ", &escape_control(&detail.config_json), "\n"]);
             // The history tells of the attempts, too.
             let history = if detail.events.is_empty() { ("Attempts", &attempts) } else { ("History", &events) };
-            let parts = [("Waits for", &dependencies), history, ("Epochs", &epochs), ("Exits", &exits), ("Operating points", &points)];
+            let parts = [
+                ("Waits for", &dependencies),
+                history,
+                ("Epochs", &epochs),
+                ("Exits", &exits),
+                ("Operating points", &points),
+                ("Files", &artifacts),
+            ];
             for (title, rows) in parts {
                 if !rows.rows.is_empty() {
                     text.extend(["\n", title, "\n", &table::render(rows, width)]);

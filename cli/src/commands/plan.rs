@@ -226,20 +226,21 @@ fn describe(planned: &Planned, width: Option<u16>) -> String {
     for (what, label) in [("exits", &row.exits), ("budget", &row.budget)].into_iter().filter(|(_, label)| *label != "-") {
         write!(text, ", {what} {label}").expect("writing to a String does not fail");
     }
-    let n_jobs = count(row.n_jobs, "job");
-    let size = |macs_: u64, params: u64| format!("{} MACs, {} parameters", macs(macs_ as f64), macs(params as f64));
-    text += &format!(" ({n_jobs})\n   backbone: {}\n", size(row.backbone_macs, row.backbone_params));
+    let size = |n_macs: u64, params: u64| format!("{} MACs, {} parameters", macs(n_macs as f64), macs(params as f64));
+    let mut lines = vec![format!("{text} ({})", count(row.n_jobs, "job"))];
+    lines.push(format!("   backbone: {}", size(row.backbone_macs, row.backbone_params)));
     if row.branch_rule != "none" {
         let branches = size(row.branch_macs, row.branch_params);
-        text += &format!("   branches: {branches}; rule {}, {} off the budget\n", row.branch_rule, signed_percent(row.budget_error));
+        lines.push(format!("   branches: {branches}; rule {}, {} off the budget", row.branch_rule, signed_percent(row.budget_error)));
     }
     if row.leaving.len() > 1 {
         let parts = row.leaving.iter().map(|part| percent(*part)).collect::<Vec<_>>().join(" / ");
         let [cascade, selected, branch] = [row.expected_macs_cascade, row.expected_macs_selected, row.expected_branch_macs].map(macs);
-        text += &format!("   expected where {parts} leave: {cascade} MACs, {branch} of them of branches;\n");
-        text += &format!("   with the answering branch alone: {selected} MACs\n");
+        lines.push(format!("   expected where {parts} leave: {cascade} MACs, {branch} of them of branches;"));
+        lines.push(format!("   with the answering branch alone: {selected} MACs"));
     }
-    text + &table::render(&Rows::new(&view::PLANNED_EXITS, &planned.exits), width)
+    lines.push(table::render(&Rows::new(&view::PLANNED_EXITS, &planned.exits), width));
+    lines.join("\n")
 }
 
 /// What can be compared in one panel each: networks that differ in their pattern alone.

@@ -9,6 +9,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals;
 
+/// How long checkpoints are kept of jobs that don't come back: longer than people are away.
+#[cfg(feature = "burn")]
+const KEEP_CHECKPOINTS: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
 /// Trains what the worker sends, until it closes standard input.
 pub(crate) fn run(arguments: &TrainerArguments) -> Result<Exit, Failure> {
     let mut trainer = trainer(&arguments.training)?;
@@ -22,7 +26,8 @@ pub(crate) fn run(arguments: &TrainerArguments) -> Result<Exit, Failure> {
         let _reactor = runtime.enter();
         signals::outlive()?;
     }
-    serve(trainer.as_mut()).map_err(Failure::new)?;
+    let artifacts = training::artifacts_dir(&arguments.training)?;
+    serve(trainer.as_mut(), artifacts.as_deref()).map_err(Failure::new)?;
     Ok(Exit::Ok)
 }
 
@@ -43,7 +48,11 @@ fn burn(_arguments: &TrainingArguments) -> Result<Box<dyn Trainer>, Failure> {
 fn burn(arguments: &TrainingArguments) -> Result<Box<dyn Trainer>, Failure> {
     let device = training::device(arguments)?;
     device.open().map_err(Failure::new)?;
-    let environment = offramp_train::Environment { data_dir: training::data_dir(arguments.data_dir.as_ref())?, device };
+    let dir = training::checkpoint_dir(arguments.checkpoint_dir.as_ref())?;
+    let checkpoints = offramp_train::Checkpoints { dir, every: arguments.checkpoint_every };
+    checkpoints.remove_older_than(crate::environment::time_before(KEEP_CHECKPOINTS));
+    let data_dir = training::data_dir(arguments.data_dir.as_ref())?;
+    let environment = offramp_train::Environment { data_dir, device, checkpoints: Some(checkpoints) };
     Ok(Box::new(adapter::Burn::new(environment)))
 }
 
@@ -51,6 +60,7 @@ fn burn(arguments: &TrainingArguments) -> Result<Box<dyn Trainer>, Failure> {
 #[cfg(feature = "burn")]
 mod adapter {
     use offramp_data::Cache;
+    use offramp_domain::evaluation::Records;
     use offramp_domain::job::JobConfig;
     use offramp_domain::outcome::{Outcome, Progress};
     use offramp_train::{Environment, TrainError};
@@ -87,6 +97,10 @@ mod adapter {
     impl offramp_train::Observer for Forwarded<'_> {
         fn progress(&mut self, progress: Progress) {
             self.0.progress(progress);
+        }
+
+        fn records(&mut self, records: &Records) {
+            self.0.records(records);
         }
 
         fn stopped(&self) -> bool {

@@ -47,10 +47,36 @@ pub(crate) fn prepare(arguments: &TrainingArguments, slots: Option<u16>) -> Resu
 /// Where nothing says where the user's data is.
 pub(crate) fn data_dir(asked_for: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     let default = || environment::user_data_dir().map(|folder| folder.join("data"));
-    asked_for.cloned().or_else(default).ok_or_else(|| {
-        Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set"))
-            .hint("name a folder with --data-dir")
-    })
+    asked_for.cloned().or_else(default).ok_or_else(|| nowhere("name a folder with --data-dir"))
+}
+
+/// The folder for per-sample records: the one asked for, or `artifacts` in the user's data folder. None for simulated records that nobody
+/// asked for: load tests run by the thousand.
+///
+/// # Errors
+/// Where nothing says where the user's data is.
+pub(crate) fn artifacts_dir(arguments: &TrainingArguments) -> Result<Option<PathBuf>, Failure> {
+    match (&arguments.artifacts_dir, arguments.trainer) {
+        (Some(folder), _) => Ok(Some(folder.clone())),
+        (None, TrainerKind::Simulated) => Ok(None),
+        (None, TrainerKind::Burn) => {
+            let folder = environment::user_data_dir().map(|folder| folder.join("artifacts"));
+            folder.map(Some).ok_or_else(|| nowhere("name a folder with --artifacts-dir"))
+        }
+    }
+}
+
+fn nowhere(hint: &str) -> Failure {
+    Failure::new(anyhow::anyhow!("nothing says where this user's data is: neither XDG_DATA_HOME nor HOME is set")).hint(hint)
+}
+
+/// The folder with checkpoints: the one asked for, or `checkpoints` in the user's data folder.
+///
+/// # Errors
+/// Where nothing says where the user's data is.
+pub(crate) fn checkpoint_dir(asked_for: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let default = || environment::user_data_dir().map(|folder| folder.join("checkpoints"));
+    asked_for.cloned().or_else(default).ok_or_else(|| nowhere("name a folder with --checkpoint-dir"))
 }
 
 /// Reads what the simulation is asked for.
@@ -82,15 +108,25 @@ fn trainer_arguments(arguments: &TrainingArguments) -> Result<Vec<String>, Failu
             words.extend(arguments.simulate.iter().flat_map(|spec| ["--simulate".to_owned(), spec.clone()]));
         }
         TrainerKind::Burn => {
-            let folder = data_dir(arguments.data_dir.as_ref())?;
-            let folder = folder.into_os_string().into_string().map_err(|folder| {
-                Failure::with_exit(Exit::Usage, anyhow::anyhow!("the path `{}` is not UTF-8", folder.display()))
-                    .hint("name another folder with --data-dir")
-            })?;
-            words.extend(["--data-dir".to_owned(), folder, "--device".to_owned(), arguments.device.clone()]);
+            let data = word(data_dir(arguments.data_dir.as_ref())?, "--data-dir")?;
+            let checkpoints = word(checkpoint_dir(arguments.checkpoint_dir.as_ref())?, "--checkpoint-dir")?;
+            let every = format!("{}ms", arguments.checkpoint_every.as_millis());
+            words.extend(["--data-dir".to_owned(), data, "--checkpoint-dir".to_owned(), checkpoints]);
+            words.extend(["--checkpoint-every".to_owned(), every, "--device".to_owned(), arguments.device.clone()]);
         }
     }
+    if let Some(folder) = artifacts_dir(arguments)? {
+        words.extend(["--artifacts-dir".to_owned(), word(folder, "--artifacts-dir")?]);
+    }
     Ok(words)
+}
+
+/// A folder as a word of a command line.
+fn word(folder: PathBuf, option: &str) -> Result<String, Failure> {
+    folder.into_os_string().into_string().map_err(|folder| {
+        Failure::with_exit(Exit::Usage, anyhow::anyhow!("the path `{}` is not UTF-8", folder.display()))
+            .hint(format!("name another folder with {option}"))
+    })
 }
 
 /// Environment of the trainer processes, as their device needs it.
@@ -154,11 +190,20 @@ fn probe(command: &TrainerCommand) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn arguments(trainer: TrainerKind, simulate: Option<&str>) -> TrainingArguments {
-        let data_dir = Some(PathBuf::from("/data"));
-        TrainingArguments { trainer, simulate: simulate.map(ToOwned::to_owned), data_dir, device: "cpu".to_owned() }
+        TrainingArguments {
+            trainer,
+            simulate: simulate.map(ToOwned::to_owned),
+            data_dir: Some(PathBuf::from("/data")),
+            checkpoint_dir: Some(PathBuf::from("/checkpoints")),
+            artifacts_dir: (trainer == TrainerKind::Burn).then(|| PathBuf::from("/artifacts")),
+            checkpoint_every: Duration::from_secs(90),
+            device: "cpu".to_owned(),
+        }
     }
 
     #[test]
@@ -167,6 +212,9 @@ mod tests {
         assert_eq!(training.command.args, ["trainer", "--trainer", "simulated", "--simulate", "epoch-ms=1"]);
         assert_eq!(training.n_slots, 3);
         assert!(training.command.env.iter().any(|(name, _)| name == "RAYON_NUM_THREADS"));
+        let asked = TrainingArguments { artifacts_dir: Some(PathBuf::from("a b")), ..arguments(TrainerKind::Simulated, None) };
+        let training = prepare(&asked, Some(1)).unwrap();
+        assert_eq!(training.command.args, ["trainer", "--trainer", "simulated", "--artifacts-dir", "a b"]);
     }
 
     #[test]
@@ -190,7 +238,9 @@ mod tests {
     #[test]
     fn trainers_get_data_device_and_environment() {
         let training = prepare(&arguments(TrainerKind::Burn, None), Some(1)).unwrap();
-        assert_eq!(training.command.args, ["trainer", "--trainer", "burn", "--data-dir", "/data", "--device", "cpu"]);
+        let folders = ["--data-dir", "/data", "--checkpoint-dir", "/checkpoints", "--checkpoint-every", "90000ms"];
+        let expected = [&["trainer", "--trainer", "burn"][..], &folders, &["--device", "cpu", "--artifacts-dir", "/artifacts"]].concat();
+        assert_eq!(training.command.args, expected);
         assert!(training.command.env.contains(&("BURN_DEVICE".to_owned(), "flex".to_owned())));
         let refused = prepare(&TrainingArguments { device: "gpu".to_owned(), ..arguments(TrainerKind::Burn, None) }, None).unwrap_err();
         assert_eq!(refused.exit(), Exit::Usage);

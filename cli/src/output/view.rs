@@ -1,5 +1,9 @@
 //! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
 
+mod data;
+
+pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+
 /// A kind of row.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -284,8 +288,15 @@ pub(crate) const EXITS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        spare("loss", "loss", Decimal),
+        wide("top5_accuracy", "top-5", Share),
+        wide("loss", "loss", Decimal),
+        wide("ece", "ECE", Decimal),
+        spare("n_test", "images", Integer),
         spare("calibration_accuracy", "calibration", Share),
+        hidden("calibration_loss", Decimal),
+        hidden("calibration_top5_accuracy", Share),
+        hidden("calibration_ece", Decimal),
+        hidden("n_calibration", Integer),
         varied("backbone", Text),
         varied("dataset", Text),
         varied("pattern", Text),
@@ -303,13 +314,29 @@ pub(crate) const OPERATING_POINTS: View = View {
         shown("macs_cascade", "MACs", Macs),
         hidden("macs_selected", Macs),
         shown("accuracy", "accuracy", Share),
-        hidden("calibration_accuracy", Share),
+        spare("calibration_accuracy", "calibration", Share),
         hidden("calibration_macs_cascade", Macs),
         spare("exit_shares", "leave at each exit", Shares),
+        extra("latency_us", "latency us", Integer),
+        extra("images_per_second", "images/s", Integer),
         hidden("backbone", Text),
         hidden("dataset", Text),
         hidden("pattern", Text),
         hidden("seed", Integer),
+    ],
+};
+
+/// Rows of `v_artifacts`.
+pub(crate) const ARTIFACTS: View = View {
+    kind: "artifacts",
+    columns: &[
+        hidden("job", Text),
+        spare("attempt", "attempt", Integer),
+        shown("kind", "kind", Text),
+        shown("worker", "worker", Prose),
+        shown("path", "path", Prose),
+        spare("bytes", "bytes", Integer),
+        hidden("sha256", Text),
     ],
 };
 
@@ -342,6 +369,8 @@ pub(crate) const FRONTIER: View = View {
         spare("seed", "seed", Integer),
         wide("policy", "policy", Text),
         wide("setting", "setting", Number),
+        extra("latency_us", "latency us", Integer),
+        extra("images_per_second", "images/s", Integer),
         shown("job", "job", Text),
     ],
 };
@@ -458,47 +487,6 @@ pub(crate) const DOCTOR: View = View {
     ],
 };
 
-/// Datasets, for `data list`.
-pub(crate) const DATASETS: View = View {
-    kind: "datasets",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("state", "state", Text),
-        present("detail", "detail", Prose),
-        wide("images", "images", Text),
-        wide("shape", "shape", Text),
-        wide("classes", "classes", Ordinal),
-        shown("download", "download", Text),
-        hidden("download_bytes", Integer),
-        hidden("checksums", Prose),
-        hidden("folder", Prose),
-        shown("licence", "licence", Prose),
-        hidden("citation", Prose),
-    ],
-};
-
-/// What `data fetch` did.
-pub(crate) const FETCHED: View = View {
-    kind: "fetched",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("file", "file", Text),
-        shown("result", "result", Text),
-        shown("path", "path", Prose),
-    ],
-};
-
-/// What `data verify` found.
-pub(crate) const VERIFIED: View = View {
-    kind: "verified",
-    columns: &[
-        shown("dataset", "dataset", Text),
-        shown("checked", "checked", Text),
-        shown("verdict", "verdict", Text),
-        shown("detail", "detail", Prose),
-    ],
-};
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -527,6 +515,7 @@ mod tests {
         check::<v1::RetryJobsResponse>(&RETRY);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
+        check::<v1::ArtifactRow>(&ARTIFACTS);
         check::<v1::EpochRow>(&EPOCHS);
         check::<v1::FrontierRow>(&FRONTIER);
         check::<v1::PatternRow>(&PATTERNS);

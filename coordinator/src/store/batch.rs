@@ -8,13 +8,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use offramp_domain::job::JobKey;
 use offramp_domain::outcome::Progress;
-use offramp_domain::placement::Capabilities;
+use offramp_domain::placement::{Capabilities, Datasets};
 
 use super::claim::{Renewal, Want};
 use super::engine::{Row, Value, args};
 use super::error::DatabaseError;
 use super::report::{self, Answer, AttemptReport, Reported, Wanted};
 use super::sessions::{SessionError, SessionId};
+use super::withdrawal::Withdrawn;
 use super::{Store, Transaction, claim, json, placements, sql};
 
 /// An attempt at a job: the fence of every report.
@@ -123,15 +124,14 @@ impl Store {
     /// # Errors
     /// Those of the database; then nothing of the batch has happened.
     pub async fn apply(&self, requests: &[Request], now_us: i64, lease_us: i64) -> Result<Applied, DatabaseError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.batches.begin(&self.writer, now_us).await?;
         let reports: Vec<(SessionId, &AttemptReport)> =
             requests.iter().flat_map(|request| request.reports.iter().map(|report| (request.session, report))).collect();
-        let Looked { sessions, reported } = look(&mut tx, requests, &reports).await?;
-        let open = |request: &Request| sessions.get(&request.session.id).filter(|open| open.id == request.session);
+        let Looked { mut sessions, reported } = look(&mut tx, requests, &reports).await?;
         let mut applied = Applied::default();
         let mut replies: Vec<Result<Reply, SessionError>> = requests
             .iter()
-            .map(|request| match open(request) {
+            .map(|request| match open(&sessions, request) {
                 Some(session) => Ok(Reply { draining: session.draining, ..Reply::default() }),
                 // A worker that comes late with a report learns whether it was taken. It does not need a session for that.
                 None if request.beats.is_none() && request.n_jobs == 0 => Ok(Reply::default()),
@@ -148,6 +148,13 @@ impl Store {
                     reply.answers = answers;
                 }
             }
+            for Withdrawn { session, offer } in taken.withdrawn {
+                if let Some(OpenSession { capabilities: Capabilities { datasets: Datasets::Named(names), .. }, .. }) =
+                    sessions.get_mut(&session.id)
+                {
+                    names.retain(|name| *name != offer);
+                }
+            }
             applied.queued = taken.queued;
             applied.changed = !taken.ended.is_empty();
             applied.ended = taken.ended;
@@ -157,7 +164,7 @@ impl Store {
             .iter()
             .filter_map(|index| {
                 let request = &requests[*index];
-                open(request).map(|session| Want { session, n_jobs: request.n_jobs, sweep: request.sweep })
+                open(&sessions, request).map(|session| Want { session, n_jobs: request.n_jobs, sweep: request.sweep })
             })
             .collect();
         let claimed = claim::claim(&mut tx, &self.claims, &wants, now_us, now_us + lease_us).await?;
@@ -171,6 +178,11 @@ impl Store {
         applied.replies = replies;
         Ok(applied)
     }
+}
+
+/// The session of a request, where it is open.
+fn open<'s>(sessions: &'s HashMap<i64, OpenSession>, request: &Request) -> Option<&'s OpenSession> {
+    sessions.get(&request.session.id).filter(|open| open.id == request.session)
 }
 
 /// What a batch is about, as it stands.

@@ -57,6 +57,9 @@ async fn fail_among(tx: &mut Transaction, blocked: &[i64], now_us: i64) -> Resul
         let error = format!("job {}, whose result it waits for, is {state}", key.chars().take(12).collect::<String>());
         found.push((row.get::<i64>("job_id")?, row.get::<u32>("attempt")?, error));
     }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
     let next = after(Event::DependencyFailed);
     let ended: Vec<Unleased<'_>> = found.iter().map(|(job_id, _, error)| Unleased { job_id: *job_id, error }).collect();
     tx.run(sql::END_UNLEASED, args![json(&ended), next.as_str(), now_us]).await?;

@@ -4,6 +4,7 @@
 //! (integers and texts) or as parameters (doubles, which must arrive to the last bit; see `insertions`).
 
 mod insertions;
+mod kept;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
 pub(super) use self::insertions::Insertion;
+pub(super) use self::kept::Kept;
 
 type Decoded<T> = Result<T, sqlx::Error>;
 
@@ -197,6 +199,8 @@ pub(super) enum Pool {
 pub(super) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
+    /// On a connection that is kept afterwards.
+    OnKept(kept::Begun),
 }
 
 /// Whatever statements can be run on.
@@ -258,6 +262,7 @@ impl Transaction {
         match self {
             Self::Sqlite(tx) => Executor::Sqlite(tx),
             Self::Postgres(tx) => Executor::Postgres(tx),
+            Self::OnKept(tx) => Executor::Postgres(tx.connection()),
         }
     }
 
@@ -286,14 +291,14 @@ impl Transaction {
         while !rows.is_empty() {
             let rest = rows.split_off(self.rows_most().min(rows.len()));
             let part = vec![(statement, rows)];
-            match self {
-                Self::Sqlite(tx) => {
+            match self.executor() {
+                Executor::Sqlite(on) => {
                     let (text, values) = insertions::sqlite(part, None);
-                    bind_sqlite(text, values).execute(&mut **tx).await?;
+                    bind_sqlite(text, values).execute(on).await?;
                 }
-                Self::Postgres(tx) => {
+                Executor::Postgres(on) => {
                     let (text, values) = insertions::postgres(part, None);
-                    bind_postgres(text, values).execute(&mut **tx).await?;
+                    bind_postgres(text, values).execute(on).await?;
                 }
             }
             rows = rest;
@@ -317,14 +322,14 @@ impl Transaction {
             }
         }
         let then = Some((statement, values.into_iter().collect()));
-        match self {
-            Self::Sqlite(tx) => {
+        match self.executor() {
+            Executor::Sqlite(on) => {
                 let (text, values) = insertions::sqlite(insertions, then);
-                Ok(bind_sqlite(text, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect())
+                Ok(bind_sqlite(text, values).fetch_all(on).await?.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(tx) => {
+            Executor::Postgres(on) => {
                 let (text, values) = insertions::postgres(insertions, then);
-                Ok(bind_postgres(text, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect())
+                Ok(bind_postgres(text, values).fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
             }
         }
     }
@@ -332,15 +337,15 @@ impl Transaction {
     const fn rows_most(&self) -> usize {
         match self {
             Self::Sqlite(_) => insertions::SQLITE_ROWS_MOST,
-            Self::Postgres(_) => insertions::POSTGRES_ROWS_MOST,
+            Self::Postgres(_) | Self::OnKept(_) => insertions::POSTGRES_ROWS_MOST,
         }
     }
 
     /// Runs a statement that only PostgreSQL needs: SQLite has one writer anyway.
     pub(super) async fn run_on_postgres(&mut self, statement: &'static str, values: impl IntoIterator<Item = Value>) -> Decoded<()> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(tx) => bind_postgres(statement, values).execute(&mut **tx).await.map(|_| ()),
+        match self.executor() {
+            Executor::Sqlite(_) => Ok(()),
+            Executor::Postgres(on) => bind_postgres(statement, values).execute(on).await.map(|_| ()),
         }
     }
 
@@ -348,6 +353,7 @@ impl Transaction {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
             Self::Postgres(tx) => tx.rollback().await,
+            Self::OnKept(tx) => tx.rollback().await,
         }
     }
 
@@ -355,6 +361,7 @@ impl Transaction {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Postgres(tx) => tx.commit().await,
+            Self::OnKept(tx) => tx.commit().await,
         }
     }
 }

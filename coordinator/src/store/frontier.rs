@@ -108,10 +108,11 @@ impl Known {
             frontiers.remove(&(sweep_id, dataset.to_owned()));
             return;
         }
-        if frontiers.len() >= KNOWN_MOST {
+        let place = (sweep_id, dataset.to_owned());
+        if frontiers.len() >= KNOWN_MOST && !frontiers.contains_key(&place) {
             frontiers.clear();
         }
-        frontiers.insert((sweep_id, dataset.to_owned()), seen.clone());
+        frontiers.insert(place, seen.clone());
     }
 
     fn frontiers(&self) -> MutexGuard<'_, HashMap<(i64, String), Seen>> {
@@ -141,13 +142,12 @@ pub(super) async fn advance(
     }
     let mut entering = Vec::new();
     for ((sweep_id, dataset), candidates) in places {
-        let seen = match known.get(sweep_id, dataset, now_us) {
-            Some(seen) => seen,
-            None => {
-                let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
-                known.remember(sweep_id, dataset, &seen);
-                seen
-            }
+        let seen = if let Some(seen) = known.get(sweep_id, dataset, now_us) {
+            seen
+        } else {
+            let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
+            known.remember(sweep_id, dataset, &seen);
+            seen
         };
         if seen.lets_in(&candidates) {
             entering.push((sweep_id, dataset, candidates));
@@ -220,4 +220,52 @@ async fn insert(
         rows.extend(entered.into_iter().map(|index| row(candidates[index]).to_vec()));
     }
     tx.insert(sql::INSERT_FRONTIER_POINT, rows).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_US: i64 = 1_700_000_000_000_000;
+
+    fn candidate(macs: f64, accuracy: f64) -> Candidate {
+        Candidate { job_id: 1, point: 0, macs_cascade: macs, macs_selected: macs / 2.0, accuracy }
+    }
+
+    fn seen_with(members: &[Candidate]) -> Seen {
+        seen(&CostMetric::ALL.into_iter().map(|metric| (metric.as_str().to_owned(), members.to_vec())).collect(), NOW_US)
+    }
+
+    #[test]
+    fn what_was_seen_keeps_off_what_it_dominates_and_nothing_else() {
+        let seen = seen_with(&[candidate(100.0, 0.5), candidate(200.0, 0.75)]);
+        for (macs, accuracy, enters) in
+            [(150.0, 0.5, false), (100.0, 0.25, false), (100.0, 0.5, true), (50.0, 0.25, true), (150.0, 0.625, true), (300.0, 0.875, true)]
+        {
+            assert_eq!(seen.lets_in(&[candidate(macs, accuracy)]), enters, "{macs} MACs, accuracy {accuracy}");
+        }
+        // Under one metric is enough, and one of several.
+        let cheap_if_selected = Candidate { macs_selected: 10.0, ..candidate(150.0, 0.5) };
+        assert!(seen.lets_in(&[candidate(150.0, 0.5), cheap_if_selected]));
+        assert!(seen_with(&[]).lets_in(&[candidate(1.0, 0.0)]));
+    }
+
+    #[test]
+    fn what_was_seen_is_forgotten_after_a_moment() {
+        let known = Known::default();
+        let remembers = |sweep, dataset, now_us| known.get(sweep, dataset, now_us).is_some();
+        assert!(!remembers(1, "digits", NOW_US));
+        known.remember(1, "digits", &seen_with(&[candidate(1.0, 0.5)]));
+        assert!(remembers(1, "digits", NOW_US) && remembers(1, "digits", NOW_US + KNOWN_FOR_US - 1));
+        assert!(!remembers(1, "digits", NOW_US + KNOWN_FOR_US));
+        assert!(!remembers(1, "digits", NOW_US - 1), "the clock was set back");
+        assert!(!remembers(2, "digits", NOW_US) && !remembers(1, "cifar10", NOW_US));
+        // One that has become too large to be remembered is not remembered as it was before.
+        known.remember(1, "digits", &seen_with(&vec![candidate(1.0, 0.5); KNOWN_POINTS_MOST + 1]));
+        assert!(!remembers(1, "digits", NOW_US));
+        for sweep in 0..10 * KNOWN_MOST as i64 {
+            known.remember(sweep, "digits", &seen_with(&[]));
+        }
+        assert!(known.frontiers().len() <= KNOWN_MOST);
+    }
 }

@@ -132,7 +132,13 @@ impl Store {
             .iter()
             .map(|row| {
                 let attempt = claim::attempt_ref(row)?;
-                let held = Held { job_id: row.get("job_id")?, attempt, n_failures: row.get("n_failures")?, n_crashed_elsewhere: 0 };
+                let held = Held {
+                    job_id: row.get("job_id")?,
+                    attempt,
+                    n_failures: row.get("n_failures")?,
+                    n_crashed_elsewhere: 0,
+                    data_elsewhere: false,
+                };
                 Ok(End { held, event, message })
             })
             .collect::<Result<_, sqlx::Error>>()?;

@@ -23,12 +23,14 @@ pub(super) const SQLITE_MIGRATIONS: &[Step] = &[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, "queue", include_str!("../../../migrations/sqlite/0002_queue.sql")),
     (3, "training", include_str!("../../../migrations/sqlite/0003_training.sql")),
+    (4, "evaluation", include_str!("../../../migrations/sqlite/0004_evaluation.sql")),
 ];
 /// The same of PostgreSQL.
 pub(super) const POSTGRES_MIGRATIONS: &[Step] = &[
     (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, "queue", include_str!("../../../migrations/postgres/0002_queue.sql")),
     (3, "training", include_str!("../../../migrations/postgres/0003_training.sql")),
+    (4, "evaluation", include_str!("../../../migrations/postgres/0004_evaluation.sql")),
 ];
 
 /// What `set_application_id.sql` writes into the file's header: "OFRM".

@@ -186,6 +186,7 @@ impl Reader {
         let attempts = tx.all(sql::ATTEMPTS_OF_JOB, args![id]).await?;
         let exits = tx.all(sql::EXITS_OF_JOB, args![id]).await?;
         let points = tx.all(sql::POINTS_OF_JOB, args![id]).await?;
+        let artifacts = tx.all(sql::ARTIFACTS_OF_JOB, args![id]).await?;
         let epochs = tx.all(sql::EPOCHS_OF_JOB, args![key.as_str()]).await?;
         let events = tx.all(sql::EVENTS_OF_JOB, args![id]).await?;
         let dependencies = tx.all(sql::DEPENDENCIES_OF_JOB, args![key.as_str()]).await?;
@@ -194,6 +195,7 @@ impl Reader {
             config_json: config.get("config")?,
             attempts: decode(&attempts, rows::attempt)?,
             exits: decode(&exits, rows::exit)?,
+            artifacts: decode(&artifacts, rows::artifact)?,
             operating_points: decode(&points, rows::operating_point)?,
             epochs: decode(&epochs, rows::epoch)?,
             events: decode(&events, rows::event)?,

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use offramp_domain::evaluation;
-use offramp_domain::job::JobKey;
+use offramp_domain::job::{JobKey, Policy};
 use offramp_domain::lifecycle::{self, Event, Limits, State, Tally};
 use offramp_domain::outcome::{FailureKind, Outcome};
 use serde::Serialize;
 
 use super::batch::AttemptRef;
-use super::engine::{Insertion, Row, Value, args, storable};
-use super::frontier::{self, Candidate, Known};
+use super::engine::{Insertion, Row, args, storable};
+use super::frontier::{self, Known};
+pub(super) use super::refusal::Refusal;
 use super::sessions::SessionId;
-use super::{Transaction, control, dependencies, json, sql};
+use super::withdrawal::{Withdrawn, withdraw};
+use super::{Transaction, control, dependencies, json, results, sql};
 
 /// Longest stored failure message, characters: a stack trace, not a log.
 const MESSAGE_MAX_CHARS: usize = 8_000;
@@ -73,45 +74,6 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// Why a result was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is not of this job's network.
-    #[error("a result of {found} exits for job `{job}`, whose network has {expected}")]
-    ExitCount {
-        /// The job's id.
-        job: String,
-        /// Exits in the result.
-        found: usize,
-        /// Exits of the network.
-        expected: usize,
-    },
-    /// It is not of the trainer that the worker introduced: what keeps simulated and real results apart would be worth nothing.
-    #[error("a result of trainer `{}` from a worker of trainer `{}`", found.escape_debug(), expected.escape_debug())]
-    Trainer {
-        /// The result's trainer.
-        found: String,
-        /// The session's.
-        expected: String,
-    },
-    /// A point's expected cost is not what its exit shares cost in this job's network.
-    #[error(
-        "`operating_point.{field}` is {found} in point {point} of a result for job `{job}`, whose exits cost {expected} with these shares"
-    )]
-    Cost {
-        /// The job's id.
-        job: String,
-        /// The point's place in the result, from 0.
-        point: usize,
-        /// `macs_cascade` or `macs_selected`.
-        field: &'static str,
-        /// The cost in the result.
-        found: String,
-        /// The cost that follows.
-        expected: String,
-    },
-}
-
 /// What a batch's reports came to.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
@@ -119,6 +81,8 @@ pub(super) struct Taken {
     pub(super) ended: Vec<AttemptRef>,
     /// Whether jobs may have become claimable.
     pub(super) queued: bool,
+    /// What sessions offer no longer.
+    pub(super) withdrawn: Vec<Withdrawn>,
 }
 
 /// A lease that ends, as the transaction that ends it sees it.
@@ -129,6 +93,8 @@ pub(super) struct Held {
     pub(super) n_failures: u32,
     /// Other workers on which the job crashed its trainer since failures were last forgotten.
     pub(super) n_crashed_elsewhere: u32,
+    /// Whether another worker offers the job's dataset, which this one does no longer.
+    pub(super) data_elsewhere: bool,
 }
 
 /// How a lease ends.
@@ -141,16 +107,16 @@ pub(super) struct End<'a> {
 
 /// An attempt that was reported, with where it stands and what its result is measured against.
 pub(super) struct Reported {
-    held: Held,
+    pub(super) held: Held,
     /// Whether the session that reports holds the lease.
     is_held: bool,
     /// How the attempt stands in the books.
     outcome: String,
     worker: String,
     trainer: String,
-    dataset: String,
-    backbone_macs: u64,
-    n_classes: usize,
+    pub(super) dataset: String,
+    pub(super) backbone_macs: u64,
+    pub(super) n_classes: usize,
     /// JSON: cascade and selected MACs of an answer from each exit, side exits first.
     exit_costs: Option<String>,
 }
@@ -169,6 +135,7 @@ impl Reported {
                 attempt: attempt.clone(),
                 n_failures: row.get("n_failures")?,
                 n_crashed_elsewhere: row.get("n_crashed_elsewhere")?,
+                data_elsewhere: false,
             },
             is_held,
             outcome: row.get("outcome")?,
@@ -223,11 +190,11 @@ pub(super) async fn take(
 ) -> Result<Taken, sqlx::Error> {
     let mut taken = Taken::default();
     let mut ends: Vec<End<'_>> = Vec::new();
-    let mut results: Vec<(&Reported, &Outcome)> = Vec::new();
+    let mut accepted: Vec<(&Reported, &Outcome)> = Vec::new();
     let mut late = Vec::new();
     // What this batch itself has settled, for reports that come twice in it.
     let mut settled: HashMap<(i64, u32), &'static str> = HashMap::new();
-    for ((_, report), found) in reports.iter().zip(&reported) {
+    for ((session, report), found) in reports.iter().zip(&reported) {
         let Some(found) = found else {
             taken.answers.push(Answer::Stale);
             continue;
@@ -251,10 +218,16 @@ pub(super) async fn take(
                 taken.answers.push(Answer::Refused(refusal));
                 continue;
             }
-            results.push((found, outcome));
+            accepted.push((found, outcome));
         }
         settled.insert(id, outcome_name(event));
-        ends.push(End { held: found.held.clone(), event, message: report.end.message() });
+        let mut held = found.held.clone();
+        if event == Event::Failed(FailureKind::NoData) {
+            let withdrawn = withdraw(tx, *session, &found.dataset).await?;
+            held.data_elsewhere = withdrawn.is_some();
+            taken.withdrawn.extend(withdrawn);
+        }
+        ends.push(End { held, event, message: report.end.message() });
         taken.answers.push(Answer::Accepted);
     }
     for (found, outcome) in late {
@@ -262,9 +235,9 @@ pub(super) async fn take(
         tx.run(sql::INSERT_LATE_REPORT, args![now_us, found.held.job_id, found.held.attempt.attempt, &found.worker, message]).await?;
     }
     // Jobs before sweeps, whose frontiers come last: every transaction takes its locks in this order.
-    let Settled { queued, sweeps } = settle(tx, &ends, rows(&results), limits, now_us).await?;
+    let Settled { queued, sweeps } = settle(tx, &ends, results::rows(&accepted), limits, now_us).await?;
     taken.queued = queued;
-    frontier::advance(tx, frontiers, &candidates(&results), &sweeps, now_us).await?;
+    frontier::advance(tx, frontiers, &results::candidates(&accepted), &sweeps, now_us).await?;
     taken.ended = ends.into_iter().map(|end| end.held.attempt).collect();
     Ok(taken)
 }
@@ -289,11 +262,14 @@ fn check(found: &Reported, costs: &[ExitCost], outcome: &Outcome) -> Result<(), 
         return Err(Refusal::ExitCount { job: job(), found: outcome.exits.len(), expected: costs.len() });
     }
     for (index, point) in outcome.operating_points.iter().enumerate() {
+        // Where branches answer together, none on the way is spared.
+        let selected: fn(&ExitCost) -> f64 =
+            if point.policy == Policy::Ensemble.as_str() { |cost| cost.macs_cascade } else { |cost| cost.macs_selected };
         let expected =
             |macs: fn(&ExitCost) -> f64| -> f64 { costs.iter().zip(&point.exit_shares).map(|(cost, share)| macs(cost) * share).sum() };
         for (field, found, expected) in [
             ("macs_cascade", point.macs_cascade, expected(|cost| cost.macs_cascade)),
-            ("macs_selected", point.macs_selected, expected(|cost| cost.macs_selected)),
+            ("macs_selected", point.macs_selected, expected(selected)),
         ] {
             // Asked this way round, NaN is refused as well.
             let fits = (found - expected).abs() <= COST_TOLERANCE * expected;
@@ -304,63 +280,6 @@ fn check(found: &Reported, costs: &[ExitCost], outcome: &Outcome) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// The rows of accepted results, each after what it refers to.
-fn rows(results: &[(&Reported, &Outcome)]) -> Vec<Insertion> {
-    let (mut rows, mut exits, mut points) = (Vec::new(), Vec::new(), Vec::new());
-    for (found, outcome) in results {
-        let job_id = found.held.job_id;
-        rows.push(result_row(found, outcome));
-        exits.extend((0_i64..).zip(&outcome.exits).map(|(index, exit)| {
-            args![job_id, index, exit.accuracy, exit.loss, exit.calibration_accuracy, exit.calibration_loss].to_vec()
-        }));
-        for (index, point) in (0_i64..).zip(&outcome.operating_points) {
-            let exit_shares = serde_json::to_string(&point.exit_shares).expect("numbers are JSON");
-            points.push(
-                args![
-                    job_id,
-                    index,
-                    &point.policy,
-                    point.setting,
-                    point.macs_cascade,
-                    point.macs_selected,
-                    point.accuracy,
-                    point.calibration_accuracy,
-                    point.calibration_macs_cascade,
-                    exit_shares,
-                ]
-                .to_vec(),
-            );
-        }
-    }
-    vec![(sql::INSERT_RESULT, rows), (sql::INSERT_EXIT_RESULT, exits), (sql::INSERT_OPERATING_POINT, points)]
-}
-
-/// The operating points of accepted results, each with its dataset.
-fn candidates<'a>(results: &[(&'a Reported, &Outcome)]) -> Vec<(&'a str, Candidate)> {
-    let of = |(found, outcome): &(&'a Reported, &Outcome)| -> Vec<(&'a str, Candidate)> {
-        let points = (0_i64..).zip(&outcome.operating_points);
-        points.map(|(index, point)| (found.dataset.as_str(), Candidate::new(found.held.job_id, index, point))).collect()
-    };
-    results.iter().flat_map(of).collect()
-}
-
-fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
-    let accuracies = outcome.exits.iter().map(|exit| exit.accuracy);
-    args![
-        found.held.job_id,
-        found.held.attempt.attempt,
-        &outcome.trainer,
-        outcome.n_train,
-        outcome.n_calibration,
-        outcome.n_test,
-        outcome.train_seconds,
-        accuracies.clone().next_back(),
-        accuracies.reduce(f64::max),
-        evaluation::area(&outcome.operating_points, found.backbone_macs, found.n_classes),
-    ]
-    .to_vec()
 }
 
 /// A lease that ends, as `settle.sql` reads it.
@@ -416,6 +335,7 @@ pub(super) async fn settle(
         let tally = Tally {
             n_failures: held.n_failures,
             n_crashed_workers: held.n_crashed_elsewhere + u32::from(*event == Event::Failed(FailureKind::Crashed)),
+            data_elsewhere: held.data_elsewhere,
         };
         let next = lifecycle::step(State::Leased, *event, tally, limits).expect("these events end a lease");
         let n_failures = held.n_failures + u32::from(next.counts_as_failure);
@@ -475,6 +395,8 @@ pub(super) async fn settle(
 pub(super) const fn outcome_name(event: Event) -> &'static str {
     match event {
         Event::Completed => "succeeded",
+        // What is missing, its message says.
+        Event::Failed(FailureKind::NoData) => FailureKind::Failed.as_str(),
         Event::Failed(kind) => kind.as_str(),
         Event::Lost => "lost",
         Event::Preempted => "preempted",

@@ -94,6 +94,13 @@ pub(super) fn exit(row: &Row) -> Decoded<v1::ExitRow> {
         accuracy: row.get("accuracy")?,
         loss: row.get("loss")?,
         calibration_accuracy: row.get("calibration_accuracy")?,
+        top5_accuracy: row.get("top5_accuracy")?,
+        ece: row.get("ece")?,
+        n_test: row.get("n_test")?,
+        calibration_loss: row.get("calibration_loss")?,
+        calibration_top5_accuracy: row.get("calibration_top5_accuracy")?,
+        calibration_ece: row.get("calibration_ece")?,
+        n_calibration: row.get("n_calibration")?,
         backbone: row.get("backbone")?,
         dataset: row.get("dataset")?,
         pattern: row.get("pattern")?,
@@ -112,10 +119,24 @@ pub(super) fn operating_point(row: &Row) -> Decoded<v1::OperatingPointRow> {
         calibration_accuracy: row.get("calibration_accuracy")?,
         calibration_macs_cascade: row.get("calibration_macs_cascade")?,
         exit_shares: shares(row, "exit_shares")?,
+        latency_us: row.get("latency_us")?,
+        images_per_second: row.get("images_per_second")?,
         backbone: row.get("backbone")?,
         dataset: row.get("dataset")?,
         pattern: row.get("pattern")?,
         seed: seed(row)?,
+    })
+}
+
+pub(super) fn artifact(row: &Row) -> Decoded<v1::ArtifactRow> {
+    Ok(v1::ArtifactRow {
+        job: row.get("job")?,
+        attempt: row.get("attempt")?,
+        kind: row.get("kind")?,
+        worker: row.get("worker")?,
+        path: row.get("path")?,
+        bytes: row.get("bytes")?,
+        sha256: row.get("sha256")?,
     })
 }
 
@@ -145,6 +166,8 @@ pub(super) fn frontier_point(row: &Row) -> Decoded<v1::FrontierRow> {
         seed: seed(row)?,
         policy: row.get("policy")?,
         setting: row.get("setting")?,
+        latency_us: row.get("latency_us")?,
+        images_per_second: row.get("images_per_second")?,
         job: row.get("job")?,
     })
 }

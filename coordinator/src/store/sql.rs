@@ -53,7 +53,6 @@ pub(super) mod postgres {
 
     pub(in crate::store) const TAKE_TURNS: &str = include_str!("sql/postgres/take_turns.sql");
     pub(in crate::store) const LOCK_AWAITED_JOBS: &str = include_str!("sql/postgres/lock_awaited_jobs.sql");
-    pub(in crate::store) const WAIT_FOR_TURN: &str = include_str!("sql/postgres/wait_for_turn.sql");
     pub(in crate::store) const LOCK_KNOWN_JOBS: &str = include_str!("sql/postgres/lock_known_jobs.sql");
     pub(in crate::store) const LOCK_SWEEPS: &str = include_str!("sql/postgres/lock_sweeps.sql");
     pub(in crate::store) const LOCK_UNFINISHED_JOBS: &str = include_str!("sql/postgres/lock_unfinished_jobs.sql");
@@ -64,7 +63,6 @@ pub(super) mod postgres {
         ("clock", CLOCK),
         ("take_turns", TAKE_TURNS),
         ("lock_awaited_jobs", LOCK_AWAITED_JOBS),
-        ("wait_for_turn", WAIT_FOR_TURN),
         ("lock_known_jobs", LOCK_KNOWN_JOBS),
         ("lock_sweeps", LOCK_SWEEPS),
         ("lock_unfinished_jobs", LOCK_UNFINISHED_JOBS),
@@ -73,6 +71,7 @@ pub(super) mod postgres {
 
 statements! {
     alike {
+        ARTIFACTS_OF_JOB = "artifacts_of_job",
         ATTEMPTS_OF_JOB = "attempts_of_job",
         CAP_BACK_OFFS = "cap_back_offs",
         CAP_FORGIVEN = "cap_forgiven",
@@ -119,6 +118,7 @@ statements! {
         NEW_PLACEMENTS = "new_placements",
         NEWEST_SWEEP = "newest_sweep",
         NEWEST_SWEEP_NAMED = "newest_sweep_named",
+        OFFERS_OF_SESSIONS = "offers_of_sessions",
         OPEN_SESSIONS = "open_sessions",
         PATTERNS_OF_SWEEP = "patterns_of_sweep",
         PLACEMENT = "placement",
@@ -127,6 +127,7 @@ statements! {
         PROMOTE = "promote",
         RUNNING_JOBS = "running_jobs",
         SCHEMA_VERSION = "schema_version",
+        SET_DATASETS = "set_datasets",
         SET_JOB_PRIORITY = "set_job_priority",
         SET_SWEEP_PRIORITY = "set_sweep_priority",
         SET_SWEEP_STATE = "set_sweep_state",

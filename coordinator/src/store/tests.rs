@@ -47,7 +47,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
 use offramp_domain::network::ExitCost;
-use offramp_domain::outcome::{ExitResult, FailureKind, OperatingPoint, Outcome};
+use offramp_domain::outcome::{Artifact, ExitResult, FailureKind, OperatingPoint, Outcome};
 use offramp_domain::placement::{Capabilities, Datasets};
 use offramp_domain::sweep::{self, Sweep};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -361,7 +361,16 @@ pub(crate) fn costs(config_json: &str) -> Vec<ExitCost> {
 pub(crate) fn outcome(config_json: &str, accuracy: f64, points: &[(f64, f64)]) -> Outcome {
     let costs = costs(config_json);
     let n_exits = costs.len();
-    let exit = ExitResult { accuracy, loss: 0.5, calibration_accuracy: accuracy - 0.01, calibration_loss: 0.6 };
+    let exit = ExitResult {
+        accuracy,
+        loss: 0.5,
+        calibration_accuracy: accuracy - 0.01,
+        calibration_loss: 0.6,
+        top5_accuracy: None,
+        ece: None,
+        calibration_top5_accuracy: None,
+        calibration_ece: None,
+    };
     let point = |(index, &(share, accuracy)): (usize, &(f64, f64))| {
         let mut exit_shares = vec![0.0; n_exits];
         exit_shares[0] += 1.0 - share;
@@ -376,6 +385,8 @@ pub(crate) fn outcome(config_json: &str, accuracy: f64, points: &[(f64, f64)]) -
             calibration_accuracy: accuracy,
             calibration_macs_cascade: macs_cascade,
             exit_shares,
+            latency_us: None,
+            images_per_second: None,
         }
     };
     Outcome {
@@ -386,5 +397,6 @@ pub(crate) fn outcome(config_json: &str, accuracy: f64, points: &[(f64, f64)]) -
         n_test: 357,
         train_seconds: 2.5,
         trainer: "simulated".into(),
+        records: None,
     }
 }

@@ -96,7 +96,7 @@ fn a_wrong_label_is_said_with_its_place() {
 fn arrays_of_other_sizes_and_missing_ones_are_said() {
     let said = |elements: &[Vec<u8>]| complaint(&file(elements));
     let x = array("X", &[32, 32, 3, 2], &[7; 6144]);
-    assert_eq!(said(&[x.clone()]), "`DIR/svhn/train_32x32.mat`: expected an array `y`, got none");
+    assert_eq!(said(std::slice::from_ref(&x)), "`DIR/svhn/train_32x32.mat`: expected an array `y`, got none");
     assert_eq!(said(&[array("y", &[2, 1], &[1, 2])]), "`DIR/svhn/train_32x32.mat`: expected an array `X`, got none");
     let one_label = said(&[x.clone(), array("y", &[1, 1], &[1])]);
     assert_eq!(one_label, "`DIR/svhn/train_32x32.mat`: expected as many labels in `y` as there are images in `X`, 2, got 1");

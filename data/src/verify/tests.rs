@@ -71,6 +71,17 @@ fn files_that_changed_since_they_were_unpacked_are_named() {
 }
 
 #[test]
+fn what_is_to_be_replaced_is_looked_at_more_closely() {
+    let dir = small_cifar();
+    assert_eq!(is_whole(&cifar10(), dir.path(), false), Ok(()));
+    let reason = is_whole(&cifar10(), dir.path(), true).unwrap_err();
+    assert!(reason.starts_with("cifar-10-batches-bin: not unpacked by"), "{reason}");
+    fs::remove_file(dir.path().join("cifar-10-batches-bin/test_batch.bin")).unwrap();
+    assert_eq!(is_whole(&cifar10(), dir.path(), false), Err("no `test_batch.bin`".to_owned()));
+    assert_eq!(is_whole(&cifar10(), &dir.path().join("nowhere"), true), Err("none of its files are there".to_owned()));
+}
+
+#[test]
 fn damaged_records_are_told_as_the_reader_tells_them() {
     let dir = small_cifar();
     put(&dir, "cifar-10-batches-bin/test_batch.bin", &record(11, [0, 0, 0]));

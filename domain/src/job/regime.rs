@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{JobConfig, Pattern};
+
 /// In which order backbone and branches are trained. Without side exits there is nothing but `joint`.
 ///
 /// # Source
@@ -86,8 +88,25 @@ pub enum ExitWeights {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
-    /// A `SafeTensors` file; a relative path is one in the worker's data folder.
+    /// A SafeTensors file; a relative path is one in the worker's data folder.
     pub file: String,
     /// SHA-256 of the file: 64 lower-case hexadecimal digits.
     pub sha256: String,
+}
+
+impl JobConfig {
+    /// Whether the network has exits besides the final one.
+    fn has_side_exits(&self) -> bool {
+        self.branches.as_ref().is_some_and(|branches| branches.pattern != Pattern::FinalOnly)
+    }
+
+    /// Passes over the training split in all phases together.
+    pub fn n_epochs(&self) -> u32 {
+        match self.regime {
+            Regime::Joint => self.recipe.epochs,
+            // Without side exits there is nothing to train on a frozen backbone.
+            Regime::Frozen { backbone_epochs } if !self.has_side_exits() => backbone_epochs,
+            Regime::Frozen { backbone_epochs } | Regime::Mixed { backbone_epochs } => backbone_epochs.saturating_add(self.recipe.epochs),
+        }
+    }
 }

@@ -11,7 +11,7 @@ fn with_branches(exits: ExitPlacement, pattern: Pattern, budget: Budget, rule: B
         "cifar10",
         Some(BranchConfig { exits, pattern, budget, rule }),
         recipe(),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         3,
     )
 }
@@ -33,7 +33,7 @@ fn plain() -> JobConfig {
             Schedule::Step { milestones: vec![10, 15], gamma: 0.1 },
             Augment::None,
         ),
-        Evaluation { calibration: 0.5, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.5, vec![Policy::MaxSoftmax]),
         u64::try_from(i64::MAX).unwrap(),
     )
 }
@@ -324,4 +324,15 @@ fn a_configuration_says_only_what_is_not_at_its_default() {
     assert!(json.starts_with(start), "{json}");
     assert!(json.contains(r#""augment":"none","clip":{"norm":1.0},"decay_norm":false,"precision":"bf16"},"evaluation""#), "{json}");
     assert_eq!(JobConfig::from_json(&json).unwrap(), config);
+}
+
+#[test]
+fn a_regime_of_two_phases_has_the_epochs_of_both() {
+    let n_epochs = |regime, branches| JobConfig { branches, regime, ..decreasing() }.n_epochs();
+    let branches = decreasing().branches;
+    assert_eq!(n_epochs(Regime::Joint, branches.clone()), 200);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: 50 }, branches.clone()), 250);
+    assert_eq!(n_epochs(Regime::Mixed { backbone_epochs: 50 }, branches.clone()), 250);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: u32::MAX }, branches), u32::MAX);
+    assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: 50 }, None), 50);
 }

@@ -8,7 +8,7 @@ fn config(backbone: &str, dataset: &str, branches: Option<BranchConfig>) -> JobC
         dataset,
         branches,
         Recipe::new(1, 1, Optimizer::Sgd { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 }, Schedule::Constant, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         0,
     )
 }
@@ -84,7 +84,7 @@ fn final_only_spends_the_whole_budget_at_the_final_exit() {
     assert_eq!(network.head(), branch.layers);
 }
 
-/// Cumulative MACs and parameters of MSDNet's batch network on CIFAR-100, in the convention of its authors' counter 6.860 .. 58.481 M; strict MACs
+/// Cumulative MACs and parameters of `MSDNet`'s batch network on CIFAR-100, in the convention of its authors' counter 6.860 .. 58.481 M; strict MACs
 /// are a little fewer. Parameters are the same in both: 2,078,924.
 #[test]
 fn published_branches_are_those_of_the_published_network() {

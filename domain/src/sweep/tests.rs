@@ -129,6 +129,29 @@ fn the_demonstration_is_sixteen_jobs_at_equal_branch_cost() {
 }
 
 #[test]
+fn every_sweep_that_ships_is_a_sweep() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sweeps");
+    let mut n_jobs = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let sweep = parse(&text).unwrap_or_else(|problems| panic!("{}", render(&problems, &path.display().to_string(), &text)));
+        assert_eq!(Some(sweep.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "a file is called as its sweep");
+        n_jobs.push((sweep.name.clone(), sweep.n_jobs()));
+    }
+    n_jobs.sort();
+    // Counted by hand: seeds x (networks without branches + combinations with them).
+    let expected = [
+        ("branch-patterns-cifar", 3 * (8 + 8 * 2 * 2 * 3)),
+        ("branch-patterns-quick", 3 * (1 + 3)),
+        ("digits", 16),
+        ("distillation", 3 * (1 + 3 * 4)),
+        ("regimes", 3 * (1 + 2 * (3 * 3 * 2 - 3))),
+    ];
+    assert_eq!(n_jobs, expected.map(|(name, n)| (name.to_owned(), n)));
+}
+
+#[test]
 fn jobs_are_in_the_order_of_the_axes_and_the_pattern_none_is_one_job_whatever_exits_and_budget() {
     let text =
         edited("pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]", "pattern = ['constant', 'none']")
@@ -235,6 +258,7 @@ fn every_form_of_pattern_exits_and_budget_is_read() {
         "pattern = [\"none\", \"constant\", { increasing = 0.5 }, { list = [0.5, 0.3, 0.2] }]",
         "pattern = [{ geometric = -1.5 }, { remaining-work = 1 }, { hump = -1.0 }, { single = 2 }, { random = 7 }, 'final-only']",
     )
+    .replace("[recipe]", "[[exclude]]\npattern = 'final-only'\nbudget = { param-share = 0.5 }\n[recipe]")
     .replace(
         "budget = 0.5",
         "budget = [{ expected = 1, exits = [0.4, 0.3, 0.2, 0.1] }, { param-share = 0.5 }]\nexits = { at = { units = [1, 2, 3] } }",
@@ -302,7 +326,7 @@ fn the_patterns_final_only_and_own_are_one_job_whatever_they_leave_no_choice_of(
     assert_eq!(alone.keys()[0], several.keys()[1]);
     let network = alone.job(0).network;
     assert!(network.branches.is_empty() && network.plan.unwrap().error().abs() <= 0.005);
-    let own = sweep("msdnet-5-1-1-linear", "['own', 'constant']", exits);
+    let own = sweep("msdnet-5-1-1-linear", "['own', 'none']", exits);
     assert_eq!(own.jobs().filter(|job| job.config.pattern_label() == "own").count(), 1);
     let alone = sweep("msdnet-5-1-1-linear", "'own'", "");
     assert_eq!(alone.keys()[0], own.keys()[0]);
@@ -867,7 +891,10 @@ fn misspelt_names_get_a_suggestion() {
     assert_eq!(hint("\"constant\"", "\"list\""), "write `{ list = [0.5, 0.3, 0.2] }`");
     assert_eq!(hint("{ increasing", "{ incraesing"), "did you mean `increasing`?");
     assert_eq!(hint("policies =", "policy ="), "did you mean `policies`?");
-    assert_eq!(hint("\"max-softmax\"", "\"softmax\""), "it takes `max-softmax`; did you mean `max-softmax`?");
+    assert_eq!(
+        hint("\"max-softmax\"", "\"softmax\""),
+        "it takes `max-softmax`, `entropy`, `margin`, `patience`, `ensemble` or `budgeted`; did you mean `max-softmax`?"
+    );
     assert_eq!(hint("seed =", "seeds ="), "did you mean `seed`?");
     assert_eq!(hint("optimizer =", "optimiser ="), "did you mean `optimizer`?");
     assert_eq!(hint("{ sgd", "{ SGD"), "did you mean `sgd`?");

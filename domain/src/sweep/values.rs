@@ -278,7 +278,7 @@ pub(super) fn calibration(reader: &mut Reader, value: &Value) -> Option<f64> {
 }
 
 pub(super) fn policy(reader: &mut Reader, value: &Value) -> Option<Policy> {
-    reader.choice(value, "policies", &[("max-softmax", Policy::MaxSoftmax)])
+    reader.choice(value, "policies", &Policy::ALL.map(|policy| (policy.as_str(), policy)))
 }
 
 /// The pair of a table that stands for one of several choices.

@@ -5,7 +5,7 @@ use super::*;
 fn config(seed: u64) -> JobConfig {
     let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let recipe = Recipe::new(9, 16, optimizer, Schedule::Constant, Augment::None);
-    JobConfig::new("resnet8", "digits", None, recipe, Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] }, seed)
+    JobConfig::new("resnet8", "digits", None, recipe, Evaluation::new(0.1, vec![Policy::MaxSoftmax]), seed)
 }
 
 fn state(n_epochs: u32) -> State {

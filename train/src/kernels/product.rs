@@ -1,7 +1,7 @@
 //! The two inner loops of a convolution, for vectors of whatever width.
 //!
-//! Vectors run along channels, and each lane is a sum of its own, taken in one order by fused multiply-adds. So the width of the vectors
-//! decides the speed, and not the result.
+//! Vectors run along channels, and each lane is a sum of its own, taken in one order. So the width of the vectors decides the speed, and not
+//! the result; only whether the processor fuses multiply and add does, as nearly all do.
 
 use pulp::Simd;
 use pulp::bytemuck::cast_slice;

@@ -140,10 +140,12 @@ fn by_definition(shape: &Convolution, [x_bchw, weights, gradient_bchw]: &[Vec<f3
 fn convolutions_of_every_shape_follow_the_definition() {
     for (seed, shape) in all_convolutions().iter().enumerate() {
         let material = material(shape, seed as u64);
-        let found = everything(Arch::new(), shape, &material);
         let expected = by_definition(shape, &material);
-        for ((what, found), expected) in ["output", "input gradient", "weight gradient"].iter().zip(&found).zip(&expected) {
-            assert_close(&format!("{what} of {shape:?}"), found, expected);
+        for arch in [Arch::new(), Arch::Scalar] {
+            let found = everything(arch, shape, &material);
+            for ((what, found), expected) in ["output", "input gradient", "weight gradient"].iter().zip(&found).zip(&expected) {
+                assert_close(&format!("{what} of {shape:?} on {arch:?}"), found, expected);
+            }
         }
     }
 }
@@ -186,12 +188,23 @@ fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
     values.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
 }
 
+/// Vectors half as wide as the widest there are, of processors that fuse multiply and add.
+#[cfg(target_arch = "x86_64")]
+fn narrower() -> Arch {
+    pulp::x86::V3::try_new().map_or_else(Arch::new, Arch::V3)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn narrower() -> Arch {
+    Arch::new()
+}
+
 #[test]
 fn convolutions_are_the_same_on_any_number_of_threads_and_vectors_of_any_width() {
     for (seed, shape) in all_convolutions().iter().enumerate().step_by(3) {
         let material = material(shape, seed as u64);
         assert_same_on_threads(&format!("{shape:?}"), || everything(Arch::new(), shape, &material).to_vec());
-        let [narrow, wide] = [Arch::Scalar, Arch::new()].map(|arch| bits(&everything(arch, shape, &material)));
+        let [narrow, wide] = [narrower(), Arch::new()].map(|arch| bits(&everything(arch, shape, &material)));
         assert!(narrow == wide, "{shape:?} depends on the width of vectors");
     }
 }
@@ -250,7 +263,7 @@ fn train_once(seed: u64, shape: &Convolution, bias: bool, then_relu: bool, offse
     let y_bchw = normalised_convolution(&layer, &norm, then_relu, x_bchw.clone());
     let weights_bchw = tensor(&mut rng, y_bchw.dims(), &device);
     let gradients = (y_bchw.clone() * weights_bchw).sum().backward();
-    let mut found = vec![
+    vec![
         ("output", read(y_bchw)),
         ("input gradient", read(x_bchw.grad(&gradients).unwrap())),
         ("weight gradient", read(layer.weight.val().grad(&gradients).unwrap())),
@@ -258,13 +271,7 @@ fn train_once(seed: u64, shape: &Convolution, bias: bool, then_relu: bool, offse
         ("beta gradient", read(norm.beta.val().grad(&gradients).unwrap())),
         ("running mean", read(norm.running_mean.value_sync())),
         ("running variance", read(norm.running_var.value_sync())),
-    ];
-    // A bias before a batch norm does nothing, and so its gradient is rounding alone: there it is left out.
-    if let Some(bias) = layer.bias {
-        assert_eq!(read(bias.val().grad(&gradients).unwrap()).len(), shape.outputs);
-        found.retain(|(what, _)| *what != "bias gradient");
-    }
-    found
+    ]
 }
 
 #[test]

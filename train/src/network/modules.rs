@@ -123,7 +123,7 @@ impl PadSubsample {
     pub(super) fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         let x_bchw = x_bchw.slice(s![.., .., ..;self.stride as isize, ..;self.stride as isize]);
         let [n_images, _, height, width] = x_bchw.dims();
-        let zeros = Tensor::zeros([n_images, self.pad, height, width], &x_bchw.device());
+        let zeros = Tensor::zeros([n_images, self.pad, height, width], (&x_bchw.device(), x_bchw.dtype()));
         Tensor::cat(vec![zeros.clone(), x_bchw, zeros], 1)
     }
 }

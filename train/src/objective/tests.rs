@@ -10,15 +10,15 @@ fn row(logits: [f32; 2]) -> Tensor<2> {
 }
 
 fn objective(exit_weights: ExitWeights, distill: Distill) -> Objective {
-    Objective::new(&exit_weights, distill, 4, &device())
+    Objective::new(exit_weights, distill, 4, &device())
 }
 
 fn class(class: i32) -> Targets {
     Targets::Classes(Tensor::from_data([class], &device()))
 }
 
-fn check(loss: Tensor<1>, expected: f64) {
-    let loss = f64::from(loss.into_scalar::<f32>());
+fn check(loss: &Tensor<1>, expected: f64) {
+    let loss = f64::from(loss.clone().into_scalar::<f32>());
     assert!((loss - expected).abs() < 1e-6, "{loss}, expected {expected}");
 }
 
@@ -46,9 +46,9 @@ fn the_loss_is_the_weighted_sum_of_cross_entropies_by_hand() {
     // Probabilities of class 1: 1/2, 3/4.
     let logits = || vec![odds(1.0), odds(3.0)];
     let joint = objective(ExitWeights::Equal, Distill::None).loss(logits(), &class(1), None, 0);
-    check(joint, 2.0_f64.ln() + (4.0_f64 / 3.0).ln());
+    check(&joint, 2.0_f64.ln() + (4.0_f64 / 3.0).ln());
     let weighted = objective(ExitWeights::List(vec![0.25, 2.0]), Distill::None).loss(logits(), &class(1), None, 0);
-    check(weighted, 0.25 * 2.0_f64.ln() + 2.0 * (4.0_f64 / 3.0).ln());
+    check(&weighted, 0.25 * 2.0_f64.ln() + 2.0 * (4.0_f64 / 3.0).ln());
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn distillation_by_hand() {
     let of_student = 0.75 * 2.0_f64.ln() + divergence;
     let final_alone = (10.0_f64 / 9.0).ln();
     let last = objective(ExitWeights::Equal, Distill::Last { temperature: 2.0, lambda: 0.25 });
-    check(last.loss(vec![odds(1.0), odds(9.0)], &class(1), Some(odds(9.0)), 0), of_student + final_alone);
+    check(&last.loss(vec![odds(1.0), odds(9.0)], &class(1), Some(&odds(9.0)), 0), of_student + final_alone);
     // An ensemble teaches the final exit too: here it says what the final exit says, and the divergence is 0.
     let ensemble = Distill::Ensemble { temperature: 2.0, lambda: 0.25, weights: offramp_domain::job::EnsembleWeights::Learned };
     let ensemble = objective(ExitWeights::Equal, ensemble);
-    check(ensemble.loss(vec![odds(1.0), odds(9.0)], &class(1), Some(odds(9.0)), 0), of_student + 0.75 * final_alone);
+    check(&ensemble.loss(vec![odds(1.0), odds(9.0)], &class(1), Some(&odds(9.0)), 0), of_student + 0.75 * final_alone);
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn the_teacher_gets_no_gradient() {
     let device = device().autodiff();
     let teacher = Tensor::<2>::from_data([[0.0_f32, 1.0]], &device).require_grad();
     let student = Tensor::<2>::from_data([[0.0_f32, 0.0]], &device).require_grad();
-    let objective = Objective::new(&ExitWeights::Equal, Distill::Last { temperature: 1.0, lambda: 1.0 }, 1, &device);
+    let objective = Objective::new(ExitWeights::Equal, Distill::Last { temperature: 1.0, lambda: 1.0 }, 1, &device);
     let targets = Targets::Classes(Tensor::from_data([1_i32], &device));
-    let gradients = objective.loss(vec![student.clone(), teacher.clone()], &targets, Some(teacher.clone()), 0).backward();
+    let gradients = objective.loss(vec![student.clone(), teacher.clone()], &targets, Some(&teacher), 0).backward();
     // The student's gradient is softmax(student) - softmax(teacher); the final exit's that of its cross-entropy, softmax - one-hot.
     let p = 1.0 / (1.0 + 1.0_f32.exp());
     let near = |tensor: Tensor<2>, expected: [f32; 2]| {
@@ -117,8 +117,8 @@ fn shares_of_one_class_cost_what_the_class_costs() {
     let logits = Tensor::<2>::from_data([[0.0_f32, 1.0], [2.0, -1.0]], &device());
     let of_classes = objective.cross_entropy(logits.clone(), &Targets::Classes(Tensor::from_data([1_i32, 0], &device())));
     let of_shares = objective.cross_entropy(logits, &Targets::Shares(Tensor::from_data([[0.0_f32, 1.0], [1.0, 0.0]], &device())));
-    check(of_shares, f64::from(of_classes.into_scalar::<f32>()));
+    check(&of_shares, f64::from(of_classes.into_scalar::<f32>()));
     // Half and half of odds 1 : 3: -(ln 1/4 + ln 3/4) / 2.
     let half = objective.cross_entropy(odds(3.0), &Targets::Shares(Tensor::from_data([[0.5_f32, 0.5]], &device())));
-    check(half, -0.5 * (0.25_f64.ln() + 0.75_f64.ln()));
+    check(&half, -0.5 * (0.25_f64.ln() + 0.75_f64.ln()));
 }

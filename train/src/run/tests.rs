@@ -27,7 +27,7 @@ fn job(epochs: u32) -> JobConfig {
             Schedule::Cosine,
             Augment::Crop,
         ),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }
@@ -44,19 +44,24 @@ fn environment() -> Environment {
 /// Keeps what it is told, and stops the run when it has been asked `stop_at` times.
 struct Keep {
     heard: Vec<Progress>,
+    records: Option<Records>,
     n_asked: Cell<u32>,
     stop_at: u32,
 }
 
 impl Keep {
     fn new() -> Self {
-        Self { heard: Vec::new(), n_asked: Cell::new(0), stop_at: u32::MAX }
+        Self { heard: Vec::new(), records: None, n_asked: Cell::new(0), stop_at: u32::MAX }
     }
 }
 
 impl Observer for Keep {
     fn progress(&mut self, progress: Progress) {
         self.heard.push(progress);
+    }
+
+    fn records(&mut self, records: &Records) {
+        self.records = Some(records.clone());
     }
 
     fn stopped(&self) -> bool {
@@ -94,6 +99,28 @@ fn three_epochs_on_the_digits_learn_them() {
     assert!(observer.heard[0].loss < 9.2 && observer.heard[2].loss < 0.5 * observer.heard[0].loss);
     let last: Vec<f64> = outcome.exits.iter().map(|exit| exit.calibration_accuracy).collect();
     assert_eq!(observer.heard[2].exit_accuracy, last);
+}
+
+#[test]
+fn speed_is_measured_on_demand_and_changes_nothing_else() {
+    let plain = job(1);
+    let mut timed = job(1);
+    timed.evaluation.latency = true;
+    let mut observer = Keep::new();
+    let mut measured = run(&timed, &environment(), &mut Cache::default(), &mut observer).unwrap();
+    let n_measured = measured.operating_points.iter().filter(|point| point.latency_us.is_some()).count();
+    assert!(n_measured >= 4, "the fixed points at least");
+    for point in &mut measured.operating_points {
+        assert_eq!(point.latency_us.take().is_some(), point.images_per_second.take().is_some());
+    }
+    assert_eq!(Outcome { train_seconds: 0.0, ..measured }, outcome(&plain));
+
+    // The result follows from the records that were handed over.
+    let records = observer.records.unwrap();
+    assert_eq!((records.calibration.len(), records.test.len()), (144, 359));
+    let network = network::assemble(&plain).unwrap();
+    let evaluated = evaluate(&network, &plain.evaluation, &records.calibration, &records.test);
+    assert_eq!(evaluated.operating_points, outcome(&plain).operating_points);
 }
 
 #[test]
@@ -180,7 +207,8 @@ fn a_device_without_memory_is_told_from_one_that_failed() {
 fn what_cannot_be_trained_is_said() {
     let complaint = |config: &JobConfig| {
         let error = run(config, &environment(), &mut Cache::default(), &mut Keep::new()).unwrap_err();
-        assert_eq!(error.kind(), FailureKind::Failed);
+        let is_about_data = matches!(error, TrainError::Data(_));
+        assert_eq!(error.kind(), if is_about_data { FailureKind::NoData } else { FailureKind::Failed });
         error.to_string()
     };
     let mut no_batch = job(1);
@@ -203,6 +231,23 @@ fn what_cannot_be_trained_is_said() {
     assert_eq!(complaint(&cold), "`distill.temperature` cannot be 0");
     assert_eq!(complaint(&JobConfig { backbone: "resnet9".to_owned(), ..job(1) }), "the configuration describes no network");
     assert_eq!(complaint(&JobConfig { dataset: "cifar10".to_owned(), ..job(1) }), "cannot load the dataset");
+}
+
+#[test]
+fn pretrained_weights_must_be_there_and_be_the_ones_that_are_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment { data_dir: folder.path().to_owned(), ..environment() };
+    let pretrained = Pretrained { file: "weights.safetensors".to_owned(), sha256: "0".repeat(64) };
+    let config = JobConfig { pretrained: Some(pretrained), ..job(1) };
+    let refused = || {
+        let error = run(&config, &environment, &mut Cache::default(), &mut Keep::new()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::NoData, "another worker may have it");
+        crate::checkpoint::with_sources(&error)
+    };
+    assert!(refused().contains("weights.safetensors"));
+    std::fs::write(folder.path().join("weights.safetensors"), "abc").unwrap();
+    // The hash of "abc" is the example of FIPS 180-2, appendix B.1.
+    assert!(refused().contains("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
 }
 
 #[test]

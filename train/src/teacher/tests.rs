@@ -45,7 +45,7 @@ fn calibration_accuracies_weigh_the_exits_by_their_share() {
 
 /// Takes one step on the sample above.
 fn step(teacher: Teacher) -> Teacher {
-    let objective = Objective::new(&ExitWeights::Equal, Distill::None, 1, &device());
+    let objective = Objective::new(ExitWeights::Equal, Distill::None, 1, &device());
     let targets = Targets::Classes(Tensor::from_data([0_i32], &device()));
     let logits = teacher.logits(&logits());
     let loss = teacher.own_loss(logits.as_ref(), &objective, &targets).unwrap();

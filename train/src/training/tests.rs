@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
+use offramp_domain::evaluation::Records;
 use offramp_domain::job::{
     Augment, BranchConfig, BranchRule, Budget, Clip, Distill, EnsembleWeights, Evaluation, ExitPlacement, ExitWeights, Optimizer, Pattern,
     Policy, Precision, Recipe, Regime, Schedule,
@@ -12,6 +13,7 @@ use offramp_domain::network;
 
 use super::*;
 use crate::batches::Normalisation;
+use crate::regime::Part::{All, Backbone, Branches};
 use crate::split::Split;
 use offramp_data::{Images, LoadedDataset, digits};
 
@@ -31,7 +33,7 @@ fn base() -> JobConfig {
             rule: BranchRule::Auto,
         }),
         Recipe::new(2, 16, SGD, Schedule::Cosine, Augment::None),
-        Evaluation { calibration: 0.1, policies: vec![Policy::MaxSoftmax] },
+        Evaluation::new(0.1, vec![Policy::MaxSoftmax]),
         1,
     )
 }
@@ -65,6 +67,11 @@ fn jobs() -> Vec<JobConfig> {
     jobs.push(with_recipe(|recipe| recipe.label_smoothing = 0.1));
     jobs.push(with_recipe(|recipe| recipe.decay_norm = false));
     jobs.push(with_recipe(|recipe| recipe.ema = Some(0.99)));
+    jobs.push(with_recipe(|recipe| recipe.precision = Precision::Bf16));
+    jobs.push(with(|config| {
+        config.recipe.precision = Precision::Bf16;
+        config.regime = Regime::Frozen { backbone_epochs: 1 };
+    }));
     let two_phases = [Regime::Frozen { backbone_epochs: 1 }, Regime::Mixed { backbone_epochs: 1 }, Regime::Frozen { backbone_epochs: 0 }];
     jobs.extend(two_phases.map(|regime| with(|config| config.regime = regime)));
     let teachers = [Distill::Last { temperature: 3.0, lambda: 0.5 }, LEARNED, CALIBRATED];
@@ -95,7 +102,7 @@ fn jobs() -> Vec<JobConfig> {
 }
 
 /// Numbers the kinds of values of each axis. A new kind has no number, and does not compile until it has one.
-fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
+fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 8] {
     let Recipe { optimizer, schedule, augment, clip, precision, .. } = &config.recipe;
     let optimizer = match optimizer {
         Optimizer::Sgd { .. } => 0,
@@ -120,10 +127,10 @@ fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
         Some(Clip::Norm(_)) => 1,
         Some(Clip::Value(_)) => 2,
     };
-    match precision {
-        // `precision` has tests of its own: which device can do what.
-        Precision::F32 | Precision::Bf16 => {}
-    }
+    let precision = match precision {
+        Precision::F32 => 0,
+        Precision::Bf16 => 1,
+    };
     let regime = match config.regime {
         Regime::Joint => 0,
         Regime::Frozen { .. } => 1,
@@ -146,6 +153,7 @@ fn kinds(config: &JobConfig) -> [(&'static str, usize, usize); 7] {
         ("schedule", schedule, 5),
         ("augment", augment, 5),
         ("clip", clip, 3),
+        ("precision", precision, 2),
         ("regime", regime, 3),
         ("distill", distill, 4),
         ("exit_weights", exit_weights, 4),
@@ -187,6 +195,8 @@ impl Observer for EndAfter {
         self.heard.push(progress.epoch);
     }
 
+    fn records(&mut self, _records: &Records) {}
+
     fn stopped(&self) -> bool {
         self.n_asked.set(self.n_asked.get() + 1);
         self.heard.len() >= self.n_epochs
@@ -218,7 +228,7 @@ fn attempt(config: &JobConfig, folder: Option<&Path>, observer: &mut EndAfter) -
         let checkpoints = Checkpoints { dir: dir.to_owned(), every: Duration::ZERO };
         Saving::new(&checkpoints, config, "burn-flex")
     });
-    train(Job { network: &network, config, material: &material, device: &device }, saving.as_mut(), observer)
+    train(Job { network: &network, config, material: &material, device: &device, pretrained: None }, saving.as_mut(), observer)
 }
 
 #[test]
@@ -302,7 +312,6 @@ fn a_frozen_backbone_is_the_one_that_was_trained_without_branches() {
 fn phases_follow_each_other() {
     let phases = |regime, has_branches| regime::phases(&with(|config| config.regime = regime), has_branches);
     let phase = |part, first_epoch, n_epochs| Phase { part, first_epoch, n_epochs };
-    use crate::regime::Part::{All, Backbone, Branches};
     assert_eq!(phases(Regime::Joint, true), [phase(All, 0, 2)]);
     assert_eq!(phases(Regime::Frozen { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(Branches, 5, 2)]);
     assert_eq!(phases(Regime::Mixed { backbone_epochs: 5 }, true), [phase(Backbone, 0, 5), phase(All, 5, 2)]);

@@ -63,7 +63,7 @@ impl Subject {
             (best * reach + scatter).clamp(1.0 / f64::from(n_classes), 1.0)
         };
         let ceilings = network.exit_costs().iter().enumerate().map(ceiling).collect();
-        Self { key, dataset: chance::text(&config.dataset), n_classes, n_epochs: config.recipe.epochs, ceilings }
+        Self { key, dataset: chance::text(&config.dataset), n_classes, n_epochs: config.n_epochs(), ceilings }
     }
 
     #[cfg(test)]
@@ -78,12 +78,14 @@ impl Subject {
         let guess = 1.0 / f64::from(self.n_classes);
         let skills = self.ceilings.iter().map(|ceiling| guess + (ceiling - guess) * learnt);
         let labels: Vec<u32> = (0..n).map(|sample| self.class(&[self.dataset, LABEL, split as u64, sample.into()])).collect();
-        let exits = skills.enumerate().map(|(exit, skill)| self.exit_records(split, exit as u64, skill, &labels)).collect();
-        SplitRecords { labels, exits }
+        let mut exits: Vec<ExitRecords> =
+            skills.enumerate().map(|(exit, skill)| self.exit_records(split, exit as u64, skill, &labels)).collect();
+        hear_together(&mut exits, self.n_classes);
+        SplitRecords { indices: (0..n).collect(), labels, exits }
     }
 
     fn exit_records(&self, split: Split, exit: u64, skill: f64, labels: &[u32]) -> ExitRecords {
-        let mut records = ExitRecords { prediction: Vec::new(), confidence: Vec::new(), loss: Vec::new() };
+        let mut records = ExitRecords::default();
         let others = f64::from(self.n_classes - 1);
         for (sample, label) in labels.iter().enumerate() {
             let draw = |what| chance::unit(&[self.key, what, split as u64, exit, sample as u64]);
@@ -92,11 +94,17 @@ impl Subject {
             let margin = skill - difficulty;
             let noisy = margin + (draw(NOISE) - 0.5) * MARGIN_NOISE;
             let confidence = 1.0 / f64::from(self.n_classes) + others / f64::from(self.n_classes) / (1.0 + (-STEEPNESS * noisy).exp());
+            // What it does not believe of its answer it believes evenly of the other classes.
+            let rest = 1.0 - confidence;
+            let entropy = -confidence * confidence.ln() - if rest > 0.0 { rest * (rest / others).ln() } else { 0.0 };
+            records.entropy.push(entropy as f32);
+            records.margin.push((confidence - rest / others) as f32);
             let right = margin > 0.0;
             // A wrong answer is one of the other classes.
             let wrong_by = 1 + (draw(WRONG) * others) as u32;
             records.prediction.push(if right { *label } else { (label + wrong_by) % self.n_classes });
             records.confidence.push(confidence as f32);
+            records.label_rank.push(if right { 0 } else { 1 + (draw(RANK) * others) as u32 });
             records.loss.push(if right { -confidence.ln() } else { -((1.0 - confidence) / others).ln() } as f32);
         }
         records
@@ -104,6 +112,33 @@ impl Subject {
 
     fn class(&self, parts: &[u64]) -> u32 {
         (chance::unit(parts) * f64::from(self.n_classes)) as u32
+    }
+}
+
+/// Fills in what the mean of the exits so far says, each of which believes evenly of all classes but its answer.
+fn hear_together(exits: &mut [ExitRecords], n_classes: u32) {
+    let others = f64::from(n_classes - 1);
+    let n_samples = exits.first().map_or(0, |exit| exit.prediction.len());
+    for sample in 0..n_samples {
+        for n_heard in 1..=exits.len() {
+            // Only a class that some exit answers with can be the most probable one.
+            let belief = |class: u32| -> f64 {
+                let of_exit = |exit: &ExitRecords| {
+                    let confidence = f64::from(exit.confidence[sample]);
+                    if exit.prediction[sample] == class { confidence } else { (1.0 - confidence) / others }
+                };
+                exits[..n_heard].iter().map(of_exit).sum::<f64>() / n_heard as f64
+            };
+            let mut classes: Vec<u32> = exits[..n_heard].iter().map(|exit| exit.prediction[sample]).collect();
+            classes.sort_unstable();
+            let first = (classes[0], belief(classes[0]));
+            let (class, believed) = classes[1..]
+                .iter()
+                .map(|&class| (class, belief(class)))
+                .fold(first, |best, next| if next.1 > best.1 { next } else { best });
+            exits[n_heard - 1].ensemble_prediction.push(class);
+            exits[n_heard - 1].ensemble_confidence.push(believed as f32);
+        }
     }
 }
 
@@ -119,4 +154,5 @@ const DIFFICULTY: u64 = chance::text("difficulty");
 const INDEPENDENCE: u64 = chance::text("independence");
 const NOISE: u64 = chance::text("noise");
 const WRONG: u64 = chance::text("wrong");
+const RANK: u64 = chance::text("rank");
 const SCATTER: u64 = chance::text("scatter");

@@ -8,12 +8,17 @@ use crate::testing;
 #[derive(Default)]
 struct Notes {
     epochs: Vec<Progress>,
+    records: Option<Records>,
     stop_after: Option<usize>,
 }
 
 impl Observer for Notes {
     fn progress(&mut self, progress: Progress) {
         self.epochs.push(progress);
+    }
+
+    fn records(&mut self, records: &Records) {
+        self.records = Some(records.clone());
     }
 
     fn stopped(&self) -> bool {
@@ -55,6 +60,45 @@ fn results_have_the_shape_and_costs_of_the_network() {
     assert!(outcome.operating_points.iter().any(|point| point.policy == "max-softmax"), "early exit is evaluated");
     // The wire takes it: every number is in its range.
     assert_eq!(Outcome::try_from(v1::Outcome::from(outcome.clone())), Ok(outcome));
+}
+
+#[test]
+fn records_are_those_that_the_result_follows_from() {
+    let config = testing::config("digits", 1);
+    let attempt = Attempt { job: config.key(), number: 1 };
+    let mut notes = Notes::default();
+    let outcome = Simulated::new("epoch-ms=0".parse().unwrap()).run(&config, &attempt, &mut notes).unwrap();
+    let records = notes.records.unwrap();
+    assert_eq!((records.calibration.len(), records.test.len()), (outcome.n_calibration as usize, outcome.n_test as usize));
+    let costs = network::assemble(&config).unwrap().exit_costs();
+    for point in &outcome.operating_points {
+        assert_eq!(evaluation::operating_point(&costs, &point.policy, point.setting, &records).as_ref(), Ok(point));
+    }
+}
+
+#[test]
+fn what_exits_believe_is_a_distribution() {
+    let config = testing::config("digits", 6);
+    let subject = Subject::new(&config, &network::assemble(&config).unwrap());
+    let records = subject.records(Split::Test, 200, subject.n_epochs);
+    for sample in 0..200 {
+        // Ten classes: the confidence in the answer, and a ninth of the rest in every other.
+        let mut sum = [0.0_f64; 10];
+        for (n_heard, (exit, said)) in (1..).zip(records.exits.iter().zip(records.said(sample))) {
+            let rest = (1.0 - f64::from(said.confidence)) / 9.0;
+            let mut belief = [rest; 10];
+            belief[said.prediction as usize] = f64::from(said.confidence);
+            let entropy: f64 = belief.iter().map(|p| -p * p.ln()).sum();
+            assert!((f64::from(said.entropy) - entropy).abs() < 1e-5);
+            assert!((f64::from(said.margin) - (f64::from(said.confidence) - rest)).abs() < 1e-6);
+            assert_eq!(exit.label_rank[sample] == 0, said.prediction == records.labels[sample]);
+            assert!(exit.label_rank[sample] < 10);
+            sum.iter_mut().zip(belief).for_each(|(sum, belief)| *sum += belief);
+            let most = sum.iter().copied().fold(0.0, f64::max) / f64::from(n_heard);
+            assert!((f64::from(said.ensemble_confidence) - most).abs() < 1e-6);
+            assert!((sum[said.ensemble_prediction as usize] / f64::from(n_heard) - most).abs() < 1e-6);
+        }
+    }
 }
 
 #[test]

@@ -26,10 +26,19 @@ struct Peer {
 }
 
 fn start(script: impl FnMut(&JobConfig, &mut dyn Observer) -> Result<Outcome, TrainFailure> + Send + 'static) -> Peer {
+    start_with(None, script)
+}
+
+fn start_with(
+    artifacts: Option<std::path::PathBuf>,
+    script: impl FnMut(&JobConfig, &mut dyn Observer) -> Result<Outcome, TrainFailure> + Send + 'static,
+) -> Peer {
     let (input, to) = pipe().unwrap();
     let (from, output) = pipe().unwrap();
     let (abandon, abandoned) = mpsc::channel();
-    let served = std::thread::spawn(move || serve_over(&mut Scripted(script), input, output, move || abandon.send(()).unwrap()));
+    let served = std::thread::spawn(move || {
+        serve_over(&mut Scripted(script), artifacts.as_deref(), input, output, move || abandon.send(()).unwrap())
+    });
     let mut peer = Peer { to, from: Frames::new(from), abandoned, served };
     assert_eq!(peer.receive(), Some(from_trainer::Message::Ready(v1::Ready { trainer: "scripted".into() })));
     peer
@@ -55,7 +64,16 @@ impl Peer {
 }
 
 fn outcome(train_seconds: f64) -> Outcome {
-    let exits = vec![offramp_domain::outcome::ExitResult { accuracy: 0.5, loss: 1.0, calibration_accuracy: 0.5, calibration_loss: 1.0 }];
+    let exit = offramp_domain::outcome::ExitResult {
+        accuracy: 0.5,
+        loss: 1.0,
+        calibration_accuracy: 0.5,
+        calibration_loss: 1.0,
+        top5_accuracy: Some(0.75),
+        ece: Some(0.125),
+        calibration_top5_accuracy: Some(0.75),
+        calibration_ece: Some(0.125),
+    };
     let point = offramp_domain::outcome::OperatingPoint {
         policy: "fixed".into(),
         setting: 0.0,
@@ -65,8 +83,19 @@ fn outcome(train_seconds: f64) -> Outcome {
         calibration_accuracy: 0.5,
         calibration_macs_cascade: 1.0,
         exit_shares: vec![1.0],
+        latency_us: None,
+        images_per_second: None,
     };
-    Outcome { exits, operating_points: vec![point], n_train: 8, n_calibration: 1, n_test: 1, train_seconds, trainer: "scripted".into() }
+    Outcome {
+        exits: vec![exit],
+        operating_points: vec![point],
+        n_train: 8,
+        n_calibration: 1,
+        n_test: 1,
+        train_seconds,
+        trainer: "scripted".into(),
+        records: None,
+    }
 }
 
 fn progress(epoch: u32) -> Progress {
@@ -94,6 +123,51 @@ fn runs_are_answered_in_turn_until_the_input_ends() {
     drop(peer.to);
     assert!(peer.served.join().unwrap().is_ok());
     assert!(peer.abandoned.try_recv().is_err(), "nothing was running");
+}
+
+fn records() -> Records {
+    let mut split = offramp_domain::evaluation::SplitRecords::new(2);
+    split.push(4, 1, [&[0.5, 1.5][..], &[2.5, 0.5][..]]);
+    Records { calibration: split.clone(), test: split }
+}
+
+#[test]
+fn records_are_kept_beside_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut peer = start_with(Some(folder.path().join("artifacts")), |config, observer| {
+        if config.seed == 1 {
+            observer.records(&records());
+        }
+        Ok(outcome(1.0))
+    });
+    let mut kept = |seed| {
+        peer.run(seed);
+        match peer.receive() {
+            Some(from_trainer::Message::Outcome(outcome)) => outcome.records,
+            other => panic!("{other:?}"),
+        }
+    };
+    let artifact = kept(1).unwrap();
+    let (header, found) = offramp_records::read(artifact.path.as_ref(), Some(&artifact.sha256)).unwrap();
+    assert_eq!(found, records());
+    assert_eq!((header.attempt, header.trainer.as_str()), (1, "scripted"));
+    assert_eq!((header.job, header.config.seed), (testing::config("digits", 1).key(), 1));
+    assert_eq!(kept(2), None, "another run's records are not its own");
+}
+
+#[test]
+fn a_result_is_worth_no_less_where_records_cannot_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let occupied = folder.path().join("file");
+    std::fs::write(&occupied, "").unwrap();
+    for artifacts in [None, Some(occupied)] {
+        let mut peer = start_with(artifacts, |_, observer| {
+            observer.records(&records());
+            Ok(outcome(1.0))
+        });
+        peer.run(1);
+        assert_eq!(peer.receive(), Some(from_trainer::Message::Outcome(outcome(1.0).into())));
+    }
 }
 
 #[test]
@@ -191,6 +265,7 @@ fn a_long_epoch_shows_that_it_is_alive() {
         last_sent: Cell::new(long_ago),
         stop: Arc::new(AtomicBool::new(false)),
         broken: RefCell::new(None),
+        keep: None,
     };
     assert!(!reporter.stopped());
     assert!(!reporter.stopped(), "the second question comes too soon for another sign");

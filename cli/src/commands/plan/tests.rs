@@ -18,6 +18,21 @@ fn a_network_is_described_once_for_all_its_jobs() {
     let sweep = sweep(DECREASING);
     let text = render(&sweep, &networks(&sweep), Format::Table, None);
     expect![[r"
+        1: resnet8 on digits, pattern none (4 jobs)
+           backbone: 747.1 k MACs, 75.00 k parameters
+        exit  unit  reads   branch           share  branch MACs  parameters  backbone MACs     MACs  own branch alone
+           0     3  64x2x2  mean, linear 10      -            0           0        747.1 k  747.1 k           747.1 k
+
+        2: resnet8 on digits, pattern decreasing 0.5, exits stage-ends, budget 6 levels (4 jobs)
+           backbone: 747.1 k MACs, 75.00 k parameters
+           branches: 885.9 k MACs, 63.71 k parameters; rule levels, 0.00 % off the budget
+           expected where 25.00 % / 25.00 % / 25.00 % / 25.00 % leave: 1.319 M MACs, 738.0 k of them of branches;
+           with the answering branch alone: 802.2 k MACs
+        exit  unit  reads   branch                            share  branch MACs  parameters  backbone MACs     MACs  own branch alone
+           0     1  16x8x8  3 x conv 3 16, mean, linear 10  49.95 %      442.5 k     7.178 k        304.1 k  746.7 k           746.7 k
+           1     2  32x4x4  2 x conv 3 32, mean, linear 10  33.33 %      295.2 k     18.89 k        525.3 k  1.263 M           820.5 k
+           2     3  64x2x2  conv 3 64, mean, linear 10      16.72 %      148.1 k     37.64 k        746.5 k  1.632 M           894.6 k
+           3     3  64x2x2  mean, linear 10                       -            0           0        747.1 k  1.633 M           747.1 k
     "]]
     .assert_eq(&text);
 }
@@ -47,8 +62,14 @@ fn networks_and_exits_as_json() {
 fn exits_as_csv_have_every_column() {
     let sweep = sweep(DECREASING);
     let text = render(&sweep, &networks(&sweep), Format::Csv, None);
-    expect![[r"
-    "]]
+    expect![[r#"
+        network,backbone,dataset,pattern,exits,budget,branch_rule,budget_error,exit,is_final,unit,input,branch,branch_depth,branch_width,branch_share,branch_macs,branch_params,backbone_macs,macs_cascade,macs_selected
+        1,resnet8,digits,none,-,-,none,0.0,0,true,3,64x2x2,"mean, linear 10",0,0,,0,0,747136,747136,747136
+        2,resnet8,digits,decreasing 0.5,stage-ends,6 levels,levels,0.0,0,false,1,16x8x8,"3 x conv 3 16, mean, linear 10",3,16,0.4995484593432793,442528,7178,304128,746656,746656
+        2,resnet8,digits,decreasing 0.5,stage-ends,6 levels,levels,0.0,1,false,2,32x4x4,"2 x conv 3 32, mean, linear 10",2,32,0.33327312791243724,295232,18890,525312,1263072,820544
+        2,resnet8,digits,decreasing 0.5,stage-ends,6 levels,levels,0.0,2,false,3,64x2x2,"conv 3 64, mean, linear 10",1,64,0.1671784127442835,148096,37642,746496,1632352,894592
+        2,resnet8,digits,decreasing 0.5,stage-ends,6 levels,levels,0.0,3,true,3,64x2x2,"mean, linear 10",0,0,,0,0,747136,1632992,747136
+    "#]]
     .assert_eq(&text);
 }
 

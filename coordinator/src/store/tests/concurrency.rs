@@ -295,6 +295,39 @@ async fn a_connection_that_is_cut_in_the_middle_is_passing() {
 }
 
 #[tokio::test]
+async fn batches_keep_their_connection_for_as_long_as_it_is_used() {
+    let Some(store) = Fixture::postgres().await else { return };
+    let pid_of = async |tx: &mut Transaction| -> i64 {
+        tx.one(statement("SELECT pg_backend_pid()::bigint AS pid"), []).await.unwrap().get("pid").unwrap()
+    };
+    let begin = |now_us| store.batches.begin(&store.writer, now_us);
+    let mut tx = begin(START_US).await.unwrap();
+    let first = pid_of(&mut tx).await;
+    let mut beside = begin(START_US).await.unwrap();
+    assert_ne!(pid_of(&mut beside).await, first, "one that is in use is nobody else's");
+    beside.rollback().await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = begin(START_US + SECOND_US - 1).await.unwrap();
+    assert_eq!(pid_of(&mut tx).await, first);
+    // What is not committed is gone with its connection, which is closed.
+    tx.run(statement("CREATE TABLE half_done (a bigint)"), []).await.unwrap();
+    drop(tx);
+    let mut tx = begin(START_US + SECOND_US).await.unwrap();
+    assert_ne!(pid_of(&mut tx).await, first);
+    assert!(tx.all(statement("SELECT a FROM half_done"), []).await.is_err());
+    tx.rollback().await.unwrap();
+    // Cut off in the meantime: the batch fails in passing, and the next one is carried out.
+    cut_connections(&store).await;
+    let error = DatabaseError::from(begin(START_US + SECOND_US).await.unwrap_err());
+    assert!(error.is_passing(), "{error:?}");
+    begin(START_US + SECOND_US).await.unwrap().commit().await.unwrap();
+    // Cut off while nothing was asked for: the pool finds out.
+    cut_connections(&store).await;
+    begin(START_US + 3 * SECOND_US).await.unwrap().commit().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
 async fn control_is_tried_again_where_it_lost() {
     let Some(store) = Fixture::postgres().await else { return };
     let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await.sweep;

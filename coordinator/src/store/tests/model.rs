@@ -88,7 +88,7 @@ impl ModelJob {
         if let (Event::Failed(FailureKind::Crashed), Some((holder, _))) = (event, self.held) {
             self.crashed.insert(holder);
         }
-        let tally = Tally { n_failures: self.n_failures, n_crashed_workers: self.crashed.len() as u32 };
+        let tally = Tally { n_failures: self.n_failures, n_crashed_workers: self.crashed.len() as u32, data_elsewhere: false };
         let next = lifecycle::step(self.state, event, tally, LIMITS).expect("the model takes legal steps alone");
         if self.held.take().is_some() {
             self.ends.insert(self.attempt, event);

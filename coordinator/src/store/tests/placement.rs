@@ -1,5 +1,6 @@
 //! Which workers get which jobs.
 
+use offramp_domain::outcome::FailureKind;
 use offramp_domain::placement::DeviceKind;
 
 use super::*;
@@ -11,6 +12,8 @@ on_both_engines! {
     a_worker_that_meets_several_gets_the_first_of_all,
     a_later_sweep_may_need_something_else_of_a_waiting_job,
     new_requirements_are_learnt_of_by_every_coordinator,
+    a_job_that_found_no_good_data_goes_to_a_worker_with_other_data,
+    a_job_that_finds_no_good_data_anywhere_fails_at_once,
 }
 
 /// A sweep whose jobs need something; nothing where the table is empty.
@@ -117,4 +120,55 @@ async fn new_requirements_are_learnt_of_by_every_coordinator(store: Fixture) {
         sweep(&store, "b", "device = \"cuda\"", "1").await;
     }
     assert_eq!(given(&store, session).await, [0, 1]);
+}
+
+/// What a worker with these datasets offers.
+fn having(names: &[&str]) -> Capabilities {
+    let datasets = Datasets::Named(names.iter().map(|name| (*name).to_owned()).collect());
+    Capabilities { device: None, memory_mib: None, datasets, labels: vec![] }
+}
+
+async fn datasets_offered(store: &Store, session: SessionId) -> String {
+    let rows = store.rows(&format!("SELECT datasets FROM sessions WHERE id = {}", session.id)).await;
+    rows[0].get("datasets").unwrap()
+}
+
+async fn a_job_that_found_no_good_data_goes_to_a_worker_with_other_data(store: Fixture) {
+    let text = sweep_text("a", r#"["none"]"#, "0").replace(r#"dataset = "digits""#, r#"dataset = ["digits", "cifar10"]"#);
+    store.submit_text(&text).await;
+    let bad = worker(&store, "bad", having(&["cifar10", "digits"])).await;
+    let good = worker(&store, "good", having(&["cifar10"])).await;
+    let jobs = store.claim(bad, 9, START_US).await;
+    let of = |dataset: &str| jobs.iter().find(|job| job.config_json.contains(dataset)).unwrap().attempt.clone();
+    store.give_back(bad, &of("digits"), START_US).await;
+
+    // It asks for more in the same breath, and is not given the same again.
+    let end = AttemptEnd::Failed { kind: FailureKind::NoData, message: "`test_batch.bin` is empty".into() };
+    let report = AttemptReport { attempt: of("cifar10"), end };
+    let request = Request { reports: vec![report.clone()], n_jobs: 9, ..Request::new(bad) };
+    let reply = store.ask(request, START_US).await.unwrap();
+    assert_eq!(reply.answers, [Answer::Accepted]);
+    assert!(reply.claimed.iter().all(|job| job.config_json.contains("digits")) && reply.claimed.len() == 1, "{reply:?}");
+    assert_eq!(datasets_offered(&store, bad).await, r#"["digits"]"#);
+    let repeated = store.ask(Request { reports: vec![report], ..Request::new(bad) }, START_US).await.unwrap();
+    assert_eq!(repeated.answers, [Answer::Accepted], "the same report again");
+
+    // At once, and as a failure that counts.
+    let again = store.claim(good, 9, START_US).await;
+    assert_eq!(again.iter().map(|job| job.attempt.attempt).collect::<Vec<_>>(), [2]);
+    let row = store.jobs().await.into_iter().find(|job| job.dataset == "cifar10").unwrap();
+    assert_eq!((row.n_failures, row.error.as_str()), (1, "`test_batch.bin` is empty"));
+}
+
+async fn a_job_that_finds_no_good_data_anywhere_fails_at_once(store: Fixture) {
+    store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1]")).await;
+    let only = worker(&store, "only", having(&["digits", "svhn"])).await;
+    worker(&store, "other", having(&["svhn"])).await;
+    let attempt = store.claim_one(only, START_US).await.unwrap().attempt;
+    store.fail(only, &attempt, FailureKind::NoData, "damaged", START_US).await;
+    let states: Vec<String> = store.jobs().await.into_iter().map(|job| job.state).collect();
+    assert_eq!(states, ["failed", "queued"]);
+    // The next one is to be told the same, and not to wait for nobody.
+    assert_eq!(datasets_offered(&store, only).await, r#"["digits","svhn"]"#);
+    assert!(store.claim_one(only, START_US).await.is_some());
 }

@@ -19,8 +19,22 @@ async fn a_result_is_kept_to_the_last_bit(store: Fixture) {
     let session = store.session("w").await;
     let job = store.claim_one(session, START_US).await.unwrap();
     let mut result = outcome(&job.config_json, 0.9, &[(1.0 / 3.0, 0.1 + 0.2), (1.0 / 7.0, 2.0 / 3.0)]);
-    let exit = |accuracy, loss| ExitResult { accuracy, loss, calibration_accuracy: accuracy / 3.0, calibration_loss: loss / 3.0 };
+    let exit = |accuracy, loss| ExitResult {
+        accuracy,
+        loss,
+        calibration_accuracy: accuracy / 3.0,
+        calibration_loss: loss / 3.0,
+        top5_accuracy: Some(accuracy / 7.0 + 0.5),
+        ece: Some(accuracy / 11.0),
+        calibration_top5_accuracy: Some(accuracy / 13.0),
+        calibration_ece: Some(accuracy / 17.0),
+    };
     result.exits = vec![exit(0.1, 2.0), exit(0.7, 1.0), exit(1.0 / 3.0, 0.3), exit(0.6, 0.7)];
+    // As a worker of an earlier version reports.
+    let last = result.exits.last_mut().unwrap();
+    (last.top5_accuracy, last.ece, last.calibration_top5_accuracy, last.calibration_ece) = (None, None, None, None);
+    (result.operating_points[0].latency_us, result.operating_points[0].images_per_second) = (Some(1e4 / 3.0), Some(1e5 / 7.0));
+    result.records = Some(Artifact { path: "/var/lib/offramp/a b.parquet".into(), bytes: 1 << 40, sha256: "0f".repeat(32) });
     // Costs may differ from what the shares cost by some rounding: the reported ones are kept.
     for point in &mut result.operating_points {
         point.macs_cascade *= 1.0 + 1e-8 / 3.0;
@@ -32,12 +46,36 @@ async fn a_result_is_kept_to_the_last_bit(store: Fixture) {
     let row = detail.job.unwrap();
     assert_eq!((row.state.as_str(), row.finished_us, row.train_seconds), ("succeeded", Some(START_US + 7), Some(2.5)));
     assert_eq!((row.final_accuracy, row.best_accuracy), (Some(0.6), Some(0.7)));
-    let stored: Vec<(f64, f64, f64)> = detail.exits.iter().map(|exit| (exit.accuracy, exit.loss, exit.calibration_accuracy)).collect();
-    let reported: Vec<(f64, f64, f64)> = result.exits.iter().map(|exit| (exit.accuracy, exit.loss, exit.calibration_accuracy)).collect();
-    assert_eq!(stored, reported);
+    let stored = detail.exits.iter().map(|exit| ExitResult {
+        accuracy: exit.accuracy,
+        loss: exit.loss,
+        calibration_accuracy: exit.calibration_accuracy,
+        calibration_loss: exit.calibration_loss,
+        top5_accuracy: exit.top5_accuracy,
+        ece: exit.ece,
+        calibration_top5_accuracy: exit.calibration_top5_accuracy,
+        calibration_ece: exit.calibration_ece,
+    });
+    assert_eq!(stored.collect::<Vec<_>>(), result.exits);
+    assert!(detail.exits.iter().all(|exit| (exit.n_test, exit.n_calibration) == (result.n_test, result.n_calibration)));
+    let records = result.records.clone().unwrap();
+    let artifact = offramp_proto::v1::ArtifactRow {
+        job: job.attempt.key.id().to_owned(),
+        attempt: 1,
+        kind: "records".into(),
+        worker: "w".into(),
+        path: records.path,
+        bytes: records.bytes.cast_signed(),
+        sha256: records.sha256,
+    };
+    assert_eq!(detail.artifacts, [artifact]);
     assert_eq!(detail.exits.iter().map(|exit| exit.is_final).collect::<Vec<_>>(), [false, false, false, true]);
     let stored: Vec<_> = detail.operating_points.iter().map(|p| (p.setting, p.macs_cascade, p.accuracy, p.exit_shares.clone())).collect();
     let reported: Vec<_> = result.operating_points.iter().map(|p| (p.setting, p.macs_cascade, p.accuracy, p.exit_shares.clone())).collect();
+    assert_eq!(stored, reported);
+    let speed = |latency: Option<f64>, rate: Option<f64>| (latency.map(f64::to_bits), rate.map(f64::to_bits));
+    let stored: Vec<_> = detail.operating_points.iter().map(|p| speed(p.latency_us, p.images_per_second)).collect();
+    let reported: Vec<_> = result.operating_points.iter().map(|p| speed(p.latency_us, p.images_per_second)).collect();
     assert_eq!(stored, reported);
 
     // The plan beside each exit is the network's.
@@ -99,9 +137,15 @@ async fn a_result_of_another_network_is_refused(store: Fixture) {
         let refusal = refused(&store, session, &attempt, &result).await;
         assert!(matches!(&refusal, Refusal::Cost { point: 1, field: named, .. } if *named == field), "{refusal}");
     }
+    // Exits that answer together are all paid for.
+    let mut together = fitting.clone();
+    together.operating_points[1].policy = "ensemble".into();
+    let refusal = refused(&store, session, &attempt, &together).await;
+    assert!(matches!(&refusal, Refusal::Cost { point: 1, field: "macs_selected", .. }), "{refusal}");
     assert_eq!(store.job(&attempt).await.state, "leased");
     assert_eq!(store.count("operating_points").await, 0);
-    assert_eq!(store.complete(session, &attempt, &fitting, START_US).await, Answer::Accepted);
+    together.operating_points[1].macs_selected = together.operating_points[1].macs_cascade;
+    assert_eq!(store.complete(session, &attempt, &together, START_US).await, Answer::Accepted);
 }
 
 async fn a_job_says_what_its_result_is_of(store: Fixture) {

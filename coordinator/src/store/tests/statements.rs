@@ -84,6 +84,7 @@ async fn views_have_the_columns_of_the_messages(store: Fixture) {
     let mut jobs = fields::<v1::JobRow>();
     assert!(jobs.remove("reused"), "it depends on the sweep, so v_sweep_jobs has it");
     let expected = [
+        ("v_artifacts", fields::<v1::ArtifactRow>()),
         ("v_attempts", fields::<v1::AttemptRow>()),
         ("v_dependencies", named(&["job", "waits_for"])),
         ("v_events", fields::<v1::EventRow>()),
