@@ -85,7 +85,8 @@ pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
     };
     match parsed {
         Ok(Dataset { source: Source::Synthetic { n_train, .. }, n_classes, .. }) if n_train as usize <= n_classes => {
-            let message = format!("{n_train} training images of {n_classes} classes leave none to calibrate on");
+            let images = if n_train == 1 { "image leaves" } else { "images leave" };
+            let message = format!("{n_train} training {images} none to calibrate on, with {n_classes} classes");
             let hint = "a class keeps an image to train on: ask for more training images than classes".to_owned();
             reader.report(value.span(), message, Some(hint));
             None
