@@ -18,6 +18,7 @@ ALTER TABLE results ADD COLUMN records_sha256 TEXT;
 
 DROP VIEW v_exits;
 DROP VIEW v_operating_points;
+DROP VIEW v_frontier;
 
 CREATE VIEW v_exits AS
 SELECT
@@ -70,6 +71,28 @@ SELECT
     jobs.seed AS seed
 FROM operating_points
 JOIN jobs ON jobs.id = operating_points.job_id;
+
+CREATE VIEW v_frontier AS
+SELECT
+    frontier.sweep_id AS sweep,
+    frontier.dataset AS dataset,
+    frontier.cost_metric AS cost_metric,
+    CASE WHEN frontier.cost_metric = 'macs_cascade' THEN operating_points.macs_cascade ELSE operating_points.macs_selected END AS cost,
+    operating_points.accuracy AS accuracy,
+    jobs.backbone AS backbone,
+    jobs.pattern AS pattern,
+    jobs.exits AS exits,
+    jobs.budget AS budget,
+    jobs.recipe AS recipe,
+    jobs.seed AS seed,
+    operating_points.policy AS policy,
+    operating_points.setting AS setting,
+    operating_points.latency_us AS latency_us,
+    operating_points.images_per_second AS images_per_second,
+    substr(jobs.key, 1, 12) AS job
+FROM frontier
+JOIN operating_points ON operating_points.job_id = frontier.job_id AND operating_points.point = frontier.point
+JOIN jobs ON jobs.id = frontier.job_id;
 
 -- Files that belong to results.
 CREATE VIEW v_artifacts AS

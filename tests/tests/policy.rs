@@ -60,12 +60,12 @@ fn records_give_the_stored_points(home: &Home) {
     up(home);
     for pattern in ["none", "decreasing 0.5"] {
         let job = job(home, pattern);
-        let stored = home.json(&["job", "show", &job])["operating_points"].as_array().unwrap().clone();
+        let stored = home.json(&["job", "show", &job])["operating_points"].as_array().expect("a finished job has points").clone();
         assert_eq!(sorted(&home.rows(&["policy", &job])), sorted(&stored));
         for point in &stored {
             let setting = point["setting"].to_string();
             let again = home.rows(&["policy", &job, "--policy", &text(point, "policy"), "--setting", &setting]);
-            assert_eq!(again, [point.clone()]);
+            assert_eq!(again, std::slice::from_ref(point));
             if point["policy"] == "budgeted" {
                 break; // One setting of every policy but the last will do: each is a process.
             }
@@ -83,7 +83,7 @@ fn a_budget_is_met_on_the_calibration_split() {
     let job = job(&home, "decreasing 0.5");
     let exits = home.json(&["job", "show", &job])["exits"].as_array().unwrap().clone();
     let macs: Vec<f64> = exits.iter().map(|exit| exit["macs_cascade"].as_f64().unwrap()).collect();
-    let budget = ((macs[0] + macs[3]) / 2.0).floor();
+    let budget = f64::midpoint(macs[0], macs[3]).floor();
     for policy in [&[][..], &["--policy", "entropy"], &["--policy", "patience"], &["--policy", "fixed"]] {
         let rows = home.rows(&[&["policy", &job, "--budget-macs", &budget.to_string()], policy].concat());
         let [point] = rows.as_slice() else { panic!("{rows:?}") };

@@ -47,9 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A backbone with its own exits where it has some, and else with a branch at every fraction of its MACs.
 fn network(name: &str, side: usize) -> Result<Network, Box<dyn Error>> {
     let backbone = backbone::build(name, Shape::new(3, side, side), N_CLASSES)?;
-    let (exits, pattern) = match backbone.own_exits.is_empty() {
-        true => (ExitPlacement::Fractions(vec![0.2, 0.45, 0.7]), Pattern::Decreasing(0.5)),
-        false => (ExitPlacement::Own, Pattern::Own),
+    let (exits, pattern) = if backbone.own_exits.is_empty() {
+        (ExitPlacement::Fractions(vec![0.2, 0.45, 0.7]), Pattern::Decreasing(0.5))
+    } else {
+        (ExitPlacement::Own, Pattern::Own)
     };
     let branches = BranchConfig { exits, pattern, budget: Budget::Share(0.3), rule: BranchRule::Width { depth: 2 } };
     Ok(assemble_parts(backbone, N_CLASSES, Some(&branches))?)

@@ -29,7 +29,7 @@ pub(crate) struct PolicyArguments {
     #[arg(long, value_name = "POLICY", value_parser = policy_names())]
     pub(crate) policy: Option<String>,
     /// At this setting alone: a threshold, exits that agree for `patience`, the quotas' ratio for `budgeted`, an exit for `fixed`
-    #[arg(long, value_name = "X", requires = "policy", conflicts_with = "budget_macs")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, requires = "policy", conflicts_with = "budget_macs")]
     pub(crate) setting: Option<f64>,
     /// At the setting with which a calibration sample is expected to cost this many MACs, or as little less as it can
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

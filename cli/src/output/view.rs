@@ -369,6 +369,8 @@ pub(crate) const FRONTIER: View = View {
         spare("seed", "seed", Integer),
         wide("policy", "policy", Text),
         wide("setting", "setting", Number),
+        extra("latency_us", "latency us", Integer),
+        extra("images_per_second", "images/s", Integer),
         shown("job", "job", Text),
     ],
 };

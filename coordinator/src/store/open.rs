@@ -259,6 +259,8 @@ fn postgres_options(url: &PostgresUrl) -> PgConnectOptions {
         ("idle_in_transaction_session_timeout", ms(STATEMENT_TIMEOUT)),
         // What was answered is on disk, whatever the server's default.
         ("synchronous_commit", "on".to_owned()),
+        // Whoever waited for a lock, as for that of a sweep's frontier, must then read what its holder left, not what was there before.
+        ("default_transaction_isolation", "read committed".to_owned()),
         // Statements here are short, whatever the planner makes of a JSON text's length: compiling one takes longer than running it.
         ("jit", "off".to_owned()),
     ])

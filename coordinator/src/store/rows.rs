@@ -166,6 +166,8 @@ pub(super) fn frontier_point(row: &Row) -> Decoded<v1::FrontierRow> {
         seed: seed(row)?,
         policy: row.get("policy")?,
         setting: row.get("setting")?,
+        latency_us: row.get("latency_us")?,
+        images_per_second: row.get("images_per_second")?,
         job: row.get("job")?,
     })
 }

@@ -99,14 +99,14 @@ mod tests {
     use super::*;
     use crate::evaluation::ExitRecords;
 
-    /// Shares as the released MSDNet code computes them, to six decimals; recorded from it for five exits.
+    /// Shares as the released `MSDNet` code computes them, to six decimals; recorded from it for five exits.
     #[test]
     fn quotas_as_published_code_has_them() {
         for (twentieths, expected) in [
-            (10, [0.516129, 0.258065, 0.129032, 0.064516, 0.032258]),
-            (15, [0.327785, 0.245839, 0.184379, 0.138284, 0.103713]),
+            (10, [0.516_129, 0.258_065, 0.129_032, 0.064_516, 0.032_258]),
+            (15, [0.327_785, 0.245_839, 0.184_379, 0.138_284, 0.103_713]),
             (20, [0.2; 5]),
-            (39, [0.034933, 0.068119, 0.132832, 0.259022, 0.505094]),
+            (39, [0.034_933, 0.068_119, 0.132_832, 0.259_022, 0.505_094]),
         ] {
             for (quota, expected) in quotas(f64::from(twentieths) / 20.0, 5).into_iter().zip(expected) {
                 assert!((quota - expected).abs() < 5.1e-7, "{quota} is not {expected} at {twentieths}/20");

@@ -88,7 +88,7 @@ pub enum ExitWeights {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
-    /// A `SafeTensors` file; a relative path is one in the worker's data folder.
+    /// A SafeTensors file; a relative path is one in the worker's data folder.
     pub file: String,
     /// SHA-256 of the file: 64 lower-case hexadecimal digits.
     pub sha256: String,

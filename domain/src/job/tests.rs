@@ -328,7 +328,7 @@ fn a_configuration_says_only_what_is_not_at_its_default() {
 
 #[test]
 fn a_regime_of_two_phases_has_the_epochs_of_both() {
-    let n_epochs = |regime, branches| JobConfig { regime, branches, ..decreasing() }.n_epochs();
+    let n_epochs = |regime, branches| JobConfig { branches, regime, ..decreasing() }.n_epochs();
     let branches = decreasing().branches;
     assert_eq!(n_epochs(Regime::Joint, branches.clone()), 200);
     assert_eq!(n_epochs(Regime::Frozen { backbone_epochs: 50 }, branches.clone()), 250);

@@ -15,7 +15,7 @@ use super::grid::Grid;
 use super::reader::{Fields, Reader, Value, did_you_mean, one_of, quote, suggest};
 use super::selector::tables;
 use super::training;
-use crate::job::{Augment, Clip, ExitWeights, Optimizer, Precision, Recipe, Schedule};
+use crate::job::{Augment, Clip, ExitWeights, JobConfig, Optimizer, Precision, Recipe, Regime, Schedule};
 use crate::recipes::{self, NamedRecipe};
 
 /// More than anybody writes by hand; every job is held against every one of them.
@@ -184,6 +184,7 @@ fn names() -> impl Iterator<Item = &'static str> + Clone {
 /// `[[recipe.for]]`: what is otherwise for some backbones and datasets.
 #[derive(Debug, Clone)]
 pub(super) struct Override {
+    place: Range<usize>,
     /// Positions on the axis; empty where any will do.
     backbones: Vec<usize>,
     datasets: Vec<usize>,
@@ -263,7 +264,7 @@ impl Override {
             change(reader, &fields, "ema", &axes.ema, training::ema, Change::Ema),
             change(reader, &fields, "precision", &axes.precision, training::precision, Change::Precision),
         ];
-        Some(Self { backbones, datasets, changes: changes.into_iter().flatten().collect() })
+        Some(Self { place: value.span(), backbones, datasets, changes: changes.into_iter().flatten().collect() })
     }
 
     fn is_for(&self, backbone: usize, dataset: usize) -> bool {
@@ -338,13 +339,14 @@ pub(super) fn check_jobs(reader: &mut Reader, grid: &Grid) {
             let message = format!("`exit_weights` lists {n} weights, but `{name}` on `{set}` ({labels}) has {n_exits} exits");
             reader.report(axes.exit_weights.place(cell[EXIT_WEIGHTS]), message, Some("give one an exit, the final one last".to_owned()));
         }
-        let epochs = config.recipe.epochs;
         if let Schedule::Warmup { epochs: warmup, .. } = config.recipe.schedule
-            && warmup >= epochs
+            && let Some(of_what) = what_warm_up_leaves_nothing_of(warmup, &config)
             && told.insert((SCHEDULE, cell[SCHEDULE]))
         {
-            let message = format!("a warm-up of {warmup} epochs leaves nothing of {epochs}");
-            reader.report(axes.schedule.place(cell[SCHEDULE]), message, Some("train longer, or warm up for less".to_owned()));
+            let place = place_in_recipe(grid, &cell, &axes.schedule, cell[SCHEDULE], |change| matches!(change, Change::Schedule(_)));
+            let epochs = if warmup == 1 { "epoch" } else { "epochs" };
+            let message = format!("a warm-up of {warmup} {epochs} leaves nothing of {of_what}");
+            reader.report(place, message, Some("train longer, or warm up for less".to_owned()));
         }
         if let Some(side) = config.recipe.cutout
             && side as usize > network.backbone.input.height.min(network.backbone.input.width)
@@ -352,9 +354,36 @@ pub(super) fn check_jobs(reader: &mut Reader, grid: &Grid) {
         {
             let message =
                 format!("a cutout of {side} pixels is larger than the images of `{}` ({})", config.dataset, network.backbone.input);
-            reader.report(axes.cutout.place(cell[CUTOUT]), message, Some("half the side of an image is usual at most".to_owned()));
+            let place = place_in_recipe(grid, &cell, &axes.cutout, cell[CUTOUT], |change| matches!(change, Change::Cutout(_)));
+            reader.report(place, message, Some("half the side of an image is usual at most".to_owned()));
         }
     }
+}
+
+/// The epochs of which a warm-up leaves none: those of the recipe, or those of the backbone alone, which go through the schedule, too.
+fn what_warm_up_leaves_nothing_of(warmup: u32, config: &JobConfig) -> Option<String> {
+    match config.regime {
+        _ if warmup >= config.recipe.epochs => Some(config.recipe.epochs.to_string()),
+        Regime::Frozen { backbone_epochs } | Regime::Mixed { backbone_epochs } if warmup >= backbone_epochs => {
+            Some(format!("the backbone's own {backbone_epochs}, which go through the schedule, too"))
+        }
+        Regime::Joint | Regime::Frozen { .. } | Regime::Mixed { .. } => None,
+    }
+}
+
+/// Where a combination's value of a recipe's field is from: the last table that has it for this backbone and dataset, the axis, or the name of a
+/// recipe.
+fn place_in_recipe<T: Serialize>(
+    grid: &Grid,
+    cell: &Cell,
+    axis: &Axis<T>,
+    position: usize,
+    is_of_field: fn(&Change) -> bool,
+) -> Range<usize> {
+    let has_it = |matching: &&Override| matching.is_for(cell[BACKBONE], cell[DATASET]) && matching.changes.iter().any(is_of_field);
+    let overriding = grid.common.overrides.iter().rev().find(has_it).map(|matching| matching.place.clone());
+    let named = || grid.common.base.as_ref().filter(|_| axis.written_in == WrittenIn::Nothing).map(|base| base.place.clone());
+    overriding.or_else(named).unwrap_or_else(|| axis.place(position))
 }
 
 /// A recipe with the fields that are written in a place; all of them where there is no recipe yet.

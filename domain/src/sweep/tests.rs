@@ -919,6 +919,9 @@ fn datasets_with_numbers_are_written_as_tables_or_names() {
     assert_eq!(dataset("{ folder = { name = \"birds\", shape = [1, 64, 64], classes = 17 } }"), "folder-birds-1x64x64-17");
     let twice = format!("[{table}, \"synthetic-3x32x24-10-2000-500\"]");
     assert_eq!(problems(&edited("\"digits\"", &twice)).len(), 1, "one dataset has two spellings, and a job one");
+    assert_eq!(dataset("\"synthetic-3x32x32-10-11-1\""), "synthetic-3x32x32-10-11-1");
+    let wrong = "\"synthetic-3x32x32-10-10-10\"";
+    check_edit("\"digits\"", wrong, wrong, "10 training images of 10 classes leave none to calibrate on");
     let wrong = "{ folder = { name = \"../birds\", shape = [1, 64, 64], classes = 17 } }";
     check_edit("\"digits\"", wrong, wrong, "an image folder cannot be called `../birds`");
     let wrong = "{ folder = { name = \"birds\", shape = [64, 64], classes = 17 } }";

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::reader::{Fields, Reader, Value, did_you_mean, one_of, quote, suggest};
 use crate::backbone::{self, BackboneError};
 use crate::branch;
-use crate::dataset;
+use crate::dataset::{self, Dataset, Source};
 use crate::job::{BranchRule, Budget, ExitPlacement, Pattern, Policy};
 use crate::pattern;
 use crate::shape::Shape;
@@ -84,6 +84,12 @@ pub(super) fn dataset(reader: &mut Reader, value: &Value) -> Option<String> {
         },
     };
     match parsed {
+        Ok(Dataset { source: Source::Synthetic { n_train, .. }, n_classes, .. }) if n_train as usize <= n_classes => {
+            let message = format!("{n_train} training images of {n_classes} classes leave none to calibrate on");
+            let hint = "a class keeps an image to train on: ask for more training images than classes".to_owned();
+            reader.report(value.span(), message, Some(hint));
+            None
+        }
         Ok(dataset) => Some(dataset.name),
         Err(error) => {
             reader.report(value.span(), &error, Some(error.hint()));

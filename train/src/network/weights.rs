@@ -10,7 +10,6 @@ use burn::tensor::{DType, TensorData, TensorReadError};
 use offramp_domain::network::Network;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
-use sha2::{Digest, Sha256};
 
 use super::names::Names;
 use super::tensors::Slot;
@@ -50,7 +49,7 @@ impl Weights {
     /// # Errors
     /// When its SHA-256 is not the given one, 64 hexadecimal digits of either case.
     pub fn check(&self, sha256: &str) -> Result<(), WeightsError> {
-        let got: String = Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let got = crate::checkpoint::sha256(&self.bytes);
         if got.eq_ignore_ascii_case(sha256) {
             return Ok(());
         }

@@ -234,6 +234,23 @@ fn what_cannot_be_trained_is_said() {
 }
 
 #[test]
+fn pretrained_weights_must_be_there_and_be_the_ones_that_are_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment { data_dir: folder.path().to_owned(), ..environment() };
+    let pretrained = Pretrained { file: "weights.safetensors".to_owned(), sha256: "0".repeat(64) };
+    let config = JobConfig { pretrained: Some(pretrained), ..job(1) };
+    let refused = || {
+        let error = run(&config, &environment, &mut Cache::default(), &mut Keep::new()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::NoData, "another worker may have it");
+        crate::checkpoint::with_sources(&error)
+    };
+    assert!(refused().contains("weights.safetensors"));
+    std::fs::write(folder.path().join("weights.safetensors"), "abc").unwrap();
+    // The hash of "abc" is the example of FIPS 180-2, appendix B.1.
+    assert!(refused().contains("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+}
+
+#[test]
 fn too_few_images_to_calibrate_on_are_refused_before_any_training() {
     let folder = tempfile::tempdir().unwrap();
     let batches = folder.path().join("cifar-10-batches-bin");

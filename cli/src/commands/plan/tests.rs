@@ -17,7 +17,7 @@ const DECREASING: &str = "pattern = ['none', { decreasing = 0.5 }]\nbudget = { l
 fn a_network_is_described_once_for_all_its_jobs() {
     let sweep = sweep(DECREASING);
     let text = render(&sweep, &networks(&sweep), Format::Table, None);
-    expect![[r#"
+    expect![[r"
         1: resnet8 on digits, pattern none (4 jobs)
            backbone: 747.1 k MACs, 75.00 k parameters
         exit  unit  reads   branch           share  branch MACs  parameters  backbone MACs     MACs  own branch alone
@@ -33,7 +33,7 @@ fn a_network_is_described_once_for_all_its_jobs() {
            1     2  32x4x4  2 x conv 3 32, mean, linear 10  33.33 %      295.2 k     18.89 k        525.3 k  1.263 M           820.5 k
            2     3  64x2x2  conv 3 64, mean, linear 10      16.72 %      148.1 k     37.64 k        746.5 k  1.632 M           894.6 k
            3     3  64x2x2  mean, linear 10                       -            0           0        747.1 k  1.633 M           747.1 k
-    "#]]
+    "]]
     .assert_eq(&text);
 }
 

@@ -99,6 +99,10 @@ async fn what_is_answered_is_on_disk_and_a_standing_transaction_ends() {
         let row = tx.one(statement("SELECT current_setting($1) AS value"), engine::args![setting]).await.unwrap();
         assert_eq!(row.get::<String>("value").unwrap(), value, "{setting}");
     }
+    // What is read after waiting for a lock must be what its holder left. Servers are set up like this as a rule, but not always.
+    let isolation =
+        statement("SELECT setting || ' of the ' || source AS value FROM pg_settings WHERE name = 'default_transaction_isolation'");
+    assert_eq!(tx.one(isolation, []).await.unwrap().get::<String>("value").unwrap(), "read committed of the client");
     drop(tx);
     let mut tx = store.reader().pool().begin_writing().await.unwrap();
     let refused = tx.run(statement("DELETE FROM frontier"), []).await.unwrap_err();

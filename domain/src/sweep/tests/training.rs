@@ -148,3 +148,35 @@ fn what_makes_no_recipe_is_told() {
         ["`'resnet20'` is not among the values of `backbone` | leave it out, or put it on the axis"]
     );
 }
+
+#[test]
+fn a_warm_up_leaves_something_of_every_phase() {
+    let recipe = "[recipe]\nepochs = 10\nbatch_size = 128\noptimizer = { sgd = { lr = 0.1 } }\nschedule = { warmup = { epochs = 3, then = 'cosine' } }";
+    for (regime, is_refused) in [("'joint'", false), ("{ frozen = 4 }", false), ("{ frozen = 3 }", true), ("{ mixed = 2 }", true)] {
+        let parsed = parse(&sweep("'resnet8'", "", &format!("[training]\nregime = {regime}\n{recipe}\n")));
+        assert_eq!(parsed.is_err(), is_refused, "{regime}");
+    }
+    assert_eq!(
+        said(&format!("[training]\nregime = {{ mixed = 2 }}\n{recipe}\n")),
+        ["a warm-up of 3 epochs leaves nothing of the backbone's own 2, which go through the schedule, too | \
+          train longer, or warm up for less"]
+    );
+}
+
+#[test]
+fn what_a_named_recipe_brings_in_is_told_at_its_name() {
+    let told_at = |tables: &str| {
+        let text = sweep("'resnet110'", "", tables);
+        let problems = problems(&text);
+        let [problem] = problems.as_slice() else { panic!("{}", render(&problems, "sweep.toml", &text)) };
+        (problem.message.clone(), text[problem.span.clone()].to_owned())
+    };
+    let message = "a warm-up of 1 epoch leaves nothing of 1".to_owned();
+    assert_eq!(told_at("[recipe]\nbase = 'suited'\nepochs = 1\n"), (message.clone(), "'suited'".to_owned()));
+    let (said, place) = told_at(
+        "[recipe]\nbase = 'cosine-30'\nepochs = 1\n[[recipe.for]]\nbackbone = 'resnet110'\n\
+         schedule = { warmup = { epochs = 1, then = 'cosine' } }\n",
+    );
+    assert_eq!(said, message);
+    assert!(place.starts_with("[[recipe.for]]"), "{place}");
+}

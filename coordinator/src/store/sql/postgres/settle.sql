@@ -6,7 +6,9 @@
 -- through the whole table for them.
 -- Caller: settle. Index: primary keys, job_dependencies_waits_for, sweep_jobs_job.
 WITH wanted AS MATERIALIZED (
-    SELECT *
+    SELECT
+        wanted.job_id, wanted.attempt, wanted.state, wanted.n_failures, wanted.not_before_us, wanted.finished_us, wanted.error, wanted.outcome,
+        wanted.message
     FROM jsonb_to_recordset($1::jsonb) AS wanted (
         job_id bigint, attempt bigint, state text, n_failures bigint, not_before_us bigint, finished_us bigint, error text, outcome text,
         message text
