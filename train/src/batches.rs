@@ -13,9 +13,9 @@ pub struct View {
     /// Which image.
     pub index: u32,
     /// Rows that the image is moved down, padding coming in at the top; negative is up.
-    pub down: i8,
+    pub down: i16,
     /// Columns that the image is moved right, padding coming in at the left; negative is left.
-    pub right: i8,
+    pub right: i16,
     /// What comes in.
     pub padding: Padding,
     /// Whether left and right are exchanged, after the move.
@@ -78,7 +78,7 @@ impl Sample {
 
 /// The samples of an epoch in the order of training: a pure function of its arguments. `shape` is that of an image.
 ///
-/// A crop of the image padded by an eighth of its side is the image moved by up to that much either way, each offset equally likely. The
+/// A crop of the image padded by an eighth of each side is the image moved by up to that much either way, each offset equally likely. The
 /// blanked square's middle is equally likely on every pixel, so that near the edge less than all of it blanks anything.
 ///
 /// # Source
@@ -96,11 +96,11 @@ pub fn epoch(train: &[u32], shape: Shape, recipe: &Recipe, seed: u64, epoch: u32
         Augment::CropFlip => (true, true, Padding::Zeros),
         Augment::CropFlipReflect => (true, true, Padding::Mirrored),
     };
-    let n_padded = if crops { shape.height / 8 } else { 0 };
+    let [n_rows, n_columns] = [shape.height, shape.width].map(|side| if crops { side / 8 } else { 0 });
     let mut rng = chance::stream(seed, Purpose::Augment, epoch);
-    let mut offset = || (chance::below(&mut rng, 2 * n_padded + 1) as i8) - n_padded as i8;
+    let mut offset = |most: usize| chance::below(&mut rng, 2 * most + 1) as i16 - most as i16;
     let mut views: Vec<View> =
-        order.into_iter().map(|index| View { down: offset(), right: offset(), padding, ..View::plain(index) }).collect();
+        order.into_iter().map(|index| View { down: offset(n_rows), right: offset(n_columns), padding, ..View::plain(index) }).collect();
     for view in &mut views {
         view.flipped = flips && chance::below(&mut rng, 2) == 1;
     }
@@ -219,7 +219,7 @@ impl Square {
 }
 
 /// Which of `n` rows or columns is seen at `position` once they were moved by `offset`; `None` for padding of zeros.
-fn source(position: usize, offset: i8, n: usize, padding: Padding) -> Option<usize> {
+fn source(position: usize, offset: i16, n: usize, padding: Padding) -> Option<usize> {
     let source = position as isize - isize::from(offset);
     let last = n as isize - 1;
     let source = match padding {

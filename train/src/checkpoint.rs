@@ -197,17 +197,26 @@ impl Store {
     /// Writes a checkpoint and removes what is too old.
     ///
     /// # Errors
-    /// When the disk does not take it. What was written before stays.
+    /// When the disk does not take it. What was written before stays, and nothing of this one does.
     pub fn save(&self, state: &State, parts: &Parts) -> Result<(), SaveError> {
-        let target = self.folder.join(format!("{:06}", state.n_epochs));
         let new = self.folder.join(format!(".{:06}.{}", state.n_epochs, std::process::id()));
+        let saved = self.save_by_way_of(&new, state, parts);
+        if saved.is_err() {
+            // A full disk is to be no fuller with every epoch.
+            let _ = fs::remove_dir_all(&new);
+        }
+        saved
+    }
+
+    fn save_by_way_of(&self, new: &Path, state: &State, parts: &Parts) -> Result<(), SaveError> {
+        let target = self.folder.join(format!("{:06}", state.n_epochs));
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source| SaveError::Write { path, source }
         };
         // Left by a process of the same number, or none.
-        let _ = fs::remove_dir_all(&new);
-        fs::create_dir_all(&new).map_err(failed(&new))?;
+        let _ = fs::remove_dir_all(new);
+        fs::create_dir_all(new).map_err(failed(new))?;
         let manifest = Manifest { format: FORMAT, owner: self.owner.clone(), state: state.clone(), parts: parts.keys().cloned().collect() };
         let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest has only string keys and finite numbers");
         let files = parts.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).chain([(MANIFEST, &manifest[..])]);
@@ -217,12 +226,12 @@ impl Store {
             sums.extend([sha256(bytes).as_str(), "  ", name, "\n"]);
         }
         write(&new.join(SUMS), sums.as_bytes()).map_err(failed(&new.join(SUMS)))?;
-        flush_folder(&new).map_err(failed(&new))?;
+        flush_folder(new).map_err(failed(new))?;
         // One of that name was not taken when this run began.
         let _ = fs::remove_dir_all(&target);
-        fs::rename(&new, &target).map_err(failed(&target))?;
+        fs::rename(new, &target).map_err(failed(&target))?;
         flush_folder(&self.folder).map_err(failed(&self.folder))?;
-        self.remove_old(&new);
+        self.remove_old(new);
         Ok(())
     }
 

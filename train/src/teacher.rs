@@ -91,14 +91,14 @@ impl Teacher {
         }
     }
 
-    /// Takes in what share of the calibration split each exit got right after an epoch.
+    /// Takes in what share of the calibration split each exit got right after an epoch. What was taken in before leaves no trace, as a run that
+    /// is resumed would not know it.
     pub fn take_accuracies(&mut self, accuracies: &[f64]) {
         if let Self::Fixed(weights) = self {
             let sum: f64 = accuracies.iter().sum();
-            // Where nothing is right, nothing is said of which is better.
-            if sum > 0.0 {
-                *weights = accuracies.iter().map(|accuracy| accuracy / sum).collect();
-            }
+            // Where nothing is right, nothing is said of which is better: all weigh the same, as at the start.
+            let weigh = |accuracy: &f64| if sum > 0.0 { accuracy / sum } else { (accuracies.len() as f64).recip() };
+            *weights = accuracies.iter().map(weigh).collect();
         }
     }
 

@@ -122,6 +122,18 @@ fn crops_move_by_up_to_an_eighth_of_the_side_and_reach_it() {
     assert_eq!(range(8, Augment::Crop), (-1, 1, false));
     assert_eq!(range(8, Augment::Flip), (0, 0, true));
     assert_eq!(range(8, Augment::None), (0, 0, false));
+    // The largest images that datasets have.
+    assert_eq!(range(1_024, Augment::Crop), (-128, 128, false));
+}
+
+#[test]
+fn crops_of_oblong_images_move_by_an_eighth_of_each_side() {
+    let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let recipe = Recipe::new(1, 1, optimizer, Schedule::Constant, Augment::Crop);
+    let train: Vec<u32> = (0..2000).collect();
+    let samples = epoch(&train, Shape::new(1, 64, 16), &recipe, 0, 0);
+    let most = |offset: fn(&View) -> i16| samples.iter().map(|sample| offset(&sample.view)).max().unwrap();
+    assert_eq!((most(|view| view.down), most(|view| view.right)), (8, 2));
 }
 
 #[test]

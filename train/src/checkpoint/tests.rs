@@ -165,6 +165,16 @@ fn a_disk_that_takes_nothing_is_said() {
 }
 
 #[test]
+fn what_the_disk_did_not_take_leaves_nothing_behind() {
+    let kept = Kept::after(&[1]);
+    // A part that cannot be written: its folder is not there.
+    let mut spoilt = parts(2);
+    spoilt.insert("no/such/folder".to_owned(), Bytes::from_bytes_vec(vec![1]));
+    kept.store().save(&state(2), &spoilt).unwrap_err();
+    assert_eq!(kept.names(), ["000001"]);
+}
+
+#[test]
 fn forgotten_is_forgotten() {
     let kept = Kept::after(&[1, 2]);
     kept.store().forget();

@@ -305,7 +305,8 @@ impl BlockTask<'_> {
         let plane = map[0] * map[1];
         let positions = plan.positions();
         let n_present = target.len() / (targets * plane).max(1) * positions;
-        let columns = if plan.positions() == plane { plane } else { map[1].saturating_sub(phase.origin[1]).div_ceil(phase.step[1]) };
+        // Of the grid in the map; the plan may have it as a single row.
+        let columns = map[1].saturating_sub(phase.origin[1]).div_ceil(phase.step[1]);
         let width = VECTORS * S::F32_LANES;
         let channels = width.min(targets - block.first);
         // Where a position lies in the target's first channel of the block.

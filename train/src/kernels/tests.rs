@@ -76,6 +76,13 @@ fn usual_convolutions() -> Vec<Convolution> {
         shape(67, 20, 40, 1, 1, 1),
         shape(1, 8, 8, 14, 5, 2),
         shape(1, 3, 8, 23, 7, 2),
+        // A single column, read with a stride along it alone and across it alone.
+        Convolution { size: [9, 1], stride: [2, 1], ..shape(3, 5, 4, 1, 1, 1) },
+        Convolution { size: [9, 1], stride: [1, 2], ..shape(3, 5, 4, 1, 1, 1) },
+        Convolution { size: [9, 1], stride: [1, 3], ..shape(3, 5, 4, 1, 3, 1) },
+        // Padding as wide as the kernel and wider, a stride wider than the kernel.
+        Convolution { padding: [(3, 4), (5, 3)], ..shape(2, 3, 5, 6, 3, 1) },
+        Convolution { padding: [(2, 0), (0, 5)], ..shape(2, 3, 5, 7, 2, 3) },
     ]
 }
 

@@ -225,6 +225,29 @@ fn a_second_phase_of_everything_starts_from_the_trained_backbone() {
     assert_ne!(numbers(&learner.model).weights[..backbone.len()], backbone[..]);
 }
 
+/// bf16 has eight binary digits, so gradients through a handful of layers are right to a few per cent.
+#[test]
+fn a_step_in_bf16_moves_weights_and_statistics_as_one_in_32_bits_does() {
+    let dataset = few_digits(32);
+    let material = all_of(&dataset);
+    let after = |precision: Precision| {
+        let mut config = plain_descent();
+        config.recipe.precision = precision;
+        let (learner, _) = fresh_learner(&config).step(&material, &first(32), 0.1, 0);
+        // Statistics are one step old until a model for evaluation was made.
+        let _ = learner.model.valid();
+        numbers(&learner.model)
+    };
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    let (before, wide, narrow) = (numbers(&fresh_learner(&plain_descent()).model), after(Precision::F32), after(Precision::Bf16));
+    for (what, before, wide, narrow) in
+        [("weights", before.weights, wide.weights, narrow.weights), ("statistics", before.statistics, wide.statistics, narrow.statistics)]
+    {
+        let (error, moved) = (distance(&wide, &narrow), distance(&wide, &before));
+        assert!(error > 0.0 && error < 0.1 * moved, "{what}: off by {error} of {moved}");
+    }
+}
+
 #[test]
 fn gradients_in_equilibrium_change_the_step_and_not_the_loss() {
     let dataset = few_digits(16);
