@@ -50,10 +50,10 @@ pub(super) const EXITS: usize = 2;
 pub(super) const BUDGET: usize = 3;
 pub(super) const PATTERN: usize = 4;
 /// Positions of those axes that decide on its training and are named here.
-const REGIME: usize = 5;
+pub(super) const REGIME: usize = 5;
 const DISTILL: usize = 6;
 pub(super) const EXIT_WEIGHTS: usize = 7;
-const GRADIENT_EQUILIBRIUM: usize = 8;
+pub(super) const GRADIENT_EQUILIBRIUM: usize = 8;
 pub(super) const SCHEDULE: usize = 13;
 pub(super) const CUTOUT: usize = 15;
 pub(super) const SEED: usize = N_AXES - 1;

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::SweepJob;
 use super::axes::{
-    AnyAxis, Axes, Axis, BACKBONE, CUTOUT, Cell, DATASET, EXIT_WEIGHTS, RECIPE_FIELDS, ReadOne, SCHEDULE, TRAINING_FIELDS, WrittenIn, items,
+    AnyAxis, Axes, Axis, BACKBONE, CUTOUT, Cell, DATASET, EXIT_WEIGHTS, GRADIENT_EQUILIBRIUM, RECIPE_FIELDS, REGIME, ReadOne, SCHEDULE,
+    TRAINING_FIELDS, WrittenIn, items,
 };
 use super::cells::Cells;
 use super::grid::Grid;
@@ -338,6 +339,15 @@ pub(super) fn check_jobs(reader: &mut Reader, grid: &Grid) {
             let labels = [config.pattern_label(), config.exits_label()].join(", ");
             let message = format!("`exit_weights` lists {n} weights, but `{name}` on `{set}` ({labels}) has {n_exits} exits");
             reader.report(axes.exit_weights.place(cell[EXIT_WEIGHTS]), message, Some("give one an exit, the final one last".to_owned()));
+        }
+        if config.gradient_equilibrium
+            && matches!(config.regime, Regime::Frozen { .. })
+            && told.insert((GRADIENT_EQUILIBRIUM, cell[REGIME]))
+        {
+            let message =
+                format!("no gradient reaches a frozen backbone, so `{}` has nothing to bring into equilibrium", config.regime_label());
+            let hint = "leave the pair out: `[[exclude]]` with this `regime` and `gradient_equilibrium = true`".to_owned();
+            reader.report(axes.regime.place(cell[REGIME]), message, Some(hint));
         }
         if let Schedule::Warmup { epochs: warmup, .. } = config.recipe.schedule
             && let Some(of_what) = what_warm_up_leaves_nothing_of(warmup, &config)

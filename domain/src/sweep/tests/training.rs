@@ -27,13 +27,13 @@ fn said(table: &str) -> Vec<String> {
 
 #[test]
 fn branches_alone_have_a_regime_and_what_goes_with_it() {
-    let training = "[training]\nregime = { frozen = 20 }\ndistill = 'ensemble'\nexit_weights = { list = [0.5, 0.5, 0.5, 1.0] }\n\
+    let training = "[training]\nregime = { mixed = 20 }\ndistill = 'ensemble'\nexit_weights = { list = [0.5, 0.5, 0.5, 1.0] }\n\
                     gradient_equilibrium = true\n";
     let jobs = jobs(&sweep("'resnet8'", "", &format!("{training}{RECIPE}")));
     let [none, constant] = jobs.as_slice() else { panic!("{} jobs", jobs.len()) };
     assert_eq!((none.regime, none.distill, &none.exit_weights), (Regime::Joint, Distill::None, &ExitWeights::Equal));
     assert!(!none.gradient_equilibrium);
-    assert_eq!(constant.regime, Regime::Frozen { backbone_epochs: 20 });
+    assert_eq!(constant.regime, Regime::Mixed { backbone_epochs: 20 });
     assert_eq!(constant.distill, Distill::Ensemble { temperature: 3.0, lambda: 0.5, weights: EnsembleWeights::Learned });
     assert_eq!(constant.exit_weights, ExitWeights::List(vec![0.5, 0.5, 0.5, 1.0]));
     assert!(constant.gradient_equilibrium);
@@ -126,6 +126,11 @@ fn what_makes_no_recipe_is_told() {
         [
             "`exit_weights` lists 2 weights, but `resnet8` on `cifar10` (constant, stage-ends) has 4 exits | give one an exit, the final one last"
         ]
+    );
+    assert_eq!(
+        training("regime = { frozen = 5 }\ngradient_equilibrium = true"),
+        ["no gradient reaches a frozen backbone, so `frozen after 5 epochs` has nothing to bring into equilibrium | leave the pair out: \
+          `[[exclude]]` with this `regime` and `gradient_equilibrium = true`"]
     );
     assert_eq!(
         training("pretrained = { file = 'a.safetensors', sha256 = 'ABC' }"),
