@@ -5,8 +5,8 @@
 //!
 //! # What is measured
 //! From images on the device to answers on the host: trunk, branches, reading each exit's logits back (which waits for the device), deciding,
-//! and moving the rows that stay together. Latency is of one image at a time, throughput of batches of [`BATCH`]; of each the median over
-//! [`N_REPEATS`] passes after one that does not count, in which kernels are compiled and chosen. `fixed` runs the branches on its way as well,
+//! and moving the rows that stay together. Latency is of one image at a time, throughput of batches of `BATCH`; of each the median over
+//! `N_REPEATS` passes after one that does not count, in which kernels are compiled and chosen. `fixed` runs the branches on its way as well,
 //! as the cascade accounting has it.
 
 use std::time::{Duration, Instant};

@@ -1,14 +1,14 @@
 //! Kernels of our own for what Burn's CPU backend is slow at: convolutions, and batch norms with the ReLU after them.
 //!
 //! They compute what the plain layers compute, up to rounding, and are a function of their inputs alone: sums are taken in an order that
-//! follows from shapes, never from the number of threads, nor, among processors that fuse multiply and add, from the width of vectors. [`convolution`], [`normalisation`] and
-//! [`normalised_convolution`] choose by the tensor's device. Anything but 32-bit floats on the CPU backend goes through the plain layers, as do
-//! convolutions in groups and whatever runs inside [`plain`].
+//! follows from shapes, never from the number of threads, nor, among processors that fuse multiply and add, from the width of vectors.
+//! `convolution`, `normalisation` and `normalised_convolution` choose by the tensor's device. Anything but 32-bit floats on the CPU backend
+//! goes through the plain layers, as do convolutions in groups and whatever runs inside [`plain`].
 //!
-//! - [`gather`]: which inputs feed which outputs, cut into tiles; [`product`]: the two inner loops; [`convolution`](mod@convolution): forward
-//!   and both gradients out of them.
-//! - [`normalisation`](mod@normalisation): batch norm with ReLU, and its gradient.
-//! - [`gradient`]: their places in Burn's graph.
+//! - `gather`: which inputs feed which outputs, cut into tiles; `product`: the two inner loops; `convolution`: forward and both gradients out
+//!   of them.
+//! - `normalisation`: batch norm with ReLU, and its gradient.
+//! - `gradient`: their places in Burn's graph.
 
 #[expect(clippy::inline_always, reason = "what is not inlined into a caller with wide vectors has none")]
 mod convolution;
