@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! - [`images`]: images in memory, and the cache that keeps them from one job to the next; [`error`]: what can be wrong with files.
-//! - [`load`]: one reader a layout: [`digits`] and [`synthetic`] need no files; [`cifar`], [`svhn`] (with [`matlab`]), [`idx`],
+//! - [`mod@load`]: one reader a layout: [`digits`] and [`synthetic`] need no files; [`cifar`], [`svhn`] (with [`matlab`]), [`idx`],
 //!   [`tiny_imagenet`] and [`folder`] (with [`picture`]) do. [`stream`] is how the binary ones read.
 //! - [`catalogue`]: the published files: sizes, checksums, licences, where they come from. [`presence`]: which of them are here.
 //! - [`fetch`]: download with resumption ([`download`], [`checksum`]), unpack within limits ([`unpack`]), put in place whole.
