@@ -144,6 +144,7 @@ fn every_sweep_that_ships_is_a_sweep() {
     let expected = [
         ("branch-patterns-cifar", 3 * (8 + 8 * 2 * 2 * 3)),
         ("branch-patterns-quick", 3 * (1 + 3)),
+        ("cifar-subset", 4),
         ("digits", 16),
         ("distillation", 3 * (1 + 3 * 4)),
         ("regimes", 3 * (1 + 2 * (3 * 3 * 2 - 3))),
