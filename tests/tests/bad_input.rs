@@ -150,7 +150,8 @@ fn a_dataset_that_is_not_there_names_the_folder() {
     let finished = started.finish(DEADLINE);
     // Told at once, before anything is tried: no worker of this machine would be given the job.
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(finished.stderr.contains("cifar-10-batches-bin"), "{}", finished.stderr);
+    let way_out = format!("offramp data fetch cifar10 --data-dir {}", data.display());
+    assert!(finished.stderr.contains("no dataset `cifar10`") && finished.stderr.contains(&way_out), "{}", finished.stderr);
 }
 
 #[test]
