@@ -11,8 +11,16 @@ use crate::command::{cargo_with, root, say};
 use crate::{bench, postgres, python};
 
 /// Crates whose tests need neither Burn nor the built binary.
-const QUICK: &[&str] =
-    &["offramp-domain", "offramp-data", "offramp-proto", "offramp-coordinator", "offramp-worker", "offramp-bench", "xtask"];
+const QUICK: &[&str] = &[
+    "offramp-domain",
+    "offramp-data",
+    "offramp-records",
+    "offramp-proto",
+    "offramp-coordinator",
+    "offramp-worker",
+    "offramp-bench",
+    "xtask",
+];
 
 /// What the tests find in their environment.
 type Variables = Vec<(&'static str, String)>;
@@ -52,7 +60,9 @@ pub(crate) fn run(quick: bool, without_postgres: bool) -> anyhow::Result<()> {
     let binary = root().join("target/release/offramp");
     variables.push(("OFFRAMP_TEST_BINARY", text(&binary)?));
     variables.push(("OFFRAMP_TEST_PYTHON", text(&python)?));
-    cargo(&[&["test", "--release", "--package", "offramp-tests", "--tests"], filter].concat(), &variables)?;
+    // They take minutes, so one run tells of all that fail.
+    let whole_system = ["test", "--release", "--package", "offramp-tests", "--tests", "--no-fail-fast"];
+    cargo(&[&whole_system, filter].concat(), &variables)?;
 
     // Whether the benchmark still measures what it says; how fast things are shows on a quiet machine alone.
     let url = server.as_ref().map(|(_, postgres)| postgres.url("postgres"));
