@@ -1,4 +1,5 @@
-//! Every value of every axis trains, and comes out the same bit for bit where it is killed after each epoch and goes on.
+//! Every value of every axis, every family of backbones and every pattern trains, and comes out the same bit for bit where it is killed after each epoch
+//! and goes on.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -170,8 +171,37 @@ fn every_kind_of_every_axis_is_among_the_jobs() {
     }
 }
 
+/// One job for each family of backbones and each pattern, on generated images. Exits stand where the coarsest backbone has units.
+fn jobs_of_families_and_patterns() -> Vec<JobConfig> {
+    let job = |backbone: &str, exits, pattern| {
+        with(|config| {
+            (config.backbone, config.dataset) = (backbone.to_owned(), "synthetic-3x32x32-10-72-10".to_owned());
+            config.branches = Some(BranchConfig::canonical(exits, pattern, Budget::Share(0.2997), BranchRule::Joint));
+        })
+    };
+    let families = ["resnet8-b", "wrn-10-1", "vgg11-bn", "mobilenetv1", "mobilenetv2", "densenet-bc-10-12", "msdnet-4-2-2"];
+    let patterns = [
+        Pattern::Increasing(0.6),
+        Pattern::Decreasing(0.6),
+        Pattern::Geometric(-2.5),
+        Pattern::RemainingWork(2.0),
+        Pattern::Hump(1.0),
+        Pattern::Single(2),
+        Pattern::Random(8),
+        Pattern::List(vec![0.5, 0.3, 0.2]),
+        Pattern::FinalOnly,
+    ];
+    let mut jobs: Vec<JobConfig> = families.map(|backbone| job(backbone, ExitPlacement::StageEnds, Pattern::Constant)).into();
+    jobs.extend(patterns.map(|pattern| job("resnet8", ExitPlacement::StageEnds, pattern)));
+    jobs.push(job("msdnet-4-2-2", ExitPlacement::Own, Pattern::Own));
+    jobs
+}
+
 /// 48 images to train on and 24 to calibrate on.
-fn dataset() -> LoadedDataset {
+fn dataset(config: &JobConfig) -> LoadedDataset {
+    if config.dataset != "digits" {
+        return offramp_data::load(&offramp_domain::dataset::parse(&config.dataset).unwrap(), Path::new("nowhere")).unwrap();
+    }
     let all = digits::load().train;
     let few = Images { shape: all.shape, pixels: all.pixels[..72 * all.image_len()].to_vec(), labels: all.labels[..72].to_vec() };
     LoadedDataset { train: few.clone(), test: few }
@@ -218,7 +248,7 @@ fn bits(model: &MultiExit) -> Vec<u32> {
 
 /// Trains a job, with checkpoints after every epoch where there is a folder for them.
 fn attempt(config: &JobConfig, folder: Option<&Path>, observer: &mut EndAfter) -> Result<Trained, TrainError> {
-    let dataset = dataset();
+    let dataset = dataset(config);
     let split = Split { train: (0..48).collect(), calibration: (48..72).collect() };
     let material =
         Material { dataset: &dataset, normalisation: Normalisation::measure(&dataset.train, &split.train), split, n_classes: 10 };
@@ -233,25 +263,33 @@ fn attempt(config: &JobConfig, folder: Option<&Path>, observer: &mut EndAfter) -
 
 #[test]
 fn every_job_trains_and_ends_the_same_where_it_is_killed_after_every_epoch() {
-    for config in jobs() {
-        let what = format!("{}; {}; {}", config.recipe_label(), config.regime_label(), config.distill_label());
-        let mut undisturbed = EndAfter::epochs(usize::MAX);
-        let reference = bits(&attempt(&config, None, &mut undisturbed).unwrap().model);
-        assert!(reference.iter().all(|&number| f32::from_bits(number).is_finite()), "{what}");
-        let n_epochs = undisturbed.heard.len() as u32;
+    jobs().iter().for_each(check_every_kill);
+}
 
-        let folder = tempfile::tempdir().unwrap();
-        for epoch in 1..n_epochs {
-            let mut killed = EndAfter::epochs(1);
-            assert!(matches!(attempt(&config, Some(folder.path()), &mut killed), Err(TrainError::Stopped)), "{what}");
-            // One epoch further than the attempt before: it went on from where that one ended.
-            assert_eq!(killed.heard, [epoch], "{what}");
-        }
-        let mut last = EndAfter::epochs(usize::MAX);
-        let resumed = attempt(&config, Some(folder.path()), &mut last).unwrap();
-        assert_eq!(last.heard, [n_epochs], "{what}");
-        assert!(bits(&resumed.model) == reference, "{what}");
+#[test]
+fn every_family_and_every_pattern_trains_and_ends_the_same_where_it_is_killed() {
+    jobs_of_families_and_patterns().iter().for_each(check_every_kill);
+}
+
+/// Trains a job undisturbed, and with a kill after each epoch.
+fn check_every_kill(config: &JobConfig) {
+    let what = format!("{} {}; {}; {}", config.backbone, config.pattern_label(), config.recipe_label(), config.distill_label());
+    let mut undisturbed = EndAfter::epochs(usize::MAX);
+    let reference = bits(&attempt(config, None, &mut undisturbed).unwrap().model);
+    assert!(reference.iter().all(|&number| f32::from_bits(number).is_finite()), "{what}");
+    let n_epochs = undisturbed.heard.len() as u32;
+
+    let folder = tempfile::tempdir().unwrap();
+    for epoch in 1..n_epochs {
+        let mut killed = EndAfter::epochs(1);
+        assert!(matches!(attempt(config, Some(folder.path()), &mut killed), Err(TrainError::Stopped)), "{what}");
+        // One epoch further than the attempt before: it went on from where that one ended.
+        assert_eq!(killed.heard, [epoch], "{what}");
     }
+    let mut last = EndAfter::epochs(usize::MAX);
+    let resumed = attempt(config, Some(folder.path()), &mut last).unwrap();
+    assert_eq!(last.heard, [n_epochs], "{what}");
+    assert!(bits(&resumed.model) == reference, "{what}");
 }
 
 #[test]
