@@ -1,5 +1,5 @@
-//! Every value of every axis, every family of backbones and every pattern trains, and comes out the same bit for bit where it is killed after each epoch
-//! and goes on.
+//! Every value of every axis, every family of backbones and every pattern trains, and comes out the same bit for bit where it is killed
+//! after each epoch and goes on.
 
 use std::cell::Cell;
 use std::path::Path;
