@@ -12,6 +12,7 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
+//! - [`table`]: the database's views as data.
 
 pub mod backbone;
 pub mod branch;
@@ -32,3 +33,4 @@ pub mod recipes;
 pub mod shape;
 mod spelling;
 pub mod sweep;
+pub mod table;
