@@ -12,9 +12,11 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
+//! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
 pub mod branch;
+pub mod compare;
 pub mod convention;
 pub mod dataset;
 pub mod evaluation;
@@ -31,4 +33,5 @@ pub mod problem;
 pub mod recipes;
 pub mod shape;
 mod spelling;
+pub mod statistics;
 pub mod sweep;
