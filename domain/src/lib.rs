@@ -12,9 +12,12 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
+//! - [`table`]: the database's views as data.
+//! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
 pub mod branch;
+pub mod compare;
 pub mod convention;
 pub mod dataset;
 pub mod evaluation;
@@ -31,4 +34,6 @@ pub mod problem;
 pub mod recipes;
 pub mod shape;
 mod spelling;
+pub mod statistics;
 pub mod sweep;
+pub mod table;
