@@ -253,6 +253,7 @@ async fn results_are_the_same_from_a_database_and_its_coordinator() {
         }
         assert_eq!(database.results(sweep).await.unwrap(), asked.results(sweep).await.unwrap());
         assert_eq!(database.patterns(sweep).await.unwrap(), asked.patterns(sweep).await.unwrap());
+        assert_eq!(database.sweep_file(sweep).await.unwrap(), asked.sweep_file(sweep).await.unwrap());
     }
     coordinator.stop().await;
 }
