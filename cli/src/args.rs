@@ -16,6 +16,7 @@ mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod report;
 mod results;
 mod serve;
 mod sweep;
@@ -31,6 +32,7 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use results::{FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Write a sweep down as one HTML file: what was asked, what ran, what came of it
+    Report(ReportArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

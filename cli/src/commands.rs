@@ -19,6 +19,7 @@ mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod report;
 mod results;
 mod submit;
 mod sweep;
@@ -70,6 +71,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Report(arguments) => report::run(arguments).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
