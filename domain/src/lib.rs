@@ -12,6 +12,7 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
+//! - [`table`]: the database's views as data.
 //! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
@@ -35,3 +36,4 @@ pub mod shape;
 mod spelling;
 pub mod statistics;
 pub mod sweep;
+pub mod table;
