@@ -12,7 +12,7 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
-//! - [`table`]: the database's views as data.
+//! - [`table`]: the database's views as data; [`filter`]: which of their rows somebody wants.
 
 pub mod backbone;
 pub mod branch;
@@ -20,6 +20,7 @@ pub mod convention;
 pub mod dataset;
 pub mod evaluation;
 pub mod exits;
+pub mod filter;
 pub mod frontier;
 pub mod job;
 pub mod layer;
