@@ -43,7 +43,8 @@ async fn a_sweep_goes_all_the_way(home: TestDatabase) {
     assert_eq!((finished.sweep.unwrap().n_succeeded, finished.running), (2, vec![]));
     assert_eq!(watched.message().await.unwrap(), None, "the stream ends with the sweep");
 
-    let frontier = v1::GetFrontierRequest { sweep: "all the way".into(), cost_metric: v1::CostMetric::MacsSelected.into() };
+    let frontier =
+        v1::GetFrontierRequest { sweep: "all the way".into(), cost_metric: v1::CostMetric::MacsSelected.into(), ..Default::default() };
     let frontier = served.results().get_frontier(frontier).await.unwrap().into_inner();
     let points: Vec<_> = frontier.points.iter().map(|point| (point.cost, point.accuracy, point.pattern.as_str())).collect();
     // Of every sample at the final exit, no branch paid.
