@@ -178,6 +178,12 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.prioritize_job(request).await }).await
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        let request = v1::GetSweepRequest { sweep: sweep.to_owned() };
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.get_sweep_file(request).await }).await
+    }
+
     /// Lists workers, newest first.
     pub(crate) async fn workers(&self, ended: bool, limit: u32) -> Result<Vec<v1::WorkerRow>, Failure> {
         let request = v1::ListWorkersRequest { ended, limit };

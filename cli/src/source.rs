@@ -56,6 +56,17 @@ impl Source {
         }
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweep_file(sweep).await,
+            Self::Database(reader) => {
+                let id = reader.sweep(sweep).await.map_err(lookup_failure)?.sweep;
+                reader.sweep_file(id).await.map_err(lookup_failure)
+            }
+        }
+    }
+
     /// Jobs, in the sweep's order.
     pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         match self {

@@ -12,7 +12,7 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
-//! - [`table`]: the database's views as data.
+//! - [`table`]: the database's views as data; [`filter`]: which of their rows somebody wants.
 //! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
@@ -22,6 +22,7 @@ pub mod convention;
 pub mod dataset;
 pub mod evaluation;
 pub mod exits;
+pub mod filter;
 pub mod frontier;
 pub mod job;
 pub mod layer;
