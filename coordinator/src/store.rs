@@ -12,6 +12,7 @@
 
 mod batch;
 mod claim;
+mod compare;
 mod control;
 mod dependencies;
 mod engine;
@@ -40,6 +41,7 @@ use offramp_domain::lifecycle::Limits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::compare::ComparisonError;
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
 pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
