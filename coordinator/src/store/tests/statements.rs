@@ -138,6 +138,8 @@ async fn views_are_as_the_domain_describes_them(store: Fixture) {
             };
             // SQLite knows the types of stored columns alone.
             let is_computed = !store.is_postgres() && stored.is_empty();
+            // Computed ones whose affinity it knows have the shortest type of that affinity.
+            let stored = if !store.is_postgres() && stored == "INT" { "INTEGER" } else { stored };
             assert!(stored == expected || is_computed, "{}.{} is {stored}, not {expected}", view.name, column.name);
         }
     }
