@@ -56,6 +56,17 @@ impl Source {
         }
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweep_file(sweep).await,
+            Self::Database(reader) => {
+                let id = reader.sweep(sweep).await.map_err(lookup_failure)?.sweep;
+                reader.sweep_file(id).await.map_err(lookup_failure)
+            }
+        }
+    }
+
     /// Jobs, in the sweep's order.
     pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         match self {
@@ -102,7 +113,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points })
+                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
             }
         }
     }
@@ -114,7 +125,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let exits = reader.exits(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits })
+                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false })
             }
         }
     }
@@ -126,7 +137,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns })
+                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false })
             }
         }
     }

@@ -136,7 +136,9 @@ impl Store {
                     // Nothing of a refused job stays: the others are taken without it.
                     Ok(Taken::Refused(more)) => {
                         tx.give_up(()).await;
-                        more.into_iter().for_each(|(place, refusal)| refused[place] = Some(refusal.into()));
+                        for (place, refusal) in more {
+                            refused[place] = Some(refusal.into());
+                        }
                     }
                     Err(error) => return tx.give_up(Err(error)).await,
                 }

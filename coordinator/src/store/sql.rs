@@ -93,6 +93,7 @@ statements! {
         EXITS_OF_JOB = "exits_of_job",
         EXITS_OF_SWEEP = "exits_of_sweep",
         EXTEND_LEASES = "extend_leases",
+        FILE_OF_SWEEP = "file_of_sweep",
         FINISHED_EPOCHS = "finished_epochs",
         FINISHED_EXITS = "finished_exits",
         FINISHED_JOBS = "finished_jobs",
