@@ -38,6 +38,7 @@ mod placement;
 mod plans;
 mod results;
 mod reuse;
+mod select;
 mod sessions;
 mod statements;
 mod submission;
