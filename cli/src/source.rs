@@ -113,7 +113,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points })
+                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
             }
         }
     }
@@ -125,7 +125,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let exits = reader.exits(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits })
+                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false })
             }
         }
     }
@@ -137,7 +137,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns })
+                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false })
             }
         }
     }

@@ -20,21 +20,40 @@ impl ResultService for Results {
         let reader = self.0.store.reader();
         let sweep = self.0.sweep(&request.sweep).await?;
         let points = reader.frontier(sweep.sweep, metric).await?;
-        Ok(Response::new(v1::GetFrontierResponse { sweep: Some(sweep), points }))
+        Ok(Response::new(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false }))
     }
 
     async fn list_results(&self, request: Request<v1::ListResultsRequest>) -> Result<Response<v1::ListResultsResponse>, Status> {
         let reader = self.0.store.reader();
         let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let exits = reader.exits(sweep.sweep).await?;
-        Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits }))
+        Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false }))
     }
 
     async fn list_patterns(&self, request: Request<v1::ListPatternsRequest>) -> Result<Response<v1::ListPatternsResponse>, Status> {
         let reader = self.0.store.reader();
         let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let patterns = reader.patterns(sweep.sweep).await?;
-        Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns }))
+        Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false }))
+    }
+
+    async fn get_frontier_history(
+        &self,
+        _: Request<v1::GetFrontierHistoryRequest>,
+    ) -> Result<Response<v1::GetFrontierHistoryResponse>, Status> {
+        Err(Status::unimplemented("the frontier's history"))
+    }
+
+    type WatchFrontierStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::FrontierChange, Status>> + Send>>;
+
+    async fn watch_frontier(&self, _: Request<v1::WatchFrontierRequest>) -> Result<Response<Self::WatchFrontierStream>, Status> {
+        Err(Status::unimplemented("watching a frontier"))
+    }
+
+    type SelectStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::RowBatch, Status>> + Send>>;
+
+    async fn select(&self, _: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        Err(Status::unimplemented("selecting rows"))
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
@@ -54,7 +73,7 @@ fn cost_metric(metric: i32) -> Result<CostMetric, DecodeError> {
     match v1::CostMetric::try_from(metric) {
         Ok(v1::CostMetric::MacsCascade) => Ok(CostMetric::MacsCascade),
         Ok(v1::CostMetric::MacsSelected) => Ok(CostMetric::MacsSelected),
-        Ok(v1::CostMetric::Unspecified) => Err(DecodeError::Missing("cost_metric")),
+        Ok(v1::CostMetric::Params | v1::CostMetric::LatencyUs | v1::CostMetric::Unspecified) => Err(DecodeError::Missing("cost_metric")),
         Err(_) => Err(DecodeError::Range { field: "cost_metric", value: metric.to_string(), expected: "a known cost metric" }),
     }
 }

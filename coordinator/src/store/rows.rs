@@ -167,6 +167,8 @@ pub(super) fn frontier_point(row: &Row) -> Decoded<v1::FrontierRow> {
         policy: row.get("policy")?,
         setting: row.get("setting")?,
         latency_us: row.get("latency_us")?,
+        grouping: "dataset".to_owned(),
+        trainer: String::new(),
         images_per_second: row.get("images_per_second")?,
         job: row.get("job")?,
     })
