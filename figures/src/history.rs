@@ -1,0 +1,89 @@
+//! Hypervolume of frontiers over time.
+
+use crate::axis::{Axis, Unit};
+use crate::curves::distinct;
+use crate::drawing::{Drawing, Key, Mark, Panel, Sample};
+use crate::style::styles;
+
+/// How frontiers grew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// What the figure shows, for those who cannot see it.
+    pub title: String,
+    /// Frontiers.
+    pub lines: Vec<Line>,
+}
+
+/// One frontier's growth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The frontier.
+    pub name: String,
+    /// Unix microseconds, and the hypervolume from then on as a share of the box between its reference and a free, perfect prediction.
+    pub points: Vec<(i64, f64)>,
+}
+
+/// Units of time with their seconds, and from how many seconds on they are used.
+const UNITS: [(&str, f64, f64); 4] = [("s", 1.0, 0.0), ("min", 60.0, 180.0), ("h", 3_600.0, 10_800.0), ("days", 86_400.0, 259_200.0)];
+
+impl History {
+    pub(crate) fn drawing(&self) -> Drawing {
+        let names = distinct(self.lines.iter().map(|line| line.name.as_str()));
+        let styles = styles(&names);
+        let style = |name: &str| names.iter().position(|known| *known == name).map_or(0, |index| styles[index]);
+        let times = || self.lines.iter().flat_map(|line| &line.points).filter(|point| point.1.is_finite()).map(|point| point.0);
+        let begin = times().min().unwrap_or(0);
+        let seconds = |at_us: i64| at_us.saturating_sub(begin) as f64 / 1e6;
+        let longest = times().map(seconds).fold(0.0, f64::max);
+        let (unit, length, _) = UNITS.into_iter().rev().find(|(_, _, from)| longest >= *from).expect("seconds are used from nothing on");
+        let lines: Vec<(usize, Vec<(f64, f64)>)> = self
+            .lines
+            .iter()
+            .map(|line| {
+                let mut points: Vec<&(i64, f64)> = line.points.iter().filter(|point| point.1.is_finite()).collect();
+                points.sort_by_key(|point| point.0);
+                let points = points.into_iter().map(|(at_us, volume)| (seconds(*at_us) / length, *volume)).collect();
+                (style(&line.name), steps(points, longest / length))
+            })
+            .collect();
+        let all = || lines.iter().flat_map(|(_, points)| points);
+        let keys = names.iter().zip(&styles).filter(|_| names.len() > 1);
+        Drawing {
+            title: self.title.clone(),
+            description: format!("Hypervolume over time, a line for each of {}.", names.join(", ")),
+            keys: keys.map(|(name, style)| Key { label: (*name).to_owned(), sample: Sample::Series(*style) }).collect(),
+            panels: vec![Panel {
+                title: if names.len() == 1 { names[0].to_owned() } else { String::new() },
+                subtitle: String::new(),
+                x: Axis::new(&format!("time since the first result ({unit})"), Unit::Plain, all().map(|point| point.0), false),
+                y: Axis::new("hypervolume", Unit::Share, all().map(|point| point.1), false),
+                marks: lines
+                    .iter()
+                    .flat_map(|(style, points)| {
+                        // A marker where something entered, but not so many that they hide the line.
+                        let entered: Vec<(f64, f64)> = points.iter().copied().step_by(2).collect();
+                        let every = entered.len().div_ceil(12).max(1);
+                        let markers = entered.into_iter().step_by(every).collect();
+                        [Mark::Line { points: points.clone(), style: *style }, Mark::Markers { points: markers, style: *style }]
+                    })
+                    .collect(),
+                notes: Vec::new(),
+            }],
+        }
+    }
+}
+
+/// Level from one time to the next, and from the last to the end.
+fn steps(points: Vec<(f64, f64)>, end: f64) -> Vec<(f64, f64)> {
+    let mut steps: Vec<(f64, f64)> = Vec::new();
+    for (at, value) in points {
+        if let Some(&(_, before)) = steps.last() {
+            steps.push((at, before));
+        }
+        steps.push((at, value));
+    }
+    if let Some(&(_, last)) = steps.last() {
+        steps.push((end, last));
+    }
+    steps
+}
