@@ -1,7 +1,7 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
 use offramp_coordinator::Database;
-use offramp_coordinator::store::{CostMetric, JobsFilter, LookupError, OpenError, Reader};
+use offramp_coordinator::store::{CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
@@ -56,6 +56,17 @@ impl Source {
         }
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweep_file(sweep).await,
+            Self::Database(reader) => {
+                let id = reader.sweep(sweep).await.map_err(lookup_failure)?.sweep;
+                reader.sweep_file(id).await.map_err(lookup_failure)
+            }
+        }
+    }
+
     /// Jobs, in the sweep's order.
     pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         match self {
@@ -95,14 +106,26 @@ impl Source {
         }
     }
 
-    /// The frontier of a sweep.
-    pub(crate) async fn frontier(&self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
+    /// Frontiers of a sweep, or of all sweeps together.
+    pub(crate) async fn frontier(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierResponse, Failure> {
         match self {
-            Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
+            Self::Coordinator(client) => client.frontier(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
             Self::Database(reader) => {
-                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
-                let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points })
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierResponse { sweep, points, more: false })
+            }
+        }
+    }
+
+    /// Every point that is or was on such frontiers.
+    pub(crate) async fn frontier_history(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierHistoryResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.frontier_history(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
+            Self::Database(reader) => {
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier_history(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierHistoryResponse { sweep, points, more: false })
             }
         }
     }
@@ -114,7 +137,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let exits = reader.exits(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits })
+                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false })
             }
         }
     }
@@ -126,7 +149,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns })
+                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false })
             }
         }
     }
@@ -185,10 +208,42 @@ fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
     }
 }
 
-fn wire_metric(metric: CostMetric) -> v1::CostMetric {
-    match metric {
-        CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
-        CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+/// Which frontiers are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frontiers<'a> {
+    /// `last`, an id or a name; `None` for all sweeps together.
+    pub(crate) sweep: Option<&'a str>,
+    /// Which points stand together.
+    pub(crate) grouping: Grouping,
+    /// By which cost.
+    pub(crate) metric: CostMetric,
+}
+
+impl Frontiers<'_> {
+    async fn filter(&self, reader: &Reader) -> Result<(Option<v1::SweepRow>, FrontierFilter), Failure> {
+        let sweep = match self.sweep {
+            Some(sweep) => Some(reader.sweep(sweep).await.map_err(lookup_failure)?),
+            None => None,
+        };
+        let filter = FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping: self.grouping, metric: self.metric };
+        Ok((sweep, filter))
+    }
+
+    fn metric(&self) -> v1::CostMetric {
+        match self.metric {
+            CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
+            CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+            CostMetric::Params => v1::CostMetric::Params,
+            CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
+        }
+    }
+
+    fn grouping(&self) -> v1::Grouping {
+        match self.grouping {
+            Grouping::Dataset => v1::Grouping::Dataset,
+            Grouping::Backbone => v1::Grouping::Backbone,
+            Grouping::Pattern => v1::Grouping::Pattern,
+        }
     }
 }
 

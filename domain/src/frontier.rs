@@ -1,8 +1,24 @@
 //! Who dominates whom, in two dimensions: cost (less is better) and accuracy (more is better).
 //!
-//! Points with a coordinate that is not finite are nowhere: neither on a frontier nor able to keep another point off it.
+//! Points with a coordinate that is not finite are nowhere: neither on a frontier nor able to keep another point off it. That holds for
+//! everything below this module.
+//!
+//! - [`non_dominated`], [`insert`]: the frontier of a set, and of a set that grows.
+//! - [`Staircase`]: a frontier that is kept while points come and go.
+//! - [`hypervolume`], [`hypervolume_3d`]: how much a set dominates.
+//! - [`indicators`]: how far one set is behind another, which point bends most, what each contributes.
+//! - [`attainment`]: what one gets from the best, the middle and the worst of several repetitions.
 
-use std::cmp::Ordering;
+pub mod attainment;
+pub mod indicators;
+mod staircase;
+mod volume;
+
+#[cfg(test)]
+mod tests;
+
+pub use staircase::{Gap, Offer, Removal, Staircase};
+pub use volume::{hypervolume, hypervolume_3d};
 
 /// A point to compare.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,18 +38,116 @@ impl Point {
     const fn is_finite(self) -> bool {
         self.cost.is_finite() && self.accuracy.is_finite()
     }
+}
 
-    /// Cheapest first, and the most accurate first among equally cheap ones.
-    fn order(self, other: Self) -> Ordering {
-        let cost = self.cost.partial_cmp(&other.cost);
-        let accuracy = other.accuracy.partial_cmp(&self.accuracy);
-        cost.zip(accuracy).map(|(cost, accuracy)| cost.then(accuracy)).expect("only finite points are ordered")
+/// An integer that orders as the number does; the two zeros have the same.
+const fn rank(value: f64) -> u64 {
+    // Adding positive zero turns the negative one into it and leaves all else.
+    let bits = (value + 0.0).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+/// The number that has this rank.
+const fn ranked(rank: u64) -> f64 {
+    f64::from_bits(if rank >> 63 == 0 { !rank } else { rank & !(1 << 63) })
+}
+
+/// A point as it is sorted: its coordinates as integers and where it came from, so that no comparison follows an index or meets a NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    cost: u64,
+    /// The accuracy's rank upside down: less is better here as well.
+    inaccuracy: u64,
+    index: usize,
+}
+
+impl Entry {
+    const fn new(index: usize, point: Point) -> Self {
+        Self { cost: rank(point.cost), inaccuracy: !rank(point.accuracy), index }
     }
+
+    const fn point(self) -> Point {
+        Point { cost: ranked(self.cost), accuracy: ranked(!self.inaccuracy) }
+    }
+}
+
+/// Strips of cost that points are first looked at in; the best of each fit into a processor's nearest cache.
+const STRIPS: usize = 2_048;
+
+fn entries(points: &[Point]) -> impl Iterator<Item = Entry> {
+    points.iter().enumerate().filter(|(_, point)| point.is_finite()).map(|(index, point)| Entry::new(index, *point))
+}
+
+/// The finite points without most of those that are dominated, in the order they came in.
+///
+/// The range of costs is cut into strips, and a point falls when a cheaper strip holds one that is at least as accurate. What is left of
+/// points in no particular order is a small part, and only that part has to be sorted. Strips are of one width in cost or, where that puts
+/// more of a sample into different ones (costs of many magnitudes, or with an outlier), of one width in rank.
+fn sieve(points: &[Point]) -> Vec<Entry> {
+    if points.len() < 4 * STRIPS {
+        return entries(points).collect();
+    }
+    let (least, most) = entries(points).fold((u64::MAX, 0), |(least, most), entry| (entry.cost.min(least), entry.cost.max(most)));
+    if least >= most {
+        return entries(points).collect();
+    }
+    let shift = (u64::BITS - (most - least).leading_zeros()).saturating_sub(STRIPS.ilog2());
+    let by_rank = |entry: Entry| ((entry.cost - least) >> shift) as usize;
+    let start = ranked(least);
+    let per_unit = STRIPS as f64 / (ranked(most) - start);
+    // Each step keeps the order, rounding included, and that is all that matters.
+    let by_cost = |entry: Entry| (((ranked(entry.cost) - start) * per_unit) as usize).min(STRIPS - 1);
+    let n_strips = |strip: &dyn Fn(Entry) -> usize| {
+        let mut strips: Vec<usize> = entries(points).step_by(points.len() / 512).map(strip).collect();
+        strips.sort_unstable();
+        strips.dedup();
+        strips.len()
+    };
+    if n_strips(&by_cost) >= n_strips(&by_rank) { sieve_by(points, by_cost) } else { sieve_by(points, by_rank) }
+}
+
+/// What is left when points fall that a strip below theirs beats. A dearer point must not be in a lower strip.
+fn sieve_by(points: &[Point], strip: impl Fn(Entry) -> usize) -> Vec<Entry> {
+    let mut best = [u64::MAX; STRIPS];
+    for entry in entries(points) {
+        let best = &mut best[strip(entry)];
+        *best = entry.inaccuracy.min(*best);
+    }
+    // From the best within a strip to the best of all cheaper strips.
+    let mut cheaper = u64::MAX;
+    for best in &mut best {
+        cheaper = std::mem::replace(best, cheaper).min(cheaper);
+    }
+    entries(points).filter(|entry| entry.inaccuracy < best[strip(*entry)]).collect()
+}
+
+/// The entries that nothing dominates, cheapest first; equal ones in the order they came in.
+fn front(mut entries: Vec<Entry>) -> Vec<Entry> {
+    // No two are equal, the index being part of them: an unstable sort has one answer.
+    entries.sort_unstable();
+    let mut best: Option<Entry> = None;
+    entries.retain(|entry| {
+        let is_kept =
+            best.is_none_or(|best| entry.inaccuracy < best.inaccuracy || (entry.inaccuracy == best.inaccuracy && entry.cost == best.cost));
+        if is_kept {
+            best = Some(*entry);
+        }
+        is_kept
+    });
+    entries
+}
+
+/// The distinct points of the frontier of `points`, cheapest first: cost and accuracy both rise.
+fn steps(points: &[Point]) -> Vec<Point> {
+    let mut steps: Vec<Point> = front(sieve(points)).into_iter().map(Entry::point).collect();
+    steps.dedup();
+    steps
 }
 
 /// Indices of the non-dominated points, cheapest first. Equal points are all on the frontier, in the order they came in.
 ///
-/// Takes O(n log n).
+/// Takes O(n log n), and close to O(n) where few points are near the frontier. (Kung, Luccio and Preparata, "On finding the maxima of a set
+/// of vectors", Journal of the ACM 22(4), 1975: sort by one coordinate, sweep by the other.)
 ///
 /// # Examples
 /// ```
@@ -43,19 +157,7 @@ impl Point {
 /// assert_eq!(non_dominated(&points), [1, 3, 0]);
 /// ```
 pub fn non_dominated(points: &[Point]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len()).filter(|&index| points[index].is_finite()).collect();
-    // Stable, so that equal points keep their order.
-    order.sort_by(|&a, &b| points[a].order(points[b]));
-    let mut best: Option<Point> = None;
-    order.retain(|&index| {
-        let point = points[index];
-        let kept = best.is_none_or(|best| point.accuracy > best.accuracy || point == best);
-        if kept {
-            best = Some(point);
-        }
-        kept
-    });
-    order
+    front(sieve(points)).into_iter().map(|entry| entry.index).collect()
 }
 
 /// What new points do to a frontier.
@@ -70,7 +172,8 @@ pub struct Insertion {
 /// Adds `candidates` to `frontier`, whose points do not dominate each other.
 ///
 /// A point that left the frontier earlier, or never entered it, needs no second look: whatever dominated it is still there or was itself
-/// dominated. So frontiers that grow by insertion equal [`non_dominated`] of everything seen.
+/// dominated. So frontiers that grow by insertion equal [`non_dominated`] of everything seen. Takes O(n log n) of both together;
+/// [`Staircase`] does it in O(log n) a candidate, and can take points back.
 pub fn insert(frontier: &[Point], candidates: &[Point]) -> Insertion {
     let all: Vec<Point> = frontier.iter().chain(candidates).copied().collect();
     let kept = non_dominated(&all);
@@ -85,161 +188,4 @@ pub fn insert(frontier: &[Point], candidates: &[Point]) -> Insertion {
     let mut displaced: Vec<usize> = (0..frontier.len()).filter(|&index| !stays[index]).collect();
     displaced.sort_by(|&a, &b| frontier[a].cost.total_cmp(&frontier[b].cost));
     Insertion { entered, displaced }
-}
-
-/// Area dominated by `points` up to the reference (`reference.cost` and `reference.accuracy` bound it from the worse side).
-///
-/// Points that are not better than the reference in both coordinates contribute nothing.
-///
-/// # Units
-/// The cost's unit times accuracy.
-pub fn hypervolume(points: &[Point], reference: Point) -> f64 {
-    let counted: Vec<Point> =
-        points.iter().copied().filter(|point| point.cost < reference.cost && point.accuracy > reference.accuracy).collect();
-    let mut area = 0.0;
-    let mut below = reference.accuracy;
-    // Along the frontier accuracy only rises: each point adds the strip between the accuracy reached before and its own.
-    for index in non_dominated(&counted) {
-        let point = counted[index];
-        area += (reference.cost - point.cost) * (point.accuracy - below);
-        below = point.accuracy;
-    }
-    area
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn points(coordinates: &[(f64, f64)]) -> Vec<Point> {
-        coordinates.iter().map(|&(cost, accuracy)| Point { cost, accuracy }).collect()
-    }
-
-    /// The definition, in O(n²).
-    fn brute_force(points: &[Point]) -> Vec<usize> {
-        let finite = |point: &Point| point.cost.is_finite() && point.accuracy.is_finite();
-        (0..points.len())
-            .filter(|&index| finite(&points[index]) && !points.iter().any(|other| finite(other) && other.dominates(points[index])))
-            .collect()
-    }
-
-    fn sorted(mut indices: Vec<usize>) -> Vec<usize> {
-        indices.sort_unstable();
-        indices
-    }
-
-    /// A problem that minimises both coordinates, turned into one of cost and accuracy by flipping the second.
-    fn minimised(coordinates: &[(f64, f64)]) -> Vec<Point> {
-        coordinates.iter().map(|&(cost, second)| Point { cost, accuracy: -second }).collect()
-    }
-
-    // The point set and its figures are computed alike by moocore 0.3.2, pymoo 0.6.2 and pygmo 2.20.0. They keep one of two equal
-    // points; here both stay.
-    const SMALL: [(f64, f64); 6] = [(1.0, 5.0), (2.0, 3.0), (4.0, 2.0), (6.0, 1.0), (3.0, 3.0), (2.0, 3.0)];
-
-    #[test]
-    fn small_example_has_the_published_frontier_and_area() {
-        let small = minimised(&SMALL);
-        assert_eq!(non_dominated(&small), [0, 1, 5, 2, 3]);
-        let reference = Point { cost: 7.0, accuracy: -6.0 };
-        assert_eq!(hypervolume(&small, reference).to_bits(), 20.0_f64.to_bits());
-        // Exclusive contributions of the four distinct frontier points.
-        for (without, contribution) in [(0, 1.0), (1, 4.0), (2, 2.0), (3, 1.0)] {
-            let mut rest = SMALL[..4].to_vec();
-            rest.remove(without);
-            assert_eq!((20.0 - hypervolume(&minimised(&rest), reference)).to_bits(), f64::to_bits(contribution), "{without}");
-        }
-    }
-
-    #[test]
-    fn zdt1_front_has_the_published_area() {
-        // Zitzler, Deb, Thiele 2000: f2 = 1 - sqrt(f1); 1,001 uniform points, reference (1.1, 1.1).
-        let front: Vec<(f64, f64)> = (0..=1_000).map(|step| f64::from(step) / 1_000.0).map(|f1| (f1, 1.0 - f1.sqrt())).collect();
-        let area = hypervolume(&minimised(&front), Point { cost: 1.1, accuracy: -1.1 });
-        assert!((area - 0.876_160_134_393_681_7).abs() < 1e-13, "{area}");
-    }
-
-    #[test]
-    fn coordinates_that_are_not_finite_are_excluded() {
-        let strange = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-        let mut all = points(&[(2.0, 0.5)]);
-        all.extend(strange.map(|cost| Point { cost, accuracy: 0.9 }));
-        all.extend(strange.map(|accuracy| Point { cost: 1.0, accuracy }));
-        assert_eq!(non_dominated(&all), [0]);
-        assert_eq!(hypervolume(&all, Point { cost: 4.0, accuracy: 0.0 }).to_bits(), 1.0_f64.to_bits());
-    }
-
-    #[test]
-    fn nothing_has_no_frontier_and_no_area() {
-        assert!(non_dominated(&[]).is_empty());
-        assert_eq!(hypervolume(&[], Point { cost: 1.0, accuracy: 0.0 }).to_bits(), 0.0_f64.to_bits());
-        assert_eq!(insert(&[], &[]), Insertion { entered: vec![], displaced: vec![] });
-    }
-
-    #[test]
-    fn points_no_better_than_the_reference_add_no_area() {
-        let reference = Point { cost: 2.0, accuracy: 0.5 };
-        for worse in [(2.0, 0.9), (3.0, 0.9), (1.0, 0.5), (1.0, 0.1)] {
-            assert_eq!(hypervolume(&points(&[worse]), reference).to_bits(), 0.0_f64.to_bits(), "{worse:?}");
-            assert_eq!(hypervolume(&points(&[worse, (1.0, 0.75)]), reference).to_bits(), 0.25_f64.to_bits(), "{worse:?}");
-        }
-    }
-
-    #[test]
-    fn a_better_point_displaces_and_an_equal_one_joins() {
-        let frontier = points(&[(1.0, 0.5), (2.0, 0.7), (3.0, 0.9)]);
-        let insertion = |candidates: &[(f64, f64)]| {
-            let Insertion { entered, displaced } = insert(&frontier, &points(candidates));
-            (entered, displaced)
-        };
-        assert_eq!(insertion(&[(1.5, 0.8)]), (vec![0], vec![1]));
-        assert_eq!(insertion(&[(2.0, 0.7)]), (vec![0], vec![]));
-        assert_eq!(insertion(&[(2.0, 0.6)]), (vec![], vec![]));
-        assert_eq!(insertion(&[(0.5, 0.95), (0.6, 0.94)]), (vec![0], vec![0, 1, 2]));
-    }
-
-    /// Coordinates from a small grid, so that equal coordinates and equal points are common.
-    fn grid_points(most: usize) -> impl Strategy<Value = Vec<Point>> {
-        let coordinate = prop_oneof![20 => (0..7_i32).prop_map(f64::from), 1 => Just(f64::NAN), 1 => Just(-0.0)];
-        vec((coordinate.clone(), coordinate).prop_map(|(cost, accuracy)| Point { cost, accuracy }), 0..most)
-    }
-
-    proptest! {
-        #[test]
-        fn non_dominated_is_the_definition(points in grid_points(40)) {
-            let kept = non_dominated(&points);
-            prop_assert_eq!(sorted(kept.clone()), brute_force(&points));
-            let costs: Vec<f64> = kept.iter().map(|&index| points[index].cost).collect();
-            prop_assert!(costs.is_sorted());
-        }
-
-        #[test]
-        fn hypervolume_counts_dominated_cells(points in grid_points(20)) {
-            let reference = Point { cost: 5.0, accuracy: 1.0 };
-            let dominated = |cost: i32, accuracy: i32| {
-                points.iter().any(|point| point.cost <= f64::from(cost) && point.accuracy >= f64::from(accuracy) + 1.0)
-            };
-            let cells = (0..5).flat_map(|cost| (1..7).map(move |accuracy| (cost, accuracy)));
-            let count = cells.filter(|&(cost, accuracy)| dominated(cost, accuracy)).count();
-            prop_assert_eq!(hypervolume(&points, reference).to_bits(), (count as f64).to_bits());
-        }
-
-        #[test]
-        fn insertion_in_any_order_gives_the_frontier_of_everything(batches in vec(grid_points(8), 0..8)) {
-            let mut seen: Vec<Point> = Vec::new();
-            let mut frontier: Vec<usize> = Vec::new();
-            for batch in &batches {
-                let old: Vec<Point> = frontier.iter().map(|&index| seen[index]).collect();
-                let Insertion { entered, displaced } = insert(&old, batch);
-                let gone: Vec<usize> = displaced.iter().map(|&index| frontier[index]).collect();
-                frontier.retain(|index| !gone.contains(index));
-                frontier.extend(entered.iter().map(|index| seen.len() + index));
-                seen.extend(batch);
-                prop_assert_eq!(sorted(frontier.clone()), brute_force(&seen));
-            }
-        }
-    }
 }

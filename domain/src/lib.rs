@@ -12,13 +12,17 @@
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
 //! - [`frontier`]: who dominates whom.
+//! - [`table`]: the database's views as data; [`filter`]: which of their rows somebody wants.
+//! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
 pub mod branch;
+pub mod compare;
 pub mod convention;
 pub mod dataset;
 pub mod evaluation;
 pub mod exits;
+pub mod filter;
 pub mod frontier;
 pub mod job;
 pub mod layer;
@@ -31,4 +35,6 @@ pub mod problem;
 pub mod recipes;
 pub mod shape;
 mod spelling;
+pub mod statistics;
 pub mod sweep;
+pub mod table;

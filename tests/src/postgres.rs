@@ -331,7 +331,16 @@ impl Postgres {
         let mut command = tied(&program, "INT");
         command.arg("-D").arg(&data).arg("-k").arg(self.sockets.path()).arg("-p").arg(self.port.to_string());
         // Durability is what is tested: everything else is small.
-        for setting in ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on", "max_connections=200", "shared_buffers=64MB"] {
+        let settings = [
+            "listen_addresses=127.0.0.1",
+            "fsync=on",
+            "synchronous_commit=on",
+            "max_connections=200",
+            "shared_buffers=64MB",
+            // The benchmark asks when something was committed.
+            "track_commit_timestamp=on",
+        ];
+        for setting in settings {
             command.args(["-c", setting]);
         }
         command.current_dir("/").stdin(Stdio::null()).stdout(open().map_err(folder)?).stderr(open().map_err(folder)?);

@@ -15,27 +15,61 @@ pub(crate) struct Results(pub(crate) Context);
 #[tonic::async_trait]
 impl ResultService for Results {
     async fn get_frontier(&self, request: Request<v1::GetFrontierRequest>) -> Result<Response<v1::GetFrontierResponse>, Status> {
-        let request = request.into_inner();
-        let metric = cost_metric(request.cost_metric).map_err(|error| malformed(&error))?;
-        let reader = self.0.store.reader();
-        let grouping = grouping(request.grouping).map_err(|error| malformed(&error))?;
-        let sweep = if request.sweep.is_empty() { None } else { Some(self.0.sweep(&request.sweep).await?) };
-        let points = reader.frontier(FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping, metric }).await?;
-        Ok(Response::new(v1::GetFrontierResponse { sweep, points }))
+        let v1::GetFrontierRequest { sweep, cost_metric, grouping, .. } = request.into_inner();
+        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let points = self.0.store.reader().frontier(filter).await?;
+        Ok(Response::new(v1::GetFrontierResponse { sweep, points, more: false }))
     }
 
     async fn list_results(&self, request: Request<v1::ListResultsRequest>) -> Result<Response<v1::ListResultsResponse>, Status> {
         let reader = self.0.store.reader();
         let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let exits = reader.exits(sweep.sweep).await?;
-        Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits }))
+        Ok(Response::new(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false }))
     }
 
     async fn list_patterns(&self, request: Request<v1::ListPatternsRequest>) -> Result<Response<v1::ListPatternsResponse>, Status> {
         let reader = self.0.store.reader();
         let sweep = self.0.sweep(&request.into_inner().sweep).await?;
         let patterns = reader.patterns(sweep.sweep).await?;
-        Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns }))
+        Ok(Response::new(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false }))
+    }
+
+    async fn get_frontier_history(
+        &self,
+        request: Request<v1::GetFrontierHistoryRequest>,
+    ) -> Result<Response<v1::GetFrontierHistoryResponse>, Status> {
+        let v1::GetFrontierHistoryRequest { sweep, cost_metric, grouping, .. } = request.into_inner();
+        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let points = self.0.store.reader().frontier_history(filter).await?;
+        Ok(Response::new(v1::GetFrontierHistoryResponse { sweep, points, more: false }))
+    }
+
+    type WatchFrontierStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::FrontierChange, Status>> + Send>>;
+
+    async fn watch_frontier(&self, _: Request<v1::WatchFrontierRequest>) -> Result<Response<Self::WatchFrontierStream>, Status> {
+        Err(Status::unimplemented("watching a frontier"))
+    }
+
+    type SelectStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::RowBatch, Status>> + Send>>;
+
+    async fn select(&self, _: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        Err(Status::unimplemented("selecting rows"))
+    }
+
+    async fn compare(&self, _: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
+        Err(Status::unimplemented("comparing"))
+    }
+}
+
+impl Results {
+    /// Which frontiers are asked about, and the sweep where it is one.
+    async fn frontiers(&self, sweep: &str, metric: i32, by: i32) -> Result<(Option<v1::SweepRow>, FrontierFilter), Status> {
+        let metric = cost_metric(metric).map_err(|error| malformed(&error))?;
+        let grouping = grouping(by).map_err(|error| malformed(&error))?;
+        let sweep = if sweep.is_empty() { None } else { Some(self.0.sweep(sweep).await?) };
+        let filter = FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping, metric };
+        Ok((sweep, filter))
     }
 }
 

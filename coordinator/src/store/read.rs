@@ -146,6 +146,16 @@ impl Reader {
         row.as_ref().map(rows::sweep).transpose()
     }
 
+    /// A sweep's file as it was submitted.
+    ///
+    /// # Errors
+    /// When there is no such sweep, and those of the database.
+    pub async fn sweep_file(&self, id: i64) -> Result<v1::SweepFile, LookupError> {
+        let row = self.pool.optional(sql::FILE_OF_SWEEP, args![id]).await?;
+        let row = row.ok_or_else(|| LookupError::NoSuchSweep(id.to_string()))?;
+        Ok(v1::SweepFile { text: row.get("text")?, submitted_by: row.get("submitted_by")? })
+    }
+
     /// A sweep's counts and running jobs at one moment.
     ///
     /// # Errors

@@ -94,6 +94,7 @@ statements! {
         EXITS_OF_JOB = "exits_of_job",
         EXITS_OF_SWEEP = "exits_of_sweep",
         EXTEND_LEASES = "extend_leases",
+        FILE_OF_SWEEP = "file_of_sweep",
         FOREIGN_TRAINER = "foreign_trainer",
         FORGIVE_FAILURES = "forgive_failures",
         FRONTIER_HISTORY = "frontier_history",

@@ -6,10 +6,7 @@ impl JobConfig {
     /// The recipe as it stands in tables: `15 epochs, batch 32, sgd 0.05 m 0.9 nesterov wd 0.0005, cosine, crop`. These five parts are always
     /// there; of everything else, what is not as it is when nothing is said of it: `15 epochs, ..., crop, smoothing 0.1, ema 0.999`.
     pub fn recipe_label(&self) -> String {
-        let Recipe { epochs, batch_size, optimizer, schedule, augment, .. } = &self.recipe;
-        let mut parts = vec![epochs_label(*epochs), format!("batch {batch_size}"), optimizer_label(optimizer), schedule_label(schedule)];
-        parts.push(augment_label(*augment).to_owned());
-        parts.extend(extra_parts(&self.recipe));
+        let mut parts = vec![self.recipe.label()];
         parts.extend(self.training_parts());
         if self.gradient_equilibrium {
             parts.push("gradient equilibrium".to_owned());
@@ -63,6 +60,32 @@ impl JobConfig {
             ExitWeights::Ramp { max } => format!("ramp {max}"),
             ExitWeights::List(weights) => slashed(weights),
         }
+    }
+}
+
+impl Recipe {
+    /// The recipe alone, without what is particular to several exits and to pretrained weights.
+    pub(crate) fn label(&self) -> String {
+        let Self { epochs, batch_size, .. } = self;
+        let mut parts = vec![epochs_label(*epochs), format!("batch {batch_size}"), self.optimizer_label(), self.schedule_label()];
+        parts.push(self.augment_label().to_owned());
+        parts.extend(extra_parts(self));
+        parts.join(", ")
+    }
+
+    /// The optimiser: `sgd 0.05 m 0.9 nesterov wd 0.0005`.
+    pub(crate) fn optimizer_label(&self) -> String {
+        optimizer_label(&self.optimizer)
+    }
+
+    /// The schedule: `cosine`, `step 0.1 at 15/25`.
+    pub(crate) fn schedule_label(&self) -> String {
+        schedule_label(&self.schedule)
+    }
+
+    /// The augmentation: `crop-flip`.
+    pub(crate) const fn augment_label(&self) -> &'static str {
+        augment_label(self.augment)
     }
 }
 

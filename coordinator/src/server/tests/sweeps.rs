@@ -50,9 +50,11 @@ async fn a_sweep_goes_all_the_way(home: TestDatabase) {
     // Of every sample at the final exit, no branch paid.
     let backbone_macs = costs(&leases[0].config_json)[0].macs_selected as f64;
     assert_eq!(points, [(backbone_macs, 0.95, "constant")]);
-    let results = served.results().list_results(v1::ListResultsRequest { sweep: "1".into() }).await.unwrap().into_inner();
+    let results =
+        served.results().list_results(v1::ListResultsRequest { sweep: "1".into(), ..Default::default() }).await.unwrap().into_inner();
     assert_eq!(results.exits.len(), 5);
-    let patterns = served.results().list_patterns(v1::ListPatternsRequest { sweep: "last".into() }).await.unwrap().into_inner();
+    let patterns =
+        served.results().list_patterns(v1::ListPatternsRequest { sweep: "last".into(), ..Default::default() }).await.unwrap().into_inner();
     assert_eq!(patterns.patterns.len(), 2);
     let jobs = v1::ListJobsRequest { sweep: "last".into(), state: "succeeded".into(), limit: 0, offset: 0 };
     let jobs = served.sweeps().list_jobs(jobs).await.unwrap().into_inner().jobs;

@@ -36,6 +36,7 @@ on_both_engines! {
     every_statement_can_be_prepared,
     every_statement_says_who_runs_it,
     views_have_the_columns_of_the_messages,
+    views_are_as_the_domain_describes_them,
     rows_are_read_as_messages,
 }
 
@@ -100,6 +101,48 @@ async fn views_have_the_columns_of_the_messages(store: Fixture) {
         ("v_workers", fields::<v1::WorkerRow>()),
     ];
     assert_eq!(found, expected.map(|(view, columns)| (view.to_owned(), columns)).into());
+}
+
+/// The views as the domain has them, which filters, exports and the command line go by, are those of the schema: names, order and types.
+async fn views_are_as_the_domain_describes_them(store: Fixture) {
+    use offramp_domain::table::{Kind, VIEWS};
+
+    let columns = if store.is_postgres() {
+        "SELECT table_name::text AS relation, column_name::text AS name, data_type::text AS type, collation_name::text AS collation \
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name LIKE 'v\\_%' ORDER BY table_name, ordinal_position"
+    } else {
+        "SELECT sqlite_schema.name AS relation, columns.name AS name, columns.type AS type, '' AS collation \
+         FROM sqlite_schema, pragma_table_info(sqlite_schema.name) AS columns WHERE sqlite_schema.type = 'view' ORDER BY 1, columns.cid"
+    };
+    let mut found = std::collections::BTreeMap::<String, Vec<(String, String)>>::new();
+    for row in store.rows(columns).await {
+        let column = (row.get("name").unwrap(), row.get("type").unwrap());
+        found.entry(row.get("relation").unwrap()).or_default().push(column);
+    }
+    let names: BTreeSet<&str> = VIEWS.iter().map(|view| view.name).collect();
+    assert_eq!(found.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
+    for view in VIEWS {
+        let found = &found[view.name];
+        assert_eq!(
+            found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            view.columns.iter().map(|column| column.name).collect::<Vec<_>>(),
+            "{}",
+            view.name
+        );
+        for (column, (_, stored)) in view.columns.iter().zip(found) {
+            let expected = match (store.is_postgres(), column.kind) {
+                (true, Kind::Integer | Kind::Flag | Kind::Time) => "bigint",
+                (true, Kind::Real) => "double precision",
+                (true, Kind::Text | Kind::Json) => "text",
+                (false, Kind::Integer | Kind::Flag | Kind::Time) => "INT",
+                (false, Kind::Real) => "REAL",
+                (false, Kind::Text | Kind::Json) => "TEXT",
+            };
+            // SQLite knows the types of stored columns alone, and not of all of those.
+            let is_computed = !store.is_postgres() && matches!(stored.as_str(), "" | "NUM" | "BLOB");
+            assert!(stored.starts_with(expected) || is_computed, "{}.{} is {stored}, not {expected}", view.name, column.name);
+        }
+    }
 }
 
 /// Every column of every view can be read into its message, with values in it and without.
