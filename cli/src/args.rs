@@ -31,7 +31,7 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
-pub(crate) use results::{FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
     ControlSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments, SubmitArguments,

@@ -195,10 +195,28 @@ impl Client {
         Ok(self.call(request, |mut stubs, request| async move { stubs.fleet.drain_workers(request).await }).await?.workers)
     }
 
-    /// The frontier of a sweep.
-    pub(crate) async fn frontier(&self, sweep: &str, metric: v1::CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
-        let request = v1::GetFrontierRequest { sweep: sweep.to_owned(), cost_metric: metric.into(), ..Default::default() };
+    /// Frontiers of a sweep; of all sweeps together where none is named.
+    pub(crate) async fn frontier(
+        &self,
+        sweep: &str,
+        grouping: v1::Grouping,
+        metric: v1::CostMetric,
+    ) -> Result<v1::GetFrontierResponse, Failure> {
+        let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
+        let request = v1::GetFrontierRequest { sweep, grouping, cost_metric, ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.get_frontier(request).await }).await
+    }
+
+    /// Every point that is or was on such frontiers.
+    pub(crate) async fn frontier_history(
+        &self,
+        sweep: &str,
+        grouping: v1::Grouping,
+        metric: v1::CostMetric,
+    ) -> Result<v1::GetFrontierHistoryResponse, Failure> {
+        let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
+        let request = v1::GetFrontierHistoryRequest { sweep, grouping, cost_metric, ..Default::default() };
+        self.call(request, |mut stubs, request| async move { stubs.results.get_frontier_history(request).await }).await
     }
 
     /// The exits of a sweep's finished jobs.

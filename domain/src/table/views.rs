@@ -36,8 +36,22 @@ const fn maybe(column: Column) -> Column {
 }
 
 /// Every view.
-pub const VIEWS: &[View] =
-    &[SWEEPS, SWEEP_JOBS, JOBS, ATTEMPTS, EVENTS, DEPENDENCIES, WORKERS, EXITS, OPERATING_POINTS, ARTIFACTS, FRONTIER, PATTERNS];
+pub const VIEWS: &[View] = &[
+    SWEEPS,
+    SWEEP_JOBS,
+    JOBS,
+    ATTEMPTS,
+    EVENTS,
+    DEPENDENCIES,
+    WORKERS,
+    EXITS,
+    OPERATING_POINTS,
+    ARTIFACTS,
+    FRONTIER,
+    FRONTIER_HISTORY,
+    PATTERNS,
+    CONFIGS,
+];
 
 const SWEEPS: View = View {
     name: "v_sweeps",
@@ -249,8 +263,10 @@ const ARTIFACTS: View = View {
 const FRONTIER: View = View {
     name: "v_frontier",
     columns: &[
-        integer("sweep"),
+        maybe(integer("sweep")),
+        text("grouping"),
         text("dataset"),
+        text("trainer"),
         text("cost_metric"),
         real("cost"),
         real("accuracy"),
@@ -268,7 +284,56 @@ const FRONTIER: View = View {
     ],
     beside: &[],
     of_sweep: OfSweep::Column,
-    key: &["sweep", "dataset", "cost_metric", "cost", "accuracy", "job", "policy", "setting"],
+    key: &["sweep", "grouping", "dataset", "cost_metric", "trainer", "cost", "accuracy", "job", "policy", "setting"],
+};
+
+const FRONTIER_HISTORY: View = View {
+    name: "v_frontier_history",
+    columns: &[
+        maybe(integer("sweep")),
+        text("grouping"),
+        text("dataset"),
+        maybe(text("backbone")),
+        maybe(text("pattern")),
+        maybe(text("trainer")),
+        text("cost_metric"),
+        real("cost"),
+        real("accuracy"),
+        text("job"),
+        text("policy"),
+        real("setting"),
+        time("entered_us"),
+        maybe(time("left_us")),
+        maybe(text("displaced_by")),
+        real("hypervolume"),
+        real("reference_cost"),
+        real("reference_accuracy"),
+    ],
+    beside: &[],
+    of_sweep: OfSweep::Column,
+    key: &[
+        "sweep",
+        "grouping",
+        "dataset",
+        "backbone",
+        "pattern",
+        "trainer",
+        "cost_metric",
+        "entered_us",
+        "cost",
+        "accuracy",
+        "job",
+        "policy",
+        "setting",
+    ],
+};
+
+const CONFIGS: View = View {
+    name: "v_configs",
+    columns: &[text("job"), text("job_key"), json("config")],
+    beside: &[],
+    of_sweep: OfSweep::Job,
+    key: &["job_key"],
 };
 
 const PATTERNS: View = View {
