@@ -50,7 +50,7 @@ pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
-pub use self::select::Query;
+pub use self::select::{Query, QueryError};
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 
