@@ -5,7 +5,7 @@
 //!
 //! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
 //! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
-//! `select` streams the rows of any view;
+//! `compare` answers what one factor changes; `select` streams the rows of any view; `exchange` and `import` are for other databases;
 //! `engine` is the two databases behind one face, `sql` every statement.
 //!
 //! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
@@ -18,8 +18,10 @@ mod control;
 mod dependencies;
 mod engine;
 mod error;
+mod exchange;
 mod explain;
 mod frontier;
+mod import;
 mod leases;
 mod open;
 mod placements;
@@ -46,7 +48,9 @@ pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
 pub use self::compare::ComparisonError;
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
+pub use self::exchange::{FinishedJobs, SnapshotError};
 pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
+pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::report::{Answer, AttemptEnd, AttemptReport};

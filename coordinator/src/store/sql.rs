@@ -34,6 +34,7 @@ pub(super) mod sqlite {
     pub(in crate::store) const APPLICATION_ID: &str = include_str!("sql/sqlite/application_id.sql");
     pub(in crate::store) const COUNT_OBJECTS: &str = include_str!("sql/sqlite/count_objects.sql");
     pub(in crate::store) const SET_APPLICATION_ID: &str = include_str!("sql/sqlite/set_application_id.sql");
+    pub(in crate::store) const SNAPSHOT: &str = include_str!("sql/sqlite/snapshot.sql");
     pub(in crate::store) const SQLITE_VERSION: &str = include_str!("sql/sqlite/sqlite_version.sql");
 
     #[cfg(test)]
@@ -41,6 +42,7 @@ pub(super) mod sqlite {
         ("application_id", APPLICATION_ID),
         ("count_objects", COUNT_OBJECTS),
         ("set_application_id", SET_APPLICATION_ID),
+        ("snapshot", SNAPSHOT),
         ("sqlite_version", SQLITE_VERSION),
     ];
 }
@@ -96,36 +98,45 @@ statements! {
         EXITS_OF_SWEEP = "exits_of_sweep",
         EXTEND_LEASES = "extend_leases",
         FILE_OF_SWEEP = "file_of_sweep",
+        FINISHED_EPOCHS = "finished_epochs",
+        FINISHED_EXITS = "finished_exits",
+        FINISHED_JOBS = "finished_jobs",
+        FINISHED_POINTS = "finished_points",
         FOREIGN_TRAINER = "foreign_trainer",
         FORGIVE_FAILURES = "forgive_failures",
         FRONTIER_HISTORY = "frontier_history",
         FRONTIER_POINTS = "frontier_points",
         FRONTIER_UPKEEP = "frontier_upkeep",
+        IMPORT_SESSION = "import_session",
         INSERT_EPOCH = "insert_epoch",
         INSERT_EVENT = "insert_event",
         INSERT_EXIT_RESULT = "insert_exit_result",
         INSERT_FRONTIER_ADVANCE = "insert_frontier_advance",
         INSERT_FRONTIER_GROUP = "insert_frontier_group",
         INSERT_FRONTIER_POINT = "insert_frontier_point",
+        INSERT_IMPORTED_ATTEMPT = "insert_imported_attempt",
         INSERT_LATE_REPORT = "insert_late_report",
         INSERT_OPERATING_POINT = "insert_operating_point",
         INSERT_PLACEMENT = "insert_placement",
         INSERT_RESULT = "insert_result",
         INSERT_SESSION = "insert_session",
         INSERT_SWEEP = "insert_sweep",
+        INSERT_WAITING_STATE = "insert_waiting_state",
         JOB_BY_KEY = "job_by_key",
-        KEY_OF_JOB = "key_of_job",
+        JOB_ID = "job_id",
         KEYS_BY_PREFIX = "keys_by_prefix",
+        KEY_OF_JOB = "key_of_job",
         LAPSE_SESSIONS = "lapse_sessions",
         LAST_HEARD = "last_heard",
+        LEASE_IMPORTED = "lease_imported",
         LEAST_TURNS = "least_turns",
         LIST_JOBS = "list_jobs",
-        LIST_SWEEP_JOBS = "list_sweep_jobs",
         LIST_SWEEPS = "list_sweeps",
+        LIST_SWEEP_JOBS = "list_sweep_jobs",
         LIST_WORKERS = "list_workers",
-        NEW_PLACEMENTS = "new_placements",
         NEWEST_SWEEP = "newest_sweep",
         NEWEST_SWEEP_NAMED = "newest_sweep_named",
+        NEW_PLACEMENTS = "new_placements",
         OFFERS_OF_SESSIONS = "offers_of_sessions",
         OPEN_SESSIONS = "open_sessions",
         PATTERNS_OF_SWEEP = "patterns_of_sweep",
@@ -143,10 +154,11 @@ statements! {
         SET_SWEEP_STATE = "set_sweep_state",
         SHIFT_TURNS = "shift_turns",
         SPONSOR = "sponsor",
+        SWEEPS_OF_JOB = "sweeps_of_job",
         SWEEP_BY_ID = "sweep_by_id",
         SWEEP_BY_KEY = "sweep_by_key",
+        SWEEP_FILES = "sweep_files",
         SWEEP_STANDING = "sweep_standing",
-        SWEEPS_OF_JOB = "sweeps_of_job",
         TURN_BASE = "turn_base",
     }
     by_engine {

@@ -29,6 +29,7 @@ mod control;
 mod dependencies;
 mod explanations;
 mod frontier;
+mod import;
 mod leases;
 mod model;
 mod opening;
