@@ -173,6 +173,16 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.cancel_job(request).await }).await
     }
 
+    /// Deletes a job.
+    pub(crate) async fn delete_job(&self, request: v1::ControlJobRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_job(request).await }).await
+    }
+
+    /// Deletes a sweep.
+    pub(crate) async fn delete_sweep(&self, request: v1::ControlSweepRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_sweep(request).await }).await
+    }
+
     /// Sets a job's own priority.
     pub(crate) async fn prioritize_job(&self, request: v1::PrioritizeJobRequest) -> Result<v1::ControlJobResponse, Failure> {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.prioritize_job(request).await }).await

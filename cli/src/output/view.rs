@@ -272,6 +272,10 @@ pub(crate) const FITS: View = View {
 /// What trying again came to.
 pub(crate) const RETRY: View = View { kind: "retry", columns: &[shown("n_retried_jobs", "retried jobs", Integer)] };
 
+/// What deleting came to.
+pub(crate) const DELETED: View =
+    View { kind: "deleted", columns: &[shown("n_deleted_jobs", "deleted jobs", Integer), shown("n_kept_jobs", "kept jobs", Integer)] };
+
 /// Rows of `v_exits`.
 pub(crate) const EXITS: View = View {
     kind: "results",
@@ -554,11 +558,17 @@ mod tests {
         check::<v1::DependencyRow>(&DEPENDENCIES);
         check::<v1::WorkerRow>(&WORKERS);
         check::<v1::RetryJobsResponse>(&RETRY);
+        check::<v1::DeleteJobsResponse>(&DELETED);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
         check::<v1::ArtifactRow>(&ARTIFACTS);
         check::<v1::EpochRow>(&EPOCHS);
-        check::<v1::FrontierRow>(&FRONTIER);
+        for view in [&FRONTIER, &FRONTIER_BY_PARAMS, &FRONTIER_BY_LATENCY] {
+            check::<v1::FrontierRow>(view);
+        }
+        for view in [&HISTORY, &HISTORY_BY_PARAMS, &HISTORY_BY_LATENCY] {
+            check::<v1::FrontierHistoryRow>(view);
+        }
         check::<v1::PatternRow>(&PATTERNS);
         check::<crate::commands::data::DatasetRow>(&DATASETS);
         check::<crate::commands::data::FetchedRow>(&FETCHED);
