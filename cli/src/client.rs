@@ -173,6 +173,16 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.cancel_job(request).await }).await
     }
 
+    /// Deletes a job.
+    pub(crate) async fn delete_job(&self, request: v1::ControlJobRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_job(request).await }).await
+    }
+
+    /// Deletes a sweep.
+    pub(crate) async fn delete_sweep(&self, request: v1::ControlSweepRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_sweep(request).await }).await
+    }
+
     /// Sets a job's own priority.
     pub(crate) async fn prioritize_job(&self, request: v1::PrioritizeJobRequest) -> Result<v1::ControlJobResponse, Failure> {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.prioritize_job(request).await }).await
@@ -229,6 +239,21 @@ impl Client {
     pub(crate) async fn patterns(&self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
         let request = v1::ListPatternsRequest { sweep: sweep.to_owned(), ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
+    }
+
+    /// What differs in one factor alone.
+    pub(crate) async fn compare(&self, request: v1::CompareRequest) -> Result<v1::CompareResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.compare(request).await }).await
+    }
+
+    /// Cells over their seeds.
+    pub(crate) async fn cells(&self, request: v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.list_cells(request).await }).await
+    }
+
+    /// What differs between two sweeps.
+    pub(crate) async fn diff_sweeps(&self, request: v1::DiffSweepsRequest) -> Result<v1::DiffSweepsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.diff_sweeps(request).await }).await
     }
 
     /// Makes a call whose deadline the coordinator knows, too: it need not finish what nobody waits for any more.

@@ -6,6 +6,7 @@ use offramp_proto::v1::result_service_server::ResultService;
 use tonic::{Request, Response, Status};
 
 use super::Context;
+use super::select::{self, Rows};
 use super::status::malformed;
 use crate::store::{CostMetric, FrontierFilter, Grouping};
 
@@ -51,10 +52,10 @@ impl ResultService for Results {
         Err(Status::unimplemented("watching a frontier"))
     }
 
-    type SelectStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::RowBatch, Status>> + Send>>;
+    type SelectStream = Rows;
 
-    async fn select(&self, _: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
-        Err(Status::unimplemented("selecting rows"))
+    async fn select(&self, request: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        select::select(&self.0, request.into_inner()).await
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
