@@ -16,6 +16,7 @@ mod database;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
 mod results;
 mod serve;
@@ -33,8 +34,11 @@ pub(crate) use job::{
     ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use plot::{
+    PictureArguments, PlotCommand, PlotCurvesArguments, PlotFrontierArguments, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis,
+};
 pub(crate) use policy::PolicyArguments;
-pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
     ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
@@ -110,6 +114,9 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval
     Patterns(PatternsArguments),
+    /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
+    #[command(subcommand)]
+    Plot(PlotCommand),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

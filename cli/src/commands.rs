@@ -19,6 +19,7 @@ mod doctor;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
 mod removal;
 mod results;
@@ -72,6 +73,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plot(command) => plot::run(command).await,
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,

@@ -84,6 +84,11 @@ impl Size {
     /// Both columns of a paper: 7 inches wide, as high as what is drawn needs.
     pub const PAGE: Self = Self { width: 504.0, height: None };
 
+    /// The width in inches.
+    pub fn width_inches(self) -> f64 {
+        self.width / 72.0
+    }
+
     /// A size in inches. Without a height a figure is as high as what is drawn needs, and it never is less high than its legend and panels
     /// need at least.
     ///
