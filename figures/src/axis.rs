@@ -248,7 +248,9 @@ fn log_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     if rich.len() <= most {
         return rich;
     }
-    (1..).map(|every| inside(&[1.0], every)).find(|marks| marks.len() <= most).expect("some spacing leaves few enough")
+    // At a spacing of all decades there is one mark at most.
+    let spacings = 1..=usize::try_from(last - first).unwrap_or(0) + 1;
+    spacings.map(|every| inside(&[1.0], every)).find(|marks| marks.len() <= most).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Differences with intervals: dots with whiskers.
 
 use crate::axis::{Axis, Unit};
-use crate::drawing::{Drawing, Mark, Panel};
+use crate::drawing::{Drawing, Key, Mark, Panel, Sample};
 
 /// Paired differences, a row each.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub struct Comparison {
     pub title: String,
     /// What differs, such as `difference in area` or `difference in accuracy`, without a unit.
     pub quantity: String,
+    /// What dots and whiskers are, such as `mean and 95 % interval`.
+    pub interval: String,
     /// Whether differences are of shares, and so in percentage points.
     pub of_shares: bool,
     /// Panels.
@@ -47,6 +49,14 @@ impl Comparison {
         };
         // Panels have one scale, and nothing is on it: whether an interval reaches it is what is asked.
         let values: Vec<f64> = self.groups.iter().flat_map(|group| &group.differences).flat_map(ends).chain([0.0]).collect();
+        // Room on the other side of nothing, where all differences are on one.
+        let (low, high) = values
+            .iter()
+            .filter(|value| value.abs() <= 1e18)
+            .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(*value), high.max(*value)));
+        let room = (high - low) * 0.06;
+        let values: Vec<f64> =
+            values.into_iter().chain([if low == 0.0 { -room } else { 0.0 }, if high == 0.0 { room } else { 0.0 }]).collect();
         let panel = |group: &Group| {
             let mut marks = vec![Mark::Rule { x: 0.0 }];
             for (row, difference) in group.differences.iter().enumerate() {
@@ -64,11 +74,12 @@ impl Comparison {
                 notes: group.differences.iter().enumerate().map(|(row, difference)| (-(row as f64), difference.note.clone())).collect(),
             }
         };
+        let has_intervals = self.groups.iter().flat_map(|group| &group.differences).any(|difference| difference.interval.is_some());
         let n_rows: usize = self.groups.iter().map(|group| group.differences.len()).sum();
         Drawing {
             title: self.title.clone(),
             description: format!("{n_rows} paired differences with their intervals: {}.", self.quantity),
-            keys: Vec::new(),
+            keys: if has_intervals { vec![Key { label: self.interval.clone(), sample: Sample::Interval }] } else { Vec::new() },
             panels: self.groups.iter().map(panel).collect(),
         }
     }

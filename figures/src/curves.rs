@@ -24,7 +24,7 @@ pub struct Curves {
     pub cost: Cost,
     /// Whether the cost axis is logarithmic.
     pub log_cost: bool,
-    /// What the lines are, such as `max-softmax thresholds`.
+    /// What the lines are, such as `max-softmax policy`.
     pub policy: String,
     /// What the intervals are, such as `95 % interval over seeds`.
     pub interval: String,

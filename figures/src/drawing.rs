@@ -23,6 +23,8 @@ const AFTER: f64 = 10.0;
 /// The height of the area that data is drawn on, as a part of its width, its least and its most.
 const SHAPE: f64 = 0.66;
 const AREA_HEIGHT: (f64, f64) = (56.0, 190.0);
+/// From one marker to the next on a line.
+const APART: f64 = 9.0;
 /// The height of a row where an axis has names.
 const NAME: f64 = 14.0;
 
@@ -57,6 +59,8 @@ pub(crate) enum Sample {
     Dominated,
     /// A shaded band.
     Band,
+    /// A dot with whiskers, in the first series' colour.
+    Interval,
     /// A ring.
     Knee,
     /// A filled square.
@@ -90,6 +94,8 @@ pub(crate) enum Mark {
     Dotted { points: Vec<(f64, f64)>, style: Style },
     /// A series' markers.
     Markers { points: Vec<(f64, f64)>, style: Style },
+    /// A series' markers along a line: not all where they would touch.
+    Sparse { points: Vec<(f64, f64)>, style: Style },
     /// Small faint dots in a series' colour.
     Faint { points: Vec<(f64, f64)>, style: Style },
     /// A line with ends between two values, in a series' colour.
@@ -118,13 +124,14 @@ struct Layout {
     height: f64,
     legend_columns: usize,
     legend_entry: f64,
-    top: f64,
     columns: usize,
-    cell: (f64, f64),
-    /// Above, right of, below and left of the area, within a cell.
+    /// Width of a cell; where each row of cells begins; the height of every area.
+    cell_width: f64,
+    rows: Vec<f64>,
+    area_height: f64,
+    /// Above, right of and left of the area, within a cell.
     above: f64,
     right: f64,
-    below: f64,
     left: f64,
     same_y_label: bool,
     y_label: f64,
@@ -141,8 +148,8 @@ impl Layout {
         let top = MARGIN + legend_rows as f64 * ROW + if legend_rows > 0 { 4.0 } else { 0.0 };
 
         let at_most = (((room + GAP) / (PANEL + GAP)).floor() as usize).max(1);
-        let rows = panels.len().div_ceil(at_most).max(1);
-        let columns = panels.len().div_ceil(rows).max(1);
+        let n_rows = panels.len().div_ceil(at_most).max(1);
+        let columns = panels.len().div_ceil(n_rows).max(1);
         let cell_width = (room - GAP * (columns - 1) as f64) / columns as f64;
 
         let y_labels: BTreeSet<&str> = panels.iter().map(|panel| panel.y.label.as_str()).collect();
@@ -161,31 +168,36 @@ impl Layout {
         let line = |has: bool| if has { LABEL + 3.0 } else { 0.0 };
         let above =
             line(panels.iter().any(|panel| !panel.title.is_empty())) + line(panels.iter().any(|panel| !panel.subtitle.is_empty())) + 5.0;
-        let below = 3.0 + TICK + 3.0 + LABEL + 4.0;
+        // What the axes show is named below the last panel of each column alone.
+        let below = |row: usize| {
+            let is_named = (row * columns..((row + 1) * columns).min(panels.len())).any(|index| index + columns >= panels.len());
+            3.0 + TICK + 3.0 + if is_named { LABEL + 4.0 } else { 0.0 }
+        };
 
         let area_width = (cell_width - left - right).max(20.0);
         let names = panels.iter().filter(|panel| panel.y.has_names()).map(|panel| panel.y.ticks(0).len()).max();
         let least = names.map_or(AREA_HEIGHT.0, |n_names| n_names as f64 * NAME);
         let natural = names.map_or((area_width * SHAPE).clamp(AREA_HEIGHT.0, AREA_HEIGHT.1), |n_names| n_names as f64 * NAME);
-        let around = above + below;
-        let fixed = top + MARGIN + GAP * (rows - 1) as f64;
-        let area_height = match look.size.height {
-            Some(height) => ((height - fixed) / rows as f64 - around).max(least),
-            None => natural,
-        };
-        let cell = (cell_width, area_height + around);
-        let height = look.size.height.unwrap_or(0.0).max(fixed + rows as f64 * cell.1);
+        let fixed = top + MARGIN + GAP * (n_rows - 1) as f64 + (0..n_rows).map(|row| above + below(row)).sum::<f64>();
+        let area_height = look.size.height.map_or(natural, |height| ((height - fixed) / n_rows as f64).max(least));
+        let height = look.size.height.unwrap_or(0.0).max(fixed + n_rows as f64 * area_height);
+        let mut next = top;
+        let rows = (0..n_rows).map(|row| {
+            let begin = next;
+            next += above + area_height + below(row) + GAP;
+            begin
+        });
         Self {
             width: figure_width,
             height,
             legend_columns,
             legend_entry: (room + AFTER) / legend_columns as f64,
-            top,
             columns,
-            cell,
+            cell_width,
+            rows: rows.collect(),
+            area_height,
             above,
             right,
-            below,
             left,
             same_y_label,
             y_label,
@@ -236,6 +248,14 @@ fn sample(canvas: &mut Canvas, sample: &Sample, x: f64, y: f64) {
                 &format!("{fill} fill-opacity=\"0.25\""),
             );
         }
+        Sample::Interval => {
+            let attributes = format!("fill=\"none\" stroke=\"{}\" stroke-width=\"1\"", colour(0));
+            canvas.polyline(&line, &attributes);
+            for end in [x, x + SAMPLE] {
+                canvas.polyline(&[(end, y - 2.0), (end, y + 2.0)], &attributes);
+            }
+            canvas.shape(marker(0), middle, 1.0, &format!("fill=\"{}\"", colour(0)));
+        }
         Sample::Knee => {
             let stroke = canvas.stroke(Ink::Faint, 1.0);
             canvas.circle(middle, 4.2, &stroke);
@@ -277,12 +297,12 @@ impl Area<'_> {
 
 fn draw(canvas: &mut Canvas, panel: &Panel, layout: &Layout, index: usize, n_panels: usize) {
     let (column, row) = (index % layout.columns, index / layout.columns);
-    let corner = (MARGIN + column as f64 * (layout.cell.0 + GAP), layout.top + row as f64 * (layout.cell.1 + GAP));
+    let corner = (MARGIN + column as f64 * (layout.cell_width + GAP), layout.rows[row]);
     let (left, upper) = (corner.0 + layout.left, corner.1 + layout.above);
-    let right = (corner.0 + layout.cell.0 - layout.right).max(left + 20.0);
-    let area = Area { left, upper, right, lower: corner.1 + layout.cell.1 - layout.below, x: &panel.x, y: &panel.y };
+    let right = (corner.0 + layout.cell_width - layout.right).max(left + 20.0);
+    let area = Area { left, upper, right, lower: upper + layout.area_height, x: &panel.x, y: &panel.y };
     let title = Letters { size: LABEL, bold: true, anchor: Anchor::Start, ink: Ink::Text };
-    let room = corner.0 + layout.cell.0 - left;
+    let room = corner.0 + layout.cell_width - left;
     if !panel.title.is_empty() {
         canvas.text((left, corner.1 + LABEL), title, &shortened(&panel.title, room, LABEL, true));
     }
@@ -296,13 +316,13 @@ fn draw(canvas: &mut Canvas, panel: &Panel, layout: &Layout, index: usize, n_pan
     let label = Letters { size: LABEL, bold: false, anchor: Anchor::Middle, ink: Ink::Text };
     if !panel.y.label.is_empty() && (column == 0 || !layout.same_y_label) {
         let x = corner.0 + layout.y_label - 4.0;
-        let text = shortened(&panel.y.label, layout.cell.1, LABEL, false);
+        let text = shortened(&panel.y.label, layout.area_height + layout.above + 2.0 * TICK, LABEL, false);
         let half = width(&text, LABEL, false) / 2.0;
         let middle = f64::midpoint(area.upper, area.lower).min(layout.height - half).max(half);
         canvas.upright_text((x, middle), label, &text);
     }
     if index + layout.columns >= n_panels {
-        let text = shortened(&panel.x.label, layout.cell.0, LABEL, false);
+        let text = shortened(&panel.x.label, layout.cell_width, LABEL, false);
         // Centred on the area, but never beyond the figure.
         let half = width(&text, LABEL, false) / 2.0;
         let middle = f64::midpoint(area.left, area.right).min(layout.width - half - 1.0).max(half + 1.0);
@@ -320,7 +340,7 @@ fn draw(canvas: &mut Canvas, panel: &Panel, layout: &Layout, index: usize, n_pan
 /// Grid, ticks and the frame's left and lower side.
 fn axes(canvas: &mut Canvas, panel: &Panel, area: &Area<'_>) {
     let (grid, axis) = (canvas.stroke(Ink::Grid, 0.5), canvas.stroke(Ink::Text, 0.7));
-    let most = (((area.lower - area.upper) / (TICK * 2.4)).floor() as usize).clamp(2, 8);
+    let most = (((area.lower - area.upper) / (TICK * 2.8)).floor() as usize).clamp(2, 8);
     let letters = Letters { size: TICK, bold: false, anchor: Anchor::End, ink: Ink::Text };
     for (value, label) in panel.y.ticks(most) {
         let y = area.at_y(value);
@@ -341,7 +361,7 @@ fn axes(canvas: &mut Canvas, panel: &Panel, area: &Area<'_>) {
 fn x_ticks(panel: &Panel, area: &Area<'_>) -> Vec<(f64, String)> {
     let apart = |ticks: &[(f64, String)]| {
         ticks.windows(2).all(|pair| {
-            let widths = (width(&pair[0].1, TICK, false) + width(&pair[1].1, TICK, false)) / 2.0;
+            let widths = f64::midpoint(width(&pair[0].1, TICK, false), width(&pair[1].1, TICK, false));
             area.at_x(pair[1].0) - area.at_x(pair[0].0) >= widths + 5.0
         })
     };
@@ -390,6 +410,15 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, area: &Area<'_>) {
         Mark::Markers { points, style } => {
             for place in area.places(points) {
                 canvas.shape(marker(*style), place, 1.0, &format!("fill=\"{}\"", colour(*style)));
+            }
+        }
+        Mark::Sparse { points, style } => {
+            let mut last: Option<(f64, f64)> = None;
+            for place in area.places(points) {
+                if last.is_none_or(|last| (place.0 - last.0).hypot(place.1 - last.1) >= APART) {
+                    canvas.shape(marker(*style), place, 1.0, &format!("fill=\"{}\"", colour(*style)));
+                    last = Some(place);
+                }
             }
         }
         Mark::Faint { points, style } => {

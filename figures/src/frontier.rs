@@ -66,8 +66,8 @@ impl Frontier {
         let style = |name: &str| names.iter().position(|known| *known == name).map_or(0, |index| styles[index]);
         let all = || self.groups.iter().flat_map(|group| &group.series);
         let mut keys: Vec<Key> = Vec::new();
-        // One series needs no name beside the panel's title.
-        if names.len() > 1 {
+        // One band needs no name beside the panel's title.
+        if names.len() > 1 || all().all(|series| series.band.is_none()) {
             keys.extend(names.iter().zip(&styles).map(|(name, style)| Key { label: (*name).to_owned(), sample: Sample::Series(*style) }));
         }
         let seeds: Vec<usize> = all().filter_map(|series| series.band.as_ref()).map(|band| band.n_seeds).collect();
@@ -121,7 +121,7 @@ impl Frontier {
             let line = series.band.as_ref().map_or(&series.frontier, |band| &band.median);
             let line = sorted(line);
             marks.push(Mark::Line { points: staircase(&line, end), style });
-            marks.push(Mark::Markers { points: line, style });
+            marks.push(Mark::Sparse { points: line, style });
             marks.extend(series.knee.map(|point| Mark::Ring { point, style }));
         }
         Panel { title: group.name.clone(), subtitle: String::new(), x, y, marks, notes: Vec::new() }

@@ -3,7 +3,7 @@
 use crate::axis::{Axis, Unit};
 use crate::curves::distinct;
 use crate::drawing::{Drawing, Key, Mark, Panel, Sample};
-use crate::style::styles;
+use crate::style::{Style, styles};
 
 /// How frontiers grew.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,9 @@ pub struct Line {
     pub points: Vec<(i64, f64)>,
 }
 
+/// Times in the axis' unit, with hypervolumes.
+type Points = Vec<(f64, f64)>;
+
 /// Units of time with their seconds, and from how many seconds on they are used.
 const UNITS: [(&str, f64, f64); 4] = [("s", 1.0, 0.0), ("min", 60.0, 180.0), ("h", 3_600.0, 10_800.0), ("days", 86_400.0, 259_200.0)];
 
@@ -36,17 +39,17 @@ impl History {
         let seconds = |at_us: i64| at_us.saturating_sub(begin) as f64 / 1e6;
         let longest = times().map(seconds).fold(0.0, f64::max);
         let (unit, length, _) = UNITS.into_iter().rev().find(|(_, _, from)| longest >= *from).expect("seconds are used from nothing on");
-        let lines: Vec<(usize, Vec<(f64, f64)>)> = self
+        let lines: Vec<(Style, Points, Points)> = self
             .lines
             .iter()
             .map(|line| {
                 let mut points: Vec<&(i64, f64)> = line.points.iter().filter(|point| point.1.is_finite()).collect();
                 points.sort_by_key(|point| point.0);
-                let points = points.into_iter().map(|(at_us, volume)| (seconds(*at_us) / length, *volume)).collect();
-                (style(&line.name), steps(points, longest / length))
+                let points: Vec<(f64, f64)> = points.into_iter().map(|(at_us, volume)| (seconds(*at_us) / length, *volume)).collect();
+                (style(&line.name), steps(&points, longest / length), points)
             })
             .collect();
-        let all = || lines.iter().flat_map(|(_, points)| points);
+        let all = || lines.iter().flat_map(|(_, steps, _)| steps);
         let keys = names.iter().zip(&styles).filter(|_| names.len() > 1);
         Drawing {
             title: self.title.clone(),
@@ -59,12 +62,8 @@ impl History {
                 y: Axis::new("hypervolume", Unit::Share, all().map(|point| point.1), false),
                 marks: lines
                     .iter()
-                    .flat_map(|(style, points)| {
-                        // A marker where something entered, but not so many that they hide the line.
-                        let entered: Vec<(f64, f64)> = points.iter().copied().step_by(2).collect();
-                        let every = entered.len().div_ceil(12).max(1);
-                        let markers = entered.into_iter().step_by(every).collect();
-                        [Mark::Line { points: points.clone(), style: *style }, Mark::Markers { points: markers, style: *style }]
+                    .flat_map(|(style, steps, entered)| {
+                        [Mark::Line { points: steps.clone(), style: *style }, Mark::Sparse { points: entered.clone(), style: *style }]
                     })
                     .collect(),
                 notes: Vec::new(),
@@ -74,9 +73,9 @@ impl History {
 }
 
 /// Level from one time to the next, and from the last to the end.
-fn steps(points: Vec<(f64, f64)>, end: f64) -> Vec<(f64, f64)> {
+fn steps(points: &[(f64, f64)], end: f64) -> Vec<(f64, f64)> {
     let mut steps: Vec<(f64, f64)> = Vec::new();
-    for (at, value) in points {
+    for &(at, value) in points {
         if let Some(&(_, before)) = steps.last() {
             steps.push((at, before));
         }

@@ -53,6 +53,8 @@ pub fn png(svg: &str, width_pixels: u32) -> Result<Vec<u8>, PngError> {
         return Err(size);
     }
     let mut pixels = Pixmap::new(width_pixels, height as u32).ok_or(size)?;
-    resvg::render(&tree, Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());
+    // Stretched to whole pixels, by less than one, so that the last row is no half-covered one.
+    let down = height / f64::from(tree.size().height());
+    resvg::render(&tree, Transform::from_scale(scale as f32, down as f32), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| PngError::Encoding(error.to_string()))
 }

@@ -55,7 +55,7 @@ fn examples() -> Vec<(&'static str, Figure)> {
         title: text("Curves"),
         cost: Cost::LatencyUs,
         log_cost: true,
-        policy: text("max-softmax thresholds"),
+        policy: text("max-softmax policy"),
         interval: text("95 % interval over seeds"),
         groups: vec![curves::Group {
             name: text("resnet8"),
@@ -105,6 +105,7 @@ fn examples() -> Vec<(&'static str, Figure)> {
     let comparison = Comparison {
         title: text("Comparison"),
         quantity: text("difference in accuracy"),
+        interval: text("mean and 95 % interval"),
         of_shares: true,
         groups: vec![comparison::Group {
             name: text("accuracy"),
@@ -155,9 +156,10 @@ fn check(svg: &str) {
                     Some("middle") => length / 2.0,
                     Some(_) => length,
                 };
-                let ends = match node.has_attribute("transform") {
-                    true => [(x, y + before), (x, y - (length - before))],
-                    false => [(x - before, y), (x + length - before, y)],
+                let ends = if node.has_attribute("transform") {
+                    [(x, y + before), (x, y - (length - before))]
+                } else {
+                    [(x - before, y), (x + length - before, y)]
                 };
                 // Half a point for the rounding of places.
                 assert!(
@@ -197,7 +199,8 @@ fn points_lie_where_their_numbers_say() {
     let document = roxmltree::Document::parse(&drawn).unwrap();
     let markers =
         document.descendants().filter_map(|node| node.attribute("transform")).filter(|transform| transform.starts_with("translate"));
-    let places: Vec<Vec<f64>> = markers.map(numbers).collect();
+    // The first one stands in the legend.
+    let places: Vec<Vec<f64>> = markers.skip(1).map(numbers).collect();
     let [origin, far, middle] = &places[..] else { panic!("{places:?}") };
     // Costs from 0 to 104 (a little beyond the largest), accuracies from 0 to 1: the first point is the area's corner, the third half way.
     assert!(
@@ -238,7 +241,7 @@ fn pixels_have_the_width_asked_for_and_show_text() {
         assert_eq!(pixels.width(), 504, "{name}");
         // Light, as the corner shows; and letters are there: without them the picture has other pixels.
         assert_eq!(pixels.pixel(0, 0).unwrap().demultiply(), resvg::tiny_skia::ColorU8::from_rgba(255, 255, 255, 255), "{name}");
-        let mute: String = drawn.lines().filter(|line| !line.starts_with("<text")).map(|line| format!("{line}\n")).collect();
+        let mute: String = drawn.split_inclusive('\n').filter(|line| !line.starts_with("<text")).collect();
         assert_ne!(picture, png(&mute, 504).unwrap(), "{name}");
         assert_eq!(picture, png(&drawn, 504).unwrap(), "{name}");
     }
@@ -344,8 +347,9 @@ fn figure() -> impl Strategy<Value = Figure> {
     let difference = (name(), value(), proptest::option::of((value(), value())), name())
         .prop_map(|(name, mean, interval, note)| Difference { name, mean, interval, note });
     let groups = vec((name(), vec(difference, 0..4)).prop_map(|(name, differences)| comparison::Group { name, differences }), 0..4);
-    let comparison = (name(), any::<bool>(), groups)
-        .prop_map(|(quantity, of_shares, groups)| Figure::Comparison(Comparison { title: text("a"), quantity, of_shares, groups }));
+    let comparison = (name(), name(), any::<bool>(), groups).prop_map(|(quantity, interval, of_shares, groups)| {
+        Figure::Comparison(Comparison { title: text("a"), quantity, interval, of_shares, groups })
+    });
 
     let ranks = (name(), vec((name(), prop_oneof![1.0..9.0_f64, value()]), 0..8), value())
         .prop_map(|(note, levels, critical_difference)| Figure::Ranks(Ranks { title: text("a"), note, levels, critical_difference }));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use offramp_domain::filter::Filter;
 use offramp_domain::table::{self, Value};
-use offramp_figures::{Figure, Look};
+use offramp_figures::{Figure, Look, Theme};
 use offramp_proto::v1;
 
 use crate::args::{PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments};
@@ -175,7 +175,12 @@ impl<'a> Picture<'a> {
             say(nothing);
             return Ok(Exit::NothingMatched);
         };
-        let look = Look { theme: self.arguments.theme.theme(), size: self.arguments.size };
+        let theme = match self.arguments.theme.theme() {
+            // Pixels cannot ask what their viewer likes.
+            Theme::Auto if self.kind == Kind::Png => Theme::Light,
+            theme => theme,
+        };
+        let look = Look { theme, size: self.arguments.size };
         let svg = offramp_figures::svg(&figure, look);
         let bytes = match self.kind {
             Kind::Stdout => {

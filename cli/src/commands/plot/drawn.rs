@@ -141,7 +141,7 @@ pub(super) fn curves(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> 
             title: "Accuracy against cost".to_owned(),
             cost: plot_axis(choice),
             log_cost: asked.axis.log,
-            policy: asked.policy.clone(),
+            policy: format!("{} policy", asked.policy),
             interval: INTERVAL_LABEL.to_owned(),
             groups,
         })
@@ -337,7 +337,8 @@ pub(super) fn comparison(answer: &v1::CompareResponse) -> Option<Figure> {
     (!differences.is_empty()).then(|| {
         Figure::Comparison(comparison::Comparison {
             title: format!("Differences by {}, with {interval} intervals: {}", answer.by, answer.metric_label),
-            quantity: format!("difference in {}, {interval} interval", metric(&answer.metric)),
+            quantity: format!("difference in {}", metric(&answer.metric)),
+            interval: format!("mean and {interval} interval"),
             of_shares,
             groups: vec![comparison::Group { name: String::new(), differences }],
         })
@@ -345,7 +346,7 @@ pub(super) fn comparison(answer: &v1::CompareResponse) -> Option<Figure> {
 }
 
 fn metric(name: &str) -> String {
-    name.replace('-', " ")
+    name.replace(['-', '_'], " ")
 }
 
 /// Mean ranks with their critical difference.
