@@ -41,7 +41,7 @@ pub(crate) struct PictureArguments {
     /// The background; `auto` is light, and dark where the viewer of an SVG asks for it
     #[arg(long, value_enum, value_name = "THEME", default_value = "auto")]
     pub(crate) theme: ThemeChoice,
-    /// One column of a paper (`column`, 3.5 inches), both (`page`, 7 inches), or WIDTH or WIDTHxHEIGHT in inches
+    /// One column of a paper (`column`, 3.5 inches), both (`page`, 7 inches), or inches such as `7` and `7x4`
     #[arg(long, value_name = "SIZE", default_value = "page", value_parser = parse_size)]
     pub(crate) size: Size,
     /// Width of a PNG in pixels [default: 300 an inch]

@@ -78,13 +78,8 @@ async fn read(asked: &PlotJobsArguments) -> Result<Vec<v1::JobDetail>, Failure> 
     let source = Source::open(&asked.source).await?;
     let mut details = Vec::new();
     for page in 0.. {
-        let request = v1::ListJobsRequest {
-            sweep: asked.sweep.clone(),
-            state: "succeeded".to_owned(),
-            limit: PAGE,
-            offset: u64::from(PAGE) * page,
-            ..v1::ListJobsRequest::default()
-        };
+        let request =
+            v1::ListJobsRequest { sweep: asked.sweep.clone(), state: "succeeded".to_owned(), limit: PAGE, offset: u64::from(PAGE) * page };
         let jobs = source.jobs(request).await?;
         let is_last = jobs.len() < PAGE as usize;
         for job in jobs {

@@ -47,11 +47,14 @@ fn panels(n_panels: usize) -> Result<(), Failure> {
     Err(Failure::with_exit(Exit::Usage, error).hint("choose jobs with --where, such as `backbone = resnet56`"))
 }
 
+/// What each seed reached.
+type Seeds = BTreeMap<u64, Vec<Point>>;
+
 /// The frontier, a panel for each dataset.
 pub(super) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments) -> Result<Option<Figure>, Failure> {
     let choice = asked.axis.cost;
     // Panel, line, seed: what was reached.
-    let mut found: BTreeMap<String, BTreeMap<(usize, String), BTreeMap<u64, Vec<Point>>>> = BTreeMap::new();
+    let mut found: BTreeMap<String, BTreeMap<(usize, String), Seeds>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for job in jobs(details) {
         let row = job.row;
@@ -80,7 +83,7 @@ pub(super) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments)
         found.entry(panel).or_default().entry((place, line)).or_default().entry(row.seed).or_default().extend(points);
     }
     panels(found.len())?;
-    let series = |((_, name), seeds): ((usize, String), BTreeMap<u64, Vec<Point>>)| {
+    let series = |((_, name), seeds): ((usize, String), Seeds)| {
         let all: Vec<Point> = seeds.values().flatten().copied().collect();
         let best = non_dominated(&all);
         let is_best: std::collections::BTreeSet<usize> = best.iter().copied().collect();
@@ -355,5 +358,5 @@ pub(super) fn ranks(answer: &v1::CompareResponse) -> Option<Figure> {
     let levels: Vec<(String, f64)> = answer.levels.iter().filter_map(|level| Some((level.level.clone(), level.mean_rank?))).collect();
     let note = format!("mean rank by {}; {} blocks, Friedman p = {}", metric(&answer.metric), test.n_blocks, text::p_value(test.p_value));
     let title = format!("Mean ranks by {}", answer.by);
-    (!levels.is_empty()).then(|| Figure::Ranks(Ranks { title, note, levels, critical_difference: test.critical_difference }))
+    (!levels.is_empty()).then_some(Figure::Ranks(Ranks { title, note, levels, critical_difference: test.critical_difference }))
 }
