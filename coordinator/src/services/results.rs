@@ -52,11 +52,11 @@ impl ResultService for Results {
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
-        Ok(Response::new(self.0.store.reader().compare(request.get_ref()).await?))
+        Ok(Response::new(self.0.compare(request.get_ref()).await?))
     }
 
     async fn list_cells(&self, request: Request<v1::ListCellsRequest>) -> Result<Response<v1::ListCellsResponse>, Status> {
-        Ok(Response::new(self.0.store.reader().cells(request.get_ref()).await?))
+        Ok(Response::new(self.0.cells(request.get_ref()).await?))
     }
 
     async fn diff_sweeps(&self, request: Request<v1::DiffSweepsRequest>) -> Result<Response<v1::DiffSweepsResponse>, Status> {
@@ -116,6 +116,14 @@ impl Context {
         let patterns = self.store.reader().patterns(sweep.sweep).await?;
         let (patterns, more) = narrow(view, &query, patterns, rows_most(limit));
         Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more })
+    }
+
+    pub(crate) async fn compare(&self, request: &v1::CompareRequest) -> Result<v1::CompareResponse, Status> {
+        Ok(self.store.reader().compare(request).await?)
+    }
+
+    pub(crate) async fn cells(&self, request: &v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Status> {
+        Ok(self.store.reader().cells(request).await?)
     }
 
     pub(crate) async fn watch_frontier(&self, request: v1::WatchFrontierRequest) -> Result<FrontierChanges, Status> {
