@@ -10,11 +10,13 @@ use crate::exit::Exit;
 use crate::output::Format;
 use crate::text::parse_duration;
 
+mod compare;
 mod data;
 mod database;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
 mod report;
 mod results;
@@ -22,22 +24,27 @@ mod serve;
 mod sweep;
 mod up;
 
+pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArguments};
 #[cfg(test)]
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
-    ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
+    ControlJobArguments, DeleteJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments,
+    ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use plot::{
+    PictureArguments, PlotCommand, PlotCurvesArguments, PlotFrontierArguments, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis,
+};
 pub(crate) use policy::PolicyArguments;
 pub(crate) use report::ReportArguments;
-pub(crate) use results::{FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
-    ControlSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments, SubmitArguments,
-    SweepCommand, WaitArguments,
+    ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
+    SubmitArguments, SweepCommand, WaitArguments,
 };
 pub(crate) use up::UpArguments;
 
@@ -105,6 +112,13 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
+    Compare(CompareArguments),
+    /// Show cells over their seeds: mean, deviation, interval
+    Patterns(PatternsArguments),
+    /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
+    #[command(subcommand)]
+    Plot(PlotCommand),
     /// Write a sweep down as one HTML file: what was asked, what ran, what came of it
     Report(ReportArguments),
     /// List, fetch and verify datasets
@@ -334,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_would_stop_work_names_its_sweep() {
-        for verb in ["pause", "resume", "cancel", "retry"] {
+        for verb in ["pause", "resume", "cancel", "retry", "delete"] {
             let refused = parsed(&["offramp", "sweep", verb]).map(drop);
             assert_eq!(refused, Err(clap::error::ErrorKind::MissingRequiredArgument), "{verb}");
         }
