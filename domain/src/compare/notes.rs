@@ -11,7 +11,10 @@ impl Comparison {
         if left_out.n_without_result > 0 {
             let n_incomplete: usize = self.pairs.iter().map(|pair| pair.n_incomplete).sum();
             let jobs = count(left_out.n_without_result, "job has no result", "jobs have no result");
-            notes.push(format!("{jobs}, which leaves {} incomplete", count(n_incomplete, "pair", "pairs")));
+            notes.push(match n_incomplete {
+                0 => jobs,
+                _ => format!("{jobs}, which leaves {} incomplete", count(n_incomplete, "pair", "pairs")),
+            });
         }
         if left_out.n_not_applicable > 0 {
             let cells = count(left_out.n_not_applicable, "cell is", "cells are");

@@ -376,3 +376,12 @@ fn factors_and_metrics_have_names() {
     );
     assert_eq!(Metric::AccuracyAt(Cost::Share(0.25)).to_string(), "accuracy at 25 % of the backbone's MACs");
 }
+
+#[test]
+fn sweeps_of_other_backbones_have_no_pairs() {
+    let mut other = patterned("resnet32", CONSTANT, 0.25, &[0.7]);
+    other.sweep = "second".to_owned();
+    let comparison = compare(&[patterned("resnet20", CONSTANT, 0.25, &[0.5]), other], Factor::Sweep, &Options::default()).unwrap();
+    assert_eq!(extents(&comparison), [("second", "first", 0, 0)]);
+    assert_eq!(comparison.left_out.differs_as_well, ["backbone"]);
+}
