@@ -212,7 +212,8 @@ pub(crate) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width
                 text.extend(["\nWhat the files say differently\n", &table::render(&differences, width)]);
             }
             let jobs_of = |n: u32| count(u64::from(n), "job");
-            text += &format!("\n{} in both, {} in A alone, {} in B alone\n", jobs_of(answer.n_both), answer.n_only_a, answer.n_only_b);
+            let (both, only_a, only_b) = (jobs_of(answer.n_both), answer.n_only_a, answer.n_only_b);
+            text.extend(["\n", &format!("{both} in both, {only_a} in A alone, {only_b} in B alone"), "\n"]);
             if !cells.rows.is_empty() {
                 text += &table::render(&cells, width);
             }

@@ -1,5 +1,8 @@
 //! Comparisons worked out by hand.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::job::{
     Augment, BranchConfig, BranchRule, Budget, Distill, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Regime, Schedule,
@@ -384,4 +387,67 @@ fn sweeps_of_other_backbones_have_no_pairs() {
     let comparison = compare(&[patterned("resnet20", CONSTANT, 0.25, &[0.5]), other], Factor::Sweep, &Options::default()).unwrap();
     assert_eq!(extents(&comparison), [("second", "first", 0, 0)]);
     assert_eq!(comparison.left_out.differs_as_well, ["backbone"]);
+}
+
+/// A cell of a small grid: backbone, pattern (none, constant, rising), budget, epochs; and the values of its seeds, some without a result.
+type Place = (u8, u8, u8, u8, Vec<Option<u8>>);
+
+fn placed(&(backbone, pattern, budget, epochs, ref values): &Place) -> Cell {
+    let pattern = [NONE, CONSTANT, RISING][usize::from(pattern)].clone();
+    let values: Vec<f64> = values.iter().map(|value| value.map_or(NO, |value| f64::from(value) / 16.0)).collect();
+    let mut cell = patterned(["resnet20", "resnet32"][usize::from(backbone)], pattern, 0.25 * f64::from(budget + 1), &values);
+    cell.config.recipe = recipe(10 + u32::from(epochs));
+    let key = cell.config.key();
+    for run in &mut cell.runs {
+        run.job = format!("{}-{}", key.id(), run.seed);
+    }
+    cell
+}
+
+/// The differences of two patterns by the definition: over all blocks and seeds, whatever is known of both. A plain network is in the block of
+/// every budget that another pattern has with its backbone and epochs.
+fn by_definition(places: &[Place], one: u8, other: u8) -> Vec<f64> {
+    let mut differences = Vec::new();
+    for (backbone, budget, epochs) in (0..2).flat_map(|a| (0..2).flat_map(move |b| (0..2).map(move |c| (a, b, c)))) {
+        let is_block = places.iter().any(|place| place.1 != 0 && (place.0, place.2, place.3) == (backbone, budget, epochs));
+        let find = |pattern: u8| {
+            let mut of_pattern = places.iter().filter(|place| (place.0, place.1, place.3) == (backbone, pattern, epochs));
+            of_pattern.find(|place| pattern == 0 || place.2 == budget)
+        };
+        let (true, Some(one), Some(other)) = (is_block, find(one), find(other)) else { continue };
+        let values = one.4.iter().zip(&other.4).filter_map(|(one, other)| Some((one.as_ref()?, other.as_ref()?)));
+        differences.extend(values.map(|(one, other)| (f64::from(*one) - f64::from(*other)) / 16.0));
+    }
+    differences
+}
+
+proptest! {
+    #[test]
+    fn pairs_are_those_of_the_definition(
+        places in vec((0..2_u8, 0..3_u8, 0..2_u8, 0..2_u8, vec(prop_oneof![5 => (0..16_u8).prop_map(Some), 1 => Just(None)], 1..4)), 0..24),
+        turned in any::<bool>(),
+    ) {
+        // Of each cell one; a plain network has no budget.
+        let mut seen = std::collections::BTreeSet::new();
+        let mut places = places;
+        for place in &mut places {
+            place.2 *= u8::from(place.1 != 0);
+        }
+        places.retain(|place| seen.insert((place.0, place.1, place.2, place.3)));
+        if turned {
+            places.reverse();
+        }
+        let cells: Vec<Cell> = places.iter().map(placed).collect();
+        let comparison = compare(&cells, Factor::Pattern, &Options { bootstrap: Bootstrap { n_resamples: 100, ..Bootstrap::default() }, ..Options::default() }).unwrap();
+        let number = |name: &str| ["none", "constant", "increasing 0.5"].iter().position(|known| *known == name).unwrap() as u8;
+        for pair in &comparison.pairs {
+            let expected = by_definition(&places, number(&pair.level), number(&pair.other));
+            prop_assert_eq!(pair.n_pairs, expected.len());
+            prop_assert_eq!(pair.wins, expected.iter().filter(|difference| **difference > 0.0).count());
+            prop_assert_eq!(pair.ties, expected.iter().filter(|difference| **difference == 0.0).count());
+            if let Some(difference) = pair.mean_difference {
+                prop_assert!(near(difference, mean(&expected)));
+            }
+        }
+    }
 }
