@@ -34,6 +34,11 @@ impl Comparison {
         if !left_out.differs_as_well.is_empty() {
             notes.push(format!("the sweeps differ as a whole in {}", left_out.differs_as_well.join(", ")));
         }
+        let n_single = self.pairs.iter().filter(|pair| pair.n_pairs == 1).count();
+        if n_single > 0 {
+            let differences = count(n_single, "difference rests", "differences rest");
+            notes.push(format!("{differences} on one pair, without an interval and a test: add seeds"));
+        }
         notes.extend(self.too_few_pairs());
         notes
     }
@@ -41,7 +46,7 @@ impl Comparison {
     /// Says so where even pairs that all lean to one side would not be evidence at the confidence asked for.
     fn too_few_pairs(&self) -> Option<String> {
         let alpha = 1.0 - self.confidence;
-        let decisive = |pair: &&super::Pair| pair.wins + pair.losses > 0;
+        let decisive = |pair: &&super::Pair| pair.wilcoxon.is_ok();
         let fewest = self.pairs.iter().filter(decisive).map(|pair| pair.wins + pair.losses).min()?;
         if smallest_p(fewest) <= alpha {
             return None;

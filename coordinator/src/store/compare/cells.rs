@@ -16,6 +16,9 @@ use crate::store::read::Reader;
 use crate::store::select::Query;
 use crate::store::{rows, sql};
 
+/// Configurations that are read before others have their turn on this thread: a millisecond.
+const CELLS_AT_A_TIME: usize = 200;
+
 /// A sweep that is looked at.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
@@ -90,6 +93,9 @@ impl Reader {
                 let index = if let Some(index) = place.get(&(number, cell.clone())) {
                     *index
                 } else {
+                    if cells.len().is_multiple_of(CELLS_AT_A_TIME) {
+                        tokio::task::yield_now().await;
+                    }
                     let described = of_cell.get(&cell).ok_or(sqlx::Error::RowNotFound)?;
                     cells.push(stored(described, &chosen.label)?);
                     place.insert((number, cell), cells.len() - 1);
