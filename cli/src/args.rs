@@ -29,15 +29,16 @@ pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, Verify
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
-    ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
+    ControlJobArguments, DeleteJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments,
+    ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
-pub(crate) use results::{FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
-    ControlSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments, SubmitArguments,
-    SweepCommand, WaitArguments,
+    ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
+    SubmitArguments, SweepCommand, WaitArguments,
 };
 pub(crate) use up::UpArguments;
 
@@ -336,7 +337,7 @@ mod tests {
 
     #[test]
     fn what_would_stop_work_names_its_sweep() {
-        for verb in ["pause", "resume", "cancel", "retry"] {
+        for verb in ["pause", "resume", "cancel", "retry", "delete"] {
             let refused = parsed(&["offramp", "sweep", verb]).map(drop);
             assert_eq!(refused, Err(clap::error::ErrorKind::MissingRequiredArgument), "{verb}");
         }

@@ -20,6 +20,7 @@ mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod removal;
 mod results;
 mod submit;
 mod sweep;
@@ -61,10 +62,12 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Sweep(SweepCommand::Cancel(arguments)) => control::sweep(arguments, Verb::Cancel, format).await,
         Command::Sweep(SweepCommand::Priority(arguments)) => control::prioritize_sweep(arguments, format).await,
         Command::Sweep(SweepCommand::Retry(arguments)) => control::retry(arguments, format).await,
+        Command::Sweep(SweepCommand::Delete(arguments)) => removal::sweep(arguments, format).await,
         Command::Job(JobCommand::List(arguments)) => job::list(arguments, format).await,
         Command::Job(JobCommand::Show(arguments)) => job::show(arguments, format).await,
         Command::Job(JobCommand::Explain(arguments)) => job::explain(arguments, format).await,
         Command::Job(JobCommand::Retry(arguments)) => control::retry_job(arguments, format).await,
+        Command::Job(JobCommand::Delete(arguments)) => removal::job(arguments, format).await,
         Command::Job(JobCommand::Cancel(arguments)) => control::cancel_job(arguments, format).await,
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,

@@ -106,17 +106,26 @@ impl Source {
         }
     }
 
-    /// The frontier of a sweep.
-    pub(crate) async fn frontier(&self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
+    /// Frontiers of a sweep, or of all sweeps together.
+    pub(crate) async fn frontier(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierResponse, Failure> {
         match self {
-            Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
+            Self::Coordinator(client) => client.frontier(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
             Self::Database(reader) => {
-                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
-                let points = reader
-                    .frontier(FrontierFilter { sweep: Some(sweep.sweep), grouping: Grouping::Dataset, metric })
-                    .await
-                    .map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierResponse { sweep, points, more: false })
+            }
+        }
+    }
+
+    /// Every point that is or was on such frontiers.
+    pub(crate) async fn frontier_history(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierHistoryResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.frontier_history(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
+            Self::Database(reader) => {
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier_history(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierHistoryResponse { sweep, points, more: false })
             }
         }
     }
@@ -233,12 +242,42 @@ fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
     }
 }
 
-fn wire_metric(metric: CostMetric) -> v1::CostMetric {
-    match metric {
-        CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
-        CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
-        CostMetric::Params => v1::CostMetric::Params,
-        CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
+/// Which frontiers are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frontiers<'a> {
+    /// `last`, an id or a name; `None` for all sweeps together.
+    pub(crate) sweep: Option<&'a str>,
+    /// Which points stand together.
+    pub(crate) grouping: Grouping,
+    /// By which cost.
+    pub(crate) metric: CostMetric,
+}
+
+impl Frontiers<'_> {
+    async fn filter(&self, reader: &Reader) -> Result<(Option<v1::SweepRow>, FrontierFilter), Failure> {
+        let sweep = match self.sweep {
+            Some(sweep) => Some(reader.sweep(sweep).await.map_err(lookup_failure)?),
+            None => None,
+        };
+        let filter = FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping: self.grouping, metric: self.metric };
+        Ok((sweep, filter))
+    }
+
+    fn metric(&self) -> v1::CostMetric {
+        match self.metric {
+            CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
+            CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+            CostMetric::Params => v1::CostMetric::Params,
+            CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
+        }
+    }
+
+    fn grouping(&self) -> v1::Grouping {
+        match self.grouping {
+            Grouping::Dataset => v1::Grouping::Dataset,
+            Grouping::Backbone => v1::Grouping::Backbone,
+            Grouping::Pattern => v1::Grouping::Pattern,
+        }
     }
 }
 

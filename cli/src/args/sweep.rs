@@ -31,6 +31,8 @@ pub(crate) enum SweepCommand {
     Diff(DiffSweepsArguments),
     /// Try jobs again that ended without a result
     Retry(RetrySweepArguments),
+    /// Delete a sweep, and its jobs that no other sweep has, with their results
+    Delete(DeleteSweepArguments),
 }
 
 /// Arguments of `offramp sweep submit`.
@@ -129,6 +131,30 @@ pub(crate) struct ControlSweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP")]
     pub(crate) sweep: String,
+    /// Why.
+    #[command(flatten)]
+    pub(crate) reason: Reason,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) address: CoordinatorAddress,
+}
+
+/// Arguments of `offramp sweep delete`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp sweep delete 7 --reason \"wrong budget\"
+  offramp sweep delete digits --yes
+
+Its jobs that no other sweep has go with it, results and history included; the others stay. While
+one of them runs, it is refused: cancel the sweep first. There is no way back.")]
+pub(crate) struct DeleteSweepArguments {
+    /// The sweep: `last`, an id, or a name
+    #[arg(value_name = "SWEEP")]
+    pub(crate) sweep: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Why.
     #[command(flatten)]
     pub(crate) reason: Reason,
