@@ -39,6 +39,10 @@ impl Comparison {
             let differences = count(n_single, "difference rests", "differences rest");
             notes.push(format!("{differences} on one pair, without an interval and a test: add seeds"));
         }
+        let n_blocks = self.pairs.iter().map(|pair| pair.n_blocks).max().unwrap_or(0);
+        if self.unit == Unit::Seed && n_blocks > 1 {
+            notes.push(format!("pairs are seeds of up to {n_blocks} blocks, and tell of these blocks; the unit `block` asks about others"));
+        }
         notes.extend(self.too_few_pairs());
         notes
     }

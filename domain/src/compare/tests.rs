@@ -271,6 +271,7 @@ fn p_values_are_adjusted_for_the_number_of_pairs() {
     }
     let one = Options { baseline: Some("none".to_owned()), ..Options::default() };
     let comparison = compare(&grid(), Factor::Pattern, &one).unwrap();
+    assert_eq!(comparison.notes(), ["pairs are seeds of up to 4 blocks, and tell of these blocks; the unit `block` asks about others"]);
     assert_eq!(extents(&comparison), [("increasing 0.5", "none", 8, 4), ("constant", "none", 8, 4)]);
     assert!(near(comparison.pairs[0].p_holm.unwrap(), 0.015_625));
 }
