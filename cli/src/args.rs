@@ -36,7 +36,8 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use plot::{
-    PictureArguments, PlotCommand, PlotCurvesArguments, PlotFrontierArguments, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis,
+    CostAxis, PictureArguments, PlotCommand, PlotCurvesArguments, PlotFrontierArguments, PlotHistoryArguments, PlotJobsArguments,
+    ThemeChoice, axis as plot_axis,
 };
 pub(crate) use policy::PolicyArguments;
 pub(crate) use report::ReportArguments;

@@ -19,7 +19,7 @@ mod doctor;
 mod fleet;
 mod job;
 mod plan;
-mod plot;
+pub(crate) mod plot;
 mod policy;
 mod removal;
 mod report;

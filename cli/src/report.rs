@@ -3,8 +3,8 @@
 //! - [`Material`]: what it is made of, read once.
 //! - [`render`]: the page, a pure function of that. The same material gives the same bytes.
 //!
-//! One section a file: `asked`, `ran`, `costs`, `frontier`, `quality`, `comparison`, `learning`, `reproduce`; `cells` groups jobs, `parts` has what every section
-//! is put together from.
+//! One section a file: `asked`, `ran`, `costs`, `frontier`, `quality`, `comparison`, `learning`, `reproduce`; `cells` groups jobs, `figures` draws,
+//! `parts` has what every section is put together from.
 //!
 //! **Invariant:** the page loads nothing and runs nothing. Its policy allows the styles in it by their digests and nothing else; all text is
 //! escaped by the template, and what could drive a terminal or turn text around is written out before that.
@@ -13,6 +13,7 @@ mod asked;
 mod cells;
 mod comparison;
 mod costs;
+mod figures;
 mod frontier;
 mod learning;
 mod material;
@@ -31,6 +32,8 @@ use crate::progress::n_final;
 use crate::text::{count, escape_control, time};
 
 pub(crate) use material::Material;
+
+use figures::Figures;
 
 const STYLE: &str = include_str!("report/style.css");
 
@@ -51,15 +54,19 @@ const CONTENTS: [(&str, &str); 11] = [
 
 /// The page.
 pub(crate) fn render(material: &Material) -> String {
+    let figures = Figures::draw(material);
+    let compared = comparison::Compared::of(material);
+    let drawings = [&figures.frontier, &figures.curves, &figures.learning, compared.drawing()];
+    let style = format!("{STYLE}{}", Figures::styles(&drawings));
     let sections = html! {
         (asked::asked(material))
         (ran::ran(material))
         (costs::costs(material))
-        (frontier::frontier(material))
-        (quality::accuracy(material))
-        (comparison::comparison(material))
+        (frontier::frontier(material, &figures.frontier))
+        (quality::accuracy(material, &figures.curves))
+        (comparison::comparison(&compared))
         (quality::exits(material))
-        (learning::learning(material))
+        (learning::learning(material, &figures.learning))
         (asked::configuration(material))
         (reproduce::seeds(material))
         (reproduce::reproduce(material))
@@ -70,12 +77,12 @@ pub(crate) fn render(material: &Material) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy(&[STYLE]));
+                meta http-equiv="Content-Security-Policy" content=(policy(&style));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
                 meta name="color-scheme" content="light dark";
                 title { "Sweep " (name) " - Offramp" }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(&style)) }
             }
             body {
                 header {
@@ -91,11 +98,10 @@ pub(crate) fn render(material: &Material) -> String {
     page.into_string() + "\n"
 }
 
-/// A policy under which nothing is loaded, nothing runs, and only these styles are in force.
-fn policy(styles: &[&str]) -> String {
-    let digest = |style: &&str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(style.as_bytes())));
-    let digests: Vec<String> = styles.iter().map(digest).collect();
-    format!("default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'", digests.join(" "))
+/// A policy under which nothing is loaded, nothing runs, and only this style is in force.
+fn policy(style: &str) -> String {
+    let digest = STANDARD.encode(Sha256::digest(style.as_bytes()));
+    format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
 }
 
 /// What stands over everything: how far the sweep is, and what its results are.

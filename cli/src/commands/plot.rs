@@ -18,7 +18,7 @@ use crate::output::{Fields, say, write};
 use crate::source::{Frontiers, Source};
 use crate::text::{count, escape_control};
 
-mod drawn;
+pub(crate) mod drawn;
 mod groups;
 
 /// Draws what the command line asks for.

@@ -7,22 +7,50 @@ use offramp_domain::statistics::wilcoxon;
 
 use crate::report::Material;
 use crate::report::cells::cells;
+use crate::report::figures::{Drawing, differences};
 use crate::report::parts::{Kind, missing, note, section, table};
 use crate::text::{count, percent};
 
 /// The level that results are called unlikely below, where nothing else is agreed.
 const CUSTOMARY: f64 = 0.05;
 
-/// The comparison of patterns.
-pub(super) fn comparison(material: &Material) -> Markup {
-    let body = if material.is_whole() {
-        match compare::compare(&observed(material), Factor::Pattern, &Options::default()) {
-            Ok(comparison) if comparison.pairs.iter().any(|pair| pair.n_pairs > 0) => compared(&comparison),
-            Ok(_) => missing("No two jobs with results differ in the pattern alone, so there is nothing to compare."),
-            Err(error) => missing(&format!("Patterns are not compared: {error}.")),
+/// The comparison, or why there is none.
+#[derive(Debug)]
+pub(super) enum Compared {
+    Done(Box<Comparison>, Drawing),
+    Not(String, Drawing),
+}
+
+impl Compared {
+    pub(super) fn of(material: &Material) -> Self {
+        let not = |why: String| Self::Not(why, Drawing::default());
+        if !material.is_whole() {
+            return not(format!(
+                "The sweep is too large to compare in a page; `offramp compare {} --by pattern` does it.",
+                material.sweep.sweep
+            ));
         }
-    } else {
-        missing(&format!("The sweep is too large to compare in a page; `offramp compare {} --by pattern` does it.", material.sweep.sweep))
+        match compare::compare(&observed(material), Factor::Pattern, &Options::default()) {
+            Ok(comparison) if comparison.pairs.iter().any(|pair| pair.n_pairs > 0) => {
+                let drawing = differences(&comparison);
+                Self::Done(Box::new(comparison), drawing)
+            }
+            Ok(_) => not("No two jobs with results differ in the pattern alone, so there is nothing to compare.".to_owned()),
+            Err(error) => not(format!("Patterns are not compared: {error}.")),
+        }
+    }
+
+    pub(super) fn drawing(&self) -> &Drawing {
+        let (Self::Done(_, drawing) | Self::Not(_, drawing)) = self;
+        drawing
+    }
+}
+
+/// The comparison of patterns.
+pub(super) fn comparison(compared: &Compared) -> Markup {
+    let body = match compared {
+        Compared::Done(comparison, drawing) => tables(comparison, drawing),
+        Compared::Not(why, _) => missing(why),
     };
     section("comparison", "Patterns compared", &body)
 }
@@ -37,7 +65,7 @@ fn observed(material: &Material) -> Vec<compare::Cell> {
     cells(&material.jobs).iter().filter_map(cell).collect()
 }
 
-fn compared(comparison: &Comparison) -> Markup {
+fn tables(comparison: &Comparison, drawing: &Drawing) -> Markup {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
     let signed = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"));
     let levels: Vec<Vec<String>> = comparison
@@ -101,6 +129,7 @@ fn compared(comparison: &Comparison) -> Markup {
             (percent(comparison.confidence)) "."
         }
         @for caution in cautions(comparison) { p.caution { strong { "Caution. " } (caution) } }
+        (drawing.show("Mean differences in area with their intervals: what lies to the right of the line is better than what it is compared with."))
         (table("Patterns by themselves", &level_columns, &levels, ""))
         (table("Patterns against each other", &pair_columns, &pairs, "offramp compare --by pattern --output csv"))
         (ranking(comparison))

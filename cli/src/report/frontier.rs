@@ -7,11 +7,12 @@ use offramp_proto::v1;
 
 use crate::report::Material;
 use crate::report::cells::distinct;
+use crate::report::figures::Drawing;
 use crate::report::parts::{Kind, missing, note, section, table};
 use crate::text::{count, escape_control, macs, number, percent};
 
 /// The frontiers.
-pub(super) fn frontier(material: &Material) -> Markup {
+pub(super) fn frontier(material: &Material, figure: &Drawing) -> Markup {
     let body = html! {
         p {
             "The operating points that no other point of the sweep beats: none costs as little and is as accurate. "
@@ -19,6 +20,7 @@ pub(super) fn frontier(material: &Material) -> Markup {
             "Points are chosen by test accuracy, so the best of many reads slightly high; the comparison of patterns below does not choose on the test split."
         }
         @if material.frontier.is_empty() { (missing("No job has a result, so there is no frontier.")) }
+        (figure.show("Frontiers by pattern, a panel for each dataset. Where there are three seeds or more, the line is the median seed and the band reaches from the worst to the best."))
         @for dataset in datasets(material) {
             (of_dataset(material, dataset))
         }

@@ -8,13 +8,14 @@ use offramp_proto::v1;
 
 use crate::report::Material;
 use crate::report::cells::{Naming, cells};
+use crate::report::figures::Drawing;
 use crate::report::parts::{Kind, missing, note, section, table};
 
 /// Epochs that a table has a row for, evenly spaced, the first and the last among them.
 const EPOCHS: usize = 6;
 
 /// The learning curves.
-pub(super) fn learning(material: &Material) -> Markup {
+pub(super) fn learning(material: &Material, figure: &Drawing) -> Markup {
     let naming = Naming::of(&material.jobs);
     let mut rows = Vec::new();
     for cell in cells(&material.jobs) {
@@ -47,6 +48,7 @@ pub(super) fn learning(material: &Material) -> Markup {
     ];
     let body = html! {
         p { "Means over seeds after some of the epochs: the training loss summed over exits, and the accuracy of each exit on the calibration images, the final one last." }
+        (figure.show("Training loss and calibration accuracy over epochs, a line for each pattern; intervals are over seeds."))
         @if rows.is_empty() { (missing("No epoch of a finished job is recorded.")) } @else {
             (table("Learning curves", &columns, &rows, "offramp job show JOB"))
         }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use offramp_coordinator::store::CostMetric;
+use offramp_coordinator::store::{CostMetric, Grouping};
 use offramp_proto::v1;
 
 use crate::failure::Failure;
 use crate::report::cells::{CellKey, key};
-use crate::source::Source;
+use crate::source::{Frontiers, Source};
 
 /// Most jobs of a sweep that a report is about; a page of more is no page.
 const MOST_JOBS: usize = 20_000;
@@ -56,7 +56,8 @@ impl Material {
             details.insert(job.clone(), source.job(&job).await?);
         }
         let exits = source.results(&selector).await?.exits;
-        let frontier = source.frontier(&selector, CostMetric::MacsCascade).await?.points;
+        let asked = Frontiers { sweep: Some(&selector), grouping: Grouping::Dataset, metric: CostMetric::MacsCascade };
+        let frontier = source.frontier(&asked).await?.points;
         let workers = source.workers(true, MOST_SESSIONS).await?;
         Ok(Self { sweep, file, jobs, details, exits, frontier, workers })
     }

@@ -58,6 +58,11 @@ pub(super) fn table(caption: &str, columns: &[Column], rows: &[Vec<String>], all
     }
 }
 
+/// Text from elsewhere.
+pub(super) fn text(text: &str) -> String {
+    escape_control(text)
+}
+
 /// A paragraph of text from elsewhere, or of our own.
 pub(super) fn note(text: &str) -> Markup {
     html! { p.note { (escape_control(text)) } }

@@ -7,6 +7,7 @@ use offramp_proto::v1;
 
 use crate::report::Material;
 use crate::report::cells::{Cell, Naming, cells, with_deviation};
+use crate::report::figures::Drawing;
 use crate::report::parts::{Kind, missing, note, section, table};
 use crate::text::{macs, percent};
 
@@ -14,7 +15,7 @@ use crate::text::{macs, percent};
 const SHARES: [f64; 5] = [0.25, 0.5, 0.75, 1.0, 1.5];
 
 /// Accuracy for a cost, by pattern.
-pub(super) fn accuracy(material: &Material) -> Markup {
+pub(super) fn accuracy(material: &Material, figure: &Drawing) -> Markup {
     let naming = Naming::of(&material.jobs);
     let mut rows = Vec::new();
     for cell in cells(&material.jobs) {
@@ -50,6 +51,7 @@ pub(super) fn accuracy(material: &Material) -> Markup {
             "the most accurate there is taken, and measured on the test split. A dash: no exit is that cheap. "
             "The area is the mean over all costs up to twice the backbone's, with chance where nothing is that cheap; it compares patterns of one backbone and dataset."
         }
+        (figure.show("Accuracy against expected MACs, a panel for each network and a line for each pattern: markers are the exits, lines a policy's thresholds, intervals are over seeds."))
         @if rows.is_empty() { (missing("No job has a result, so there is no accuracy to show.")) } @else {
             (table("Accuracy for a cost", &columns, &rows, &format!("offramp patterns {}", material.sweep.sweep)))
         }

@@ -51,7 +51,7 @@ fn panels(n_panels: usize) -> Result<(), Failure> {
 type Seeds = BTreeMap<u64, Vec<Point>>;
 
 /// The frontier, a panel for each dataset.
-pub(super) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments) -> Result<Option<Figure>, Failure> {
+pub(crate) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments) -> Result<Option<Figure>, Failure> {
     let choice = asked.axis.cost;
     // Panel, line, seed: what was reached.
     let mut found: BTreeMap<String, BTreeMap<(usize, String), Seeds>> = BTreeMap::new();
@@ -124,7 +124,7 @@ fn estimate(at: f64, values: &[f64]) -> Estimate {
 }
 
 /// Accuracy against cost, a panel for each group.
-pub(super) fn curves(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> Result<Option<Figure>, Failure> {
+pub(crate) fn curves(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> Result<Option<Figure>, Failure> {
     check_policy(details, &asked.policy)?;
     let choice = asked.axis.cost;
     let groups = groups(details);
@@ -247,7 +247,7 @@ pub(super) fn leaving(details: &[v1::JobDetail], asked: &PlotCurvesArguments) ->
 }
 
 /// Loss and accuracy over epochs: for each group a panel of the loss and one of each exit.
-pub(super) fn learning(details: &[v1::JobDetail]) -> Result<Option<Figure>, Failure> {
+pub(crate) fn learning(details: &[v1::JobDetail]) -> Result<Option<Figure>, Failure> {
     let groups = groups(details);
     let mut drawn: Vec<learning::Quantity> = Vec::new();
     for group in &groups {
