@@ -22,7 +22,7 @@ mod plan;
 pub(crate) mod plot;
 mod policy;
 mod removal;
-mod report;
+pub(crate) mod report;
 mod results;
 mod submit;
 mod sweep;
