@@ -36,6 +36,7 @@ mod opening_postgres;
 mod order;
 mod placement;
 mod plans;
+mod removal;
 mod results;
 mod reuse;
 mod sessions;
