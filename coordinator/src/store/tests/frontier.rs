@@ -135,12 +135,15 @@ async fn check_all(store: &Store, times: Times) {
                     Grouping::Backbone => row.backbone.clone(),
                     Grouping::Pattern => row.pattern.clone(),
                 };
+                let trainer = if metric == CostMetric::LatencyUs { row.trainer } else { String::new() };
+                let group = format!("{group}, {trainer}");
                 (row.dataset, group, row.cost, row.accuracy, row.job, row.policy, row.setting)
             };
             let rows: Vec<_> = rows.into_iter().map(named).collect();
             assert!(rows.is_sorted_by(|a, b| (&a.0, &a.1, a.2) <= (&b.0, &b.1, b.2)), "{rows:?}");
             let place = |row: &offramp_proto::v1::FrontierHistoryRow| {
                 let group = row.backbone.clone().or(row.pattern.clone()).unwrap_or_default();
+                let group = format!("{group}, {}", row.trainer.clone().unwrap_or_default());
                 (row.dataset.clone(), group, row.cost, row.accuracy, row.job.clone(), row.policy.clone(), row.setting)
             };
             let here = |row: &&offramp_proto::v1::FrontierHistoryRow| row.left_us.is_none();
@@ -247,11 +250,11 @@ async fn what_had_been_dominated_returns_when_a_result_is_taken_back(store: Fixt
     let complete = async |points: &[(f64, f64)], now_us| {
         let job = store.claim_one(session, now_us).await.unwrap();
         assert_eq!(store.complete(session, &job.attempt, &outcome(&job.config_json, 0.9, points), now_us).await, Answer::Accepted);
-        job.attempt
+        job
     };
-    let modest = complete(&[(0.5, 0.4), (1.0, 0.5)], at(1)).await;
+    let modest = complete(&[(0.5, 0.4), (1.0, 0.5)], at(1)).await.attempt;
     let modest_history = store.reader().frontier_history(filter).await.unwrap();
-    let better = complete(&[(0.5, 0.6)], at(2)).await;
+    let ClaimedJob { attempt: better, config_json } = complete(&[(0.5, 0.6)], at(2)).await;
     assert_eq!(jobs_of().await, [better.key.id()]);
     let taken_back = store.retry_job(&better.key, true, &by("me"), at(3)).await.unwrap();
     assert_eq!((taken_back.n_jobs, taken_back.changed), (1, true));
@@ -262,9 +265,9 @@ async fn what_had_been_dominated_returns_when_a_result_is_taken_back(store: Fixt
     assert_eq!(store.count("results").await, 1);
     check(&store).await;
     // A new attempt brings another result, and the old one's report is late.
-    let stale = store.complete(session, &better, &outcome("", 0.9, &[]), at(4)).await;
+    let stale = store.complete(session, &better, &outcome(&config_json, 0.9, &[]), at(4)).await;
     assert_eq!(stale, Answer::Accepted, "heard of before");
-    let again = complete(&[(0.25, 0.45)], at(5)).await;
+    let again = complete(&[(0.25, 0.45)], at(5)).await.attempt;
     assert_eq!((again.key.clone(), again.attempt), (better.key.clone(), 2));
     assert_eq!(jobs_of().await, [again.key.id(), modest.key.id()]);
     check(&store).await;
