@@ -5,6 +5,7 @@
 //!
 //! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
 //! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
+//! `compare` answers what one factor changes; `select` streams the rows of any view; `exchange` and `import` are for other databases;
 //! `engine` is the two databases behind one face, `sql` every statement.
 //!
 //! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
@@ -12,12 +13,15 @@
 
 mod batch;
 mod claim;
+mod compare;
 mod control;
 mod dependencies;
 mod engine;
 mod error;
+mod exchange;
 mod explain;
 mod frontier;
+mod import;
 mod leases;
 mod open;
 mod placements;
@@ -27,6 +31,7 @@ mod removal;
 mod report;
 mod results;
 mod rows;
+mod select;
 mod sessions;
 mod sql;
 mod submit;
@@ -41,13 +46,17 @@ use offramp_domain::lifecycle::Limits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::compare::ComparisonError;
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
+pub use self::exchange::{FinishedJobs, SnapshotError};
 pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
+pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::removal::Deleted;
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
+pub use self::select::Query;
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 

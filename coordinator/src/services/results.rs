@@ -57,8 +57,16 @@ impl ResultService for Results {
         Err(Status::unimplemented("selecting rows"))
     }
 
-    async fn compare(&self, _: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
-        Err(Status::unimplemented("comparing"))
+    async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().compare(request.get_ref()).await?))
+    }
+
+    async fn list_cells(&self, request: Request<v1::ListCellsRequest>) -> Result<Response<v1::ListCellsResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().cells(request.get_ref()).await?))
+    }
+
+    async fn diff_sweeps(&self, request: Request<v1::DiffSweepsRequest>) -> Result<Response<v1::DiffSweepsResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().diff_sweeps(request.get_ref()).await?))
     }
 }
 

@@ -271,7 +271,7 @@ pub(super) fn running_job(row: &Row) -> Decoded<(String, v1::RunningJob)> {
 }
 
 /// A seed is stored as the bits of a signed number: the only kind there is in SQL.
-fn seed(row: &Row) -> Decoded<u64> {
+pub(super) fn seed(row: &Row) -> Decoded<u64> {
     Ok(row.get::<i64>("seed")?.cast_unsigned())
 }
 
