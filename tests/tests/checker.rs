@@ -111,7 +111,10 @@ fn every_kind_of_damage_is_seen() {
             "its events don't lead there",
         ),
         // Results.
-        ("delete from frontier where id = (select min(id) from frontier where left_us is null)".to_owned(), "non-dominated ones are missing"),
+        (
+            "delete from frontier where id = (select min(id) from frontier where left_us is null)".to_owned(),
+            "non-dominated ones are missing",
+        ),
         (
             "insert into frontier (group_id, job_id, point, cost, accuracy, entered_us)
              select frontier_groups.id, operating_points.job_id, point, macs_cascade, accuracy, 1

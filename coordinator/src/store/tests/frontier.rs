@@ -198,7 +198,7 @@ fn check_areas(history: &[offramp_proto::v1::FrontierHistoryRow], times_differ: 
             let dominates = |other: &offramp_proto::v1::FrontierHistoryRow| {
                 other.job == *by && Point { cost: other.cost, accuracy: other.accuracy }.dominates(here)
             };
-            assert!(history.iter().filter(same).any(|other| dominates(other)), "{row:?}");
+            assert!(history.iter().filter(same).any(dominates), "{row:?}");
         }
     }
 }

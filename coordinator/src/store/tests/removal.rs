@@ -104,7 +104,7 @@ async fn what_is_being_worked_on_is_not_deleted(store: Fixture) {
     assert_eq!(store.delete_sweep(sweep, &by("me"), START_US).await.unwrap().n_jobs, 2);
     assert_eq!(n_rows(&store).await, [0; 13]);
     // The worker hears that nobody waits for it.
-    assert_eq!(store.beat(session, &[&leased], START_US).await.unwrap().stale, [leased.clone()]);
+    assert_eq!(store.beat(session, &[&leased], START_US).await.unwrap().stale, std::slice::from_ref(&leased));
     assert_eq!(store.give_back(session, &leased, START_US).await, Answer::Stale);
 }
 
