@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::output::Format;
 use crate::text::parse_duration;
 
+mod compare;
 mod data;
 mod database;
 mod fleet;
@@ -21,6 +22,7 @@ mod serve;
 mod sweep;
 mod up;
 
+pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArguments};
 #[cfg(test)]
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
@@ -104,6 +106,10 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
+    Compare(CompareArguments),
+    /// Show cells over their seeds: mean, deviation, interval
+    Patterns(PatternsArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

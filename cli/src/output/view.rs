@@ -1,7 +1,12 @@
 //! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
 
+mod compare;
 mod data;
 
+pub(crate) use compare::{
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, PATTERNS, SWEEP_CELL_DIFFERENCES,
+    SWEEP_DIFFERENCES,
+};
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
 
 /// A kind of row.
@@ -68,6 +73,14 @@ pub(crate) enum Quantity {
     Share,
     /// A relative error, shown as per cent with its sign.
     Error,
+    /// A number with four decimals and its sign.
+    Signed,
+    /// A difference of shares, in percentage points with its sign.
+    Points,
+    /// Whole numbers, a list.
+    Numbers,
+    /// A probability of a test.
+    P,
     /// MACs, or a count as large.
     Macs,
     /// Seconds.
@@ -419,28 +432,6 @@ const fn history(cost: Column) -> [Column; 18] {
         hidden("reference_accuracy", Share),
     ]
 }
-
-/// Rows of `v_patterns`.
-pub(crate) const PATTERNS: View = View {
-    kind: "patterns",
-    columns: &[
-        hidden("sweep", Integer),
-        shown("backbone", "backbone", Text),
-        varied("dataset", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        shown("pattern", "pattern", Text),
-        shown("n_seeds", "seeds", Integer),
-        shown("area_mean", "area", Decimal),
-        wide("area_deviation", "+-", Decimal),
-        shown("final_accuracy_mean", "final exit", Share),
-        wide("final_accuracy_deviation", "+-", Share),
-        spare("budget_error", "budget error", Error),
-        spare("branch_macs", "branch MACs", Macs),
-        hidden("backbone_macs", Macs),
-    ],
-};
 
 /// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {
