@@ -1,7 +1,7 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
 use offramp_coordinator::Database;
-use offramp_coordinator::store::{CostMetric, JobsFilter, LookupError, OpenError, Reader};
+use offramp_coordinator::store::{CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
@@ -112,7 +112,10 @@ impl Source {
             Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
-                let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
+                let points = reader
+                    .frontier(FrontierFilter { sweep: Some(sweep.sweep), grouping: Grouping::Dataset, metric })
+                    .await
+                    .map_err(|error| lookup_failure(error.into()))?;
                 Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
             }
         }
@@ -200,6 +203,8 @@ fn wire_metric(metric: CostMetric) -> v1::CostMetric {
     match metric {
         CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
         CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+        CostMetric::Params => v1::CostMetric::Params,
+        CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod batch;
 mod claim;
+mod compare;
 mod control;
 mod dependencies;
 mod engine;
@@ -43,10 +44,11 @@ use offramp_domain::lifecycle::Limits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::compare::ComparisonError;
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
 pub use self::exchange::{FinishedJobs, SnapshotError};
-pub use self::frontier::CostMetric;
+pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
 pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
@@ -93,6 +95,10 @@ impl Store {
     /// refuses. Nothing is changed in a database that is refused.
     pub async fn open(database: &Database, limits: Limits) -> Result<Self, OpenError> {
         let opened = open::read_write(database).await?;
+        let failed = |error: sqlx::Error| OpenError::Database { database: database.to_string(), source: error.into() };
+        let mut tx = opened.writer.begin_writing().await.map_err(failed)?;
+        frontier::compute(&mut tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
         Ok(Self {
             writer: opened.writer,
             batches: Kept::default(),

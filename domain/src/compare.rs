@@ -244,10 +244,10 @@ pub enum CompareError {
         n: usize,
     },
     /// More work than is done for one question.
-    #[error("{n_pairs} pairs with {n_resamples} resamples each are more than is done at once")]
+    #[error("{n_values} values to resample {n_resamples} times are more than is done at once")]
     TooManyDraws {
-        /// Pairs in all.
-        n_pairs: usize,
+        /// Values in all samples: of a comparison its pairs.
+        n_values: usize,
         /// Resamples asked for.
         n_resamples: usize,
     },
@@ -269,6 +269,15 @@ impl CompareError {
 }
 
 impl Options {
+    /// Checks that so many values are not too many to resample.
+    ///
+    /// # Errors
+    /// When they are.
+    pub fn check_draws(&self, n_values: usize) -> Result<(), CompareError> {
+        let n_resamples = self.bootstrap.n_resamples;
+        if n_values.saturating_mul(n_resamples) > MAX_DRAWS { Err(CompareError::TooManyDraws { n_values, n_resamples }) } else { Ok(()) }
+    }
+
     /// Checks that the options make sense for a factor.
     ///
     /// # Errors
@@ -316,9 +325,7 @@ pub fn compare(cells: &[Cell], factor: Factor, options: &Options) -> Result<Comp
     let ranking = rank(&blocks, options);
     let paired: Vec<paired::Paired> = indices.iter().map(|&(level, other)| paired::pair(&blocks, level, other, options.unit)).collect();
     let n_pairs: usize = paired.iter().map(|paired| paired.differences.len()).sum();
-    if n_pairs.saturating_mul(options.bootstrap.n_resamples) > MAX_DRAWS {
-        return Err(CompareError::TooManyDraws { n_pairs, n_resamples: options.bootstrap.n_resamples });
-    }
+    options.check_draws(n_pairs)?;
     let mean_rank = |level: usize| ranking.as_ref().ok().map(|ranking: &Ranking| ranking.friedman.mean_ranks[level]);
     let p_nemenyi = |level: usize, other: usize| {
         let ranking = ranking.as_ref().ok()?;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::Context;
 use super::status::malformed;
-use crate::store::CostMetric;
+use crate::store::{CostMetric, FrontierFilter, Grouping};
 
 /// Answers for [`ResultService`].
 pub(crate) struct Results(pub(crate) Context);
@@ -18,9 +18,10 @@ impl ResultService for Results {
         let request = request.into_inner();
         let metric = cost_metric(request.cost_metric).map_err(|error| malformed(&error))?;
         let reader = self.0.store.reader();
-        let sweep = self.0.sweep(&request.sweep).await?;
-        let points = reader.frontier(sweep.sweep, metric).await?;
-        Ok(Response::new(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false }))
+        let grouping = grouping(request.grouping).map_err(|error| malformed(&error))?;
+        let sweep = if request.sweep.is_empty() { None } else { Some(self.0.sweep(&request.sweep).await?) };
+        let points = reader.frontier(FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping, metric }).await?;
+        Ok(Response::new(v1::GetFrontierResponse { sweep, points, more: false }))
     }
 
     async fn list_results(&self, request: Request<v1::ListResultsRequest>) -> Result<Response<v1::ListResultsResponse>, Status> {
@@ -56,8 +57,25 @@ impl ResultService for Results {
         Err(Status::unimplemented("selecting rows"))
     }
 
-    async fn compare(&self, _: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
-        Err(Status::unimplemented("comparing"))
+    async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().compare(request.get_ref()).await?))
+    }
+
+    async fn list_cells(&self, request: Request<v1::ListCellsRequest>) -> Result<Response<v1::ListCellsResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().cells(request.get_ref()).await?))
+    }
+
+    async fn diff_sweeps(&self, request: Request<v1::DiffSweepsRequest>) -> Result<Response<v1::DiffSweepsResponse>, Status> {
+        Ok(Response::new(self.0.store.reader().diff_sweeps(request.get_ref()).await?))
+    }
+}
+
+fn grouping(grouping: i32) -> Result<Grouping, DecodeError> {
+    match v1::Grouping::try_from(grouping) {
+        Ok(v1::Grouping::Unspecified | v1::Grouping::Dataset) => Ok(Grouping::Dataset),
+        Ok(v1::Grouping::Backbone) => Ok(Grouping::Backbone),
+        Ok(v1::Grouping::Pattern) => Ok(Grouping::Pattern),
+        Err(_) => Err(DecodeError::Range { field: "grouping", value: grouping.to_string(), expected: "a known grouping" }),
     }
 }
 
@@ -65,7 +83,9 @@ fn cost_metric(metric: i32) -> Result<CostMetric, DecodeError> {
     match v1::CostMetric::try_from(metric) {
         Ok(v1::CostMetric::MacsCascade) => Ok(CostMetric::MacsCascade),
         Ok(v1::CostMetric::MacsSelected) => Ok(CostMetric::MacsSelected),
-        Ok(v1::CostMetric::Params | v1::CostMetric::LatencyUs | v1::CostMetric::Unspecified) => Err(DecodeError::Missing("cost_metric")),
+        Ok(v1::CostMetric::Params) => Ok(CostMetric::Params),
+        Ok(v1::CostMetric::LatencyUs) => Ok(CostMetric::LatencyUs),
+        Ok(v1::CostMetric::Unspecified) => Err(DecodeError::Missing("cost_metric")),
         Err(_) => Err(DecodeError::Range { field: "cost_metric", value: metric.to_string(), expected: "a known cost metric" }),
     }
 }

@@ -341,6 +341,11 @@ impl Transaction {
         }
     }
 
+    /// Whether nobody else can write to the database until its end.
+    pub(super) const fn has_one_writer(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// Runs a statement that only PostgreSQL needs: SQLite has one writer anyway.
     pub(super) async fn run_on_postgres(&mut self, statement: &'static str, values: impl IntoIterator<Item = Value>) -> Decoded<()> {
         match self.executor() {

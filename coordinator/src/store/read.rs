@@ -6,7 +6,7 @@ use offramp_proto::v1;
 
 use super::engine::{Pool, Row, args};
 use super::error::DatabaseError;
-use super::frontier::CostMetric;
+use super::frontier::FrontierFilter;
 use super::open::{self, OpenError};
 use super::{rows, sql};
 use crate::config::Database;
@@ -241,12 +241,20 @@ impl Reader {
         decode(&self.pool.all(sql::LIST_WORKERS, args![ended, limit]).await?, rows::worker)
     }
 
-    /// A sweep's frontier under a metric, cheapest first within each dataset.
+    /// Frontiers as they stand, one after the other, each cheapest first.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn frontier(&self, sweep: i64, metric: CostMetric) -> Result<Vec<v1::FrontierRow>, DatabaseError> {
-        decode(&self.pool.all(sql::FRONTIER_OF_SWEEP, args![sweep, metric.as_str()]).await?, rows::frontier_point)
+    pub async fn frontier(&self, filter: FrontierFilter) -> Result<Vec<v1::FrontierRow>, DatabaseError> {
+        decode(&self.pool.all(sql::FRONTIER_POINTS, filter.values()).await?, rows::frontier_point)
+    }
+
+    /// Every point that is or was on these frontiers, one frontier after the other, each in the order in which they entered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn frontier_history(&self, filter: FrontierFilter) -> Result<Vec<v1::FrontierHistoryRow>, DatabaseError> {
+        decode(&self.pool.all(sql::FRONTIER_HISTORY, filter.values()).await?, rows::frontier_stay)
     }
 
     /// Per-exit metrics of a sweep's finished jobs, in its order.

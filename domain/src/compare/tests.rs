@@ -347,7 +347,7 @@ fn work_is_bounded() {
     let bootstrap = Bootstrap { n_resamples: 1_000_000, ..Bootstrap::default() };
     assert_eq!(
         compare(&cells, Factor::Pattern, &Options { bootstrap, ..Options::default() }).unwrap_err(),
-        CompareError::TooManyDraws { n_pairs: 1_001, n_resamples: 1_000_000 }
+        CompareError::TooManyDraws { n_values: 1_001, n_resamples: 1_000_000 }
     );
 }
 

@@ -91,7 +91,7 @@ async fn imported_results_count_as_if_they_had_been_trained_here(store: Fixture)
     frontier::check(&store).await;
     let sweep = store.reader().sweep("a").await.unwrap();
     assert_eq!((sweep.n_succeeded, sweep.n_queued, sweep.n_leased), (2, 1, 0));
-    let rows = async |store: &Store| store.reader().frontier(1, CostMetric::MacsCascade).await.unwrap();
+    let rows = async |store: &Store| store.reader().frontier(FrontierFilter::of_sweep(1, CostMetric::MacsCascade)).await.unwrap();
     assert!(!rows(&store).await.is_empty());
     assert_eq!(rows(&store).await, rows(&other).await);
     let scores = async |store: &Store| {
@@ -266,8 +266,8 @@ async fn snapshots_are_whole_and_stand_alone(store: Fixture) {
     let copy = Reader::open(&Database::Sqlite(path.clone())).await.unwrap();
     assert_eq!(copy.finished_jobs(None, 0).await.unwrap(), store.reader().finished_jobs(None, 0).await.unwrap());
     assert_eq!(
-        copy.frontier(1, CostMetric::MacsCascade).await.unwrap(),
-        store.reader().frontier(1, CostMetric::MacsCascade).await.unwrap()
+        copy.frontier(FrontierFilter::of_sweep(1, CostMetric::MacsCascade)).await.unwrap(),
+        store.reader().frontier(FrontierFilter::of_sweep(1, CostMetric::MacsCascade)).await.unwrap()
     );
     copy.close().await;
     // It is a database to go on with, too.

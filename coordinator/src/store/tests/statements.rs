@@ -87,10 +87,12 @@ async fn views_have_the_columns_of_the_messages(store: Fixture) {
     let expected = [
         ("v_artifacts", fields::<v1::ArtifactRow>()),
         ("v_attempts", fields::<v1::AttemptRow>()),
+        ("v_configs", named(&["job", "job_key", "config"])),
         ("v_dependencies", named(&["job", "waits_for"])),
         ("v_events", fields::<v1::EventRow>()),
         ("v_exits", fields::<v1::ExitRow>()),
         ("v_frontier", fields::<v1::FrontierRow>()),
+        ("v_frontier_history", fields::<v1::FrontierHistoryRow>()),
         ("v_jobs", jobs),
         ("v_operating_points", fields::<v1::OperatingPointRow>()),
         ("v_patterns", fields::<v1::PatternRow>()),
