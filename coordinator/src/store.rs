@@ -4,8 +4,8 @@
 //! - [`Reader`]: what anyone may read, with or without a coordinator running.
 //!
 //! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
-//! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run; `exchange` and `import` are for other
-//! databases;
+//! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
+//! `select` streams the rows of any view; `exchange` and `import` are for other databases;
 //! `engine` is the two databases behind one face, `sql` every statement.
 //!
 //! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
@@ -30,6 +30,7 @@ mod refusal;
 mod report;
 mod results;
 mod rows;
+mod select;
 mod sessions;
 mod sql;
 mod submit;
@@ -53,6 +54,7 @@ pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
+pub use self::select::Query;
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 

@@ -5,6 +5,7 @@
 
 mod insertions;
 mod kept;
+mod streaming;
 
 use std::time::Duration;
 

@@ -39,6 +39,7 @@ mod placement;
 mod plans;
 mod results;
 mod reuse;
+mod select;
 mod sessions;
 mod statements;
 mod submission;
