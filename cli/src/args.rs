@@ -12,6 +12,7 @@ use crate::text::parse_duration;
 
 mod data;
 mod database;
+mod export;
 mod fleet;
 mod job;
 mod plan;
@@ -25,6 +26,7 @@ mod up;
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
+pub(crate) use export::{ExportArguments, ExportFormat, ImportArguments, ImportSource};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
@@ -103,6 +105,10 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Write rows of any view, whole results or the whole database to files
+    Export(ExportArguments),
+    /// Take results from another database or an archive
+    Import(ImportArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

@@ -15,7 +15,9 @@ mod control;
 mod coordinator;
 pub(crate) mod data;
 mod doctor;
+mod export;
 mod fleet;
+pub(crate) mod import;
 mod job;
 mod plan;
 mod policy;
@@ -70,6 +72,8 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Import(arguments) => import::run(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
