@@ -37,6 +37,7 @@ mod opening_postgres;
 mod order;
 mod placement;
 mod plans;
+mod reader_role;
 mod results;
 mod reuse;
 mod select;
