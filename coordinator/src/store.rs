@@ -5,7 +5,7 @@
 //!
 //! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
 //! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
-//! `select` streams the rows of any view; `exchange` and `import` are for other databases;
+//! `compare` answers what one factor changes; `select` streams the rows of any view; `exchange` and `import` are for other databases;
 //! `engine` is the two databases behind one face, `sql` every statement.
 //!
 //! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
