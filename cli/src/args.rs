@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::output::Format;
 use crate::text::parse_duration;
 
+mod compare;
 mod data;
 mod database;
 mod export;
@@ -22,6 +23,7 @@ mod serve;
 mod sweep;
 mod up;
 
+pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArguments};
 #[cfg(test)]
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
@@ -29,15 +31,16 @@ pub(crate) use database::{DatabaseParser, parse_database, without_password};
 pub(crate) use export::{ExportArguments, ExportFormat, ImportArguments, ImportSource};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
-    ControlJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments, ShowJobArguments,
+    ControlJobArguments, DeleteJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments,
+    ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
-pub(crate) use results::{FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
-    ControlSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments, SubmitArguments,
-    SweepCommand, WaitArguments,
+    ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
+    SubmitArguments, SweepCommand, WaitArguments,
 };
 pub(crate) use up::UpArguments;
 
@@ -109,6 +112,10 @@ pub(crate) enum Command {
     Export(ExportArguments),
     /// Take results from another database or an archive
     Import(ImportArguments),
+    /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
+    Compare(CompareArguments),
+    /// Show cells over their seeds: mean, deviation, interval
+    Patterns(PatternsArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),
@@ -336,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_would_stop_work_names_its_sweep() {
-        for verb in ["pause", "resume", "cancel", "retry"] {
+        for verb in ["pause", "resume", "cancel", "retry", "delete"] {
             let refused = parsed(&["offramp", "sweep", verb]).map(drop);
             assert_eq!(refused, Err(clap::error::ErrorKind::MissingRequiredArgument), "{verb}");
         }

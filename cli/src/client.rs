@@ -173,6 +173,16 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.cancel_job(request).await }).await
     }
 
+    /// Deletes a job.
+    pub(crate) async fn delete_job(&self, request: v1::ControlJobRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_job(request).await }).await
+    }
+
+    /// Deletes a sweep.
+    pub(crate) async fn delete_sweep(&self, request: v1::ControlSweepRequest) -> Result<v1::DeleteJobsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.delete_sweep(request).await }).await
+    }
+
     /// Sets a job's own priority.
     pub(crate) async fn prioritize_job(&self, request: v1::PrioritizeJobRequest) -> Result<v1::ControlJobResponse, Failure> {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.prioritize_job(request).await }).await
@@ -195,10 +205,28 @@ impl Client {
         Ok(self.call(request, |mut stubs, request| async move { stubs.fleet.drain_workers(request).await }).await?.workers)
     }
 
-    /// The frontier of a sweep.
-    pub(crate) async fn frontier(&self, sweep: &str, metric: v1::CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
-        let request = v1::GetFrontierRequest { sweep: sweep.to_owned(), cost_metric: metric.into(), ..Default::default() };
+    /// Frontiers of a sweep; of all sweeps together where none is named.
+    pub(crate) async fn frontier(
+        &self,
+        sweep: &str,
+        grouping: v1::Grouping,
+        metric: v1::CostMetric,
+    ) -> Result<v1::GetFrontierResponse, Failure> {
+        let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
+        let request = v1::GetFrontierRequest { sweep, grouping, cost_metric, ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.get_frontier(request).await }).await
+    }
+
+    /// Every point that is or was on such frontiers.
+    pub(crate) async fn frontier_history(
+        &self,
+        sweep: &str,
+        grouping: v1::Grouping,
+        metric: v1::CostMetric,
+    ) -> Result<v1::GetFrontierHistoryResponse, Failure> {
+        let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
+        let request = v1::GetFrontierHistoryRequest { sweep, grouping, cost_metric, ..Default::default() };
+        self.call(request, |mut stubs, request| async move { stubs.results.get_frontier_history(request).await }).await
     }
 
     /// The exits of a sweep's finished jobs.
@@ -211,6 +239,21 @@ impl Client {
     pub(crate) async fn patterns(&self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
         let request = v1::ListPatternsRequest { sweep: sweep.to_owned(), ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
+    }
+
+    /// What differs in one factor alone.
+    pub(crate) async fn compare(&self, request: v1::CompareRequest) -> Result<v1::CompareResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.compare(request).await }).await
+    }
+
+    /// Cells over their seeds.
+    pub(crate) async fn cells(&self, request: v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.list_cells(request).await }).await
+    }
+
+    /// What differs between two sweeps.
+    pub(crate) async fn diff_sweeps(&self, request: v1::DiffSweepsRequest) -> Result<v1::DiffSweepsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.diff_sweeps(request).await }).await
     }
 
     /// Makes a call whose deadline the coordinator knows, too: it need not finish what nobody waits for any more.

@@ -11,6 +11,7 @@ use crate::output::{self, Format, Rows};
 use control::Verb;
 
 mod capabilities;
+mod compare;
 mod control;
 mod coordinator;
 pub(crate) mod data;
@@ -21,6 +22,7 @@ pub(crate) mod import;
 mod job;
 mod plan;
 mod policy;
+mod removal;
 mod results;
 mod submit;
 mod sweep;
@@ -56,15 +58,18 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Sweep(SweepCommand::Wait(arguments)) => wait::run(arguments, format).await,
         Command::Sweep(SweepCommand::List(arguments)) => sweep::list(arguments, format).await,
         Command::Sweep(SweepCommand::Show(arguments)) => sweep::show(arguments, format).await,
+        Command::Sweep(SweepCommand::Diff(arguments)) => compare::diff_sweeps(arguments, format).await,
         Command::Sweep(SweepCommand::Pause(arguments)) => control::sweep(arguments, Verb::Pause, format).await,
         Command::Sweep(SweepCommand::Resume(arguments)) => control::sweep(arguments, Verb::Resume, format).await,
         Command::Sweep(SweepCommand::Cancel(arguments)) => control::sweep(arguments, Verb::Cancel, format).await,
         Command::Sweep(SweepCommand::Priority(arguments)) => control::prioritize_sweep(arguments, format).await,
         Command::Sweep(SweepCommand::Retry(arguments)) => control::retry(arguments, format).await,
+        Command::Sweep(SweepCommand::Delete(arguments)) => removal::sweep(arguments, format).await,
         Command::Job(JobCommand::List(arguments)) => job::list(arguments, format).await,
         Command::Job(JobCommand::Show(arguments)) => job::show(arguments, format).await,
         Command::Job(JobCommand::Explain(arguments)) => job::explain(arguments, format).await,
         Command::Job(JobCommand::Retry(arguments)) => control::retry_job(arguments, format).await,
+        Command::Job(JobCommand::Delete(arguments)) => removal::job(arguments, format).await,
         Command::Job(JobCommand::Cancel(arguments)) => control::cancel_job(arguments, format).await,
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
@@ -74,6 +79,8 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Results(arguments) => results::results(arguments, format).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Import(arguments) => import::run(arguments, format).await,
+        Command::Compare(arguments) => compare::compare(arguments, format).await,
+        Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,

@@ -1,7 +1,9 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
 use offramp_coordinator::Database;
-use offramp_coordinator::store::{CostMetric, DatabaseError, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
+use offramp_coordinator::store::{
+    ComparisonError, CostMetric, DatabaseError, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader,
+};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
@@ -106,17 +108,26 @@ impl Source {
         }
     }
 
-    /// The frontier of a sweep.
-    pub(crate) async fn frontier(&self, sweep: &str, metric: CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
+    /// Frontiers of a sweep, or of all sweeps together.
+    pub(crate) async fn frontier(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierResponse, Failure> {
         match self {
-            Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
+            Self::Coordinator(client) => client.frontier(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
             Self::Database(reader) => {
-                let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
-                let points = reader
-                    .frontier(FrontierFilter { sweep: Some(sweep.sweep), grouping: Grouping::Dataset, metric })
-                    .await
-                    .map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierResponse { sweep, points, more: false })
+            }
+        }
+    }
+
+    /// Every point that is or was on such frontiers.
+    pub(crate) async fn frontier_history(&self, asked: &Frontiers<'_>) -> Result<v1::GetFrontierHistoryResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.frontier_history(asked.sweep.unwrap_or_default(), asked.grouping(), asked.metric()).await,
+            Self::Database(reader) => {
+                let (sweep, filter) = asked.filter(reader).await?;
+                let points = reader.frontier_history(filter).await.map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierHistoryResponse { sweep, points, more: false })
             }
         }
     }
@@ -142,6 +153,30 @@ impl Source {
                 let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
                 Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false })
             }
+        }
+    }
+
+    /// What differs in one factor alone.
+    pub(crate) async fn compare(&self, request: v1::CompareRequest) -> Result<v1::CompareResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.compare(request).await,
+            Self::Database(reader) => reader.compare(&request).await.map_err(comparison_failure),
+        }
+    }
+
+    /// Cells over their seeds.
+    pub(crate) async fn cells(&self, request: v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.cells(request).await,
+            Self::Database(reader) => reader.cells(&request).await.map_err(comparison_failure),
+        }
+    }
+
+    /// What differs between two sweeps.
+    pub(crate) async fn diff_sweeps(&self, request: v1::DiffSweepsRequest) -> Result<v1::DiffSweepsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.diff_sweeps(request).await,
+            Self::Database(reader) => reader.diff_sweeps(&request).await.map_err(comparison_failure),
         }
     }
 }
@@ -205,6 +240,16 @@ fn lookup_failure(error: LookupError) -> Failure {
     with_hint(Failure::with_exit(exit, error), hint)
 }
 
+fn comparison_failure(error: ComparisonError) -> Failure {
+    let exit = match error {
+        ComparisonError::Lookup(error) => return lookup_failure(error),
+        ComparisonError::Config { .. } | ComparisonError::File(_) => Exit::Error,
+        _ => Exit::Usage,
+    };
+    let hint = error.hint();
+    with_hint(Failure::with_exit(exit, error), hint.as_deref())
+}
+
 fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
     match hint {
         Some(hint) => failure.hint(hint),
@@ -212,12 +257,42 @@ fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
     }
 }
 
-fn wire_metric(metric: CostMetric) -> v1::CostMetric {
-    match metric {
-        CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
-        CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
-        CostMetric::Params => v1::CostMetric::Params,
-        CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
+/// Which frontiers are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frontiers<'a> {
+    /// `last`, an id or a name; `None` for all sweeps together.
+    pub(crate) sweep: Option<&'a str>,
+    /// Which points stand together.
+    pub(crate) grouping: Grouping,
+    /// By which cost.
+    pub(crate) metric: CostMetric,
+}
+
+impl Frontiers<'_> {
+    async fn filter(&self, reader: &Reader) -> Result<(Option<v1::SweepRow>, FrontierFilter), Failure> {
+        let sweep = match self.sweep {
+            Some(sweep) => Some(reader.sweep(sweep).await.map_err(lookup_failure)?),
+            None => None,
+        };
+        let filter = FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping: self.grouping, metric: self.metric };
+        Ok((sweep, filter))
+    }
+
+    fn metric(&self) -> v1::CostMetric {
+        match self.metric {
+            CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
+            CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+            CostMetric::Params => v1::CostMetric::Params,
+            CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
+        }
+    }
+
+    fn grouping(&self) -> v1::Grouping {
+        match self.grouping {
+            Grouping::Dataset => v1::Grouping::Dataset,
+            Grouping::Backbone => v1::Grouping::Backbone,
+            Grouping::Pattern => v1::Grouping::Pattern,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offramp_coordinator::store::CostMetric;
+use offramp_coordinator::store::{CostMetric, Grouping};
 use offramp_coordinator::{Config, Database, Running};
 use offramp_proto::v1;
 use offramp_proto::v1::retry_jobs_request::Which;
@@ -17,7 +17,7 @@ use crate::environment::Stopwatch;
 use crate::exit::Exit;
 use crate::follow::{Stand, Updates, WhenBroken, follow};
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Frontiers, Source};
 
 use laboratory::Laboratory;
 
@@ -247,10 +247,14 @@ async fn nobody_to_drain_has_an_exit_code_of_its_own() {
 async fn results_are_the_same_from_a_database_and_its_coordinator() {
     let coordinator = Coordinator::start_in(Laboratory::new().await.into_folder(), ([127, 0, 0, 1], 0).into()).await;
     let [database, asked] = coordinator.sources().await;
-    for sweep in laboratory::SWEEPS {
-        for metric in CostMetric::ALL {
-            assert_eq!(database.frontier(sweep, metric).await.unwrap(), asked.frontier(sweep, metric).await.unwrap());
+    for sweep in laboratory::SWEEPS.into_iter().map(Some).chain([None]) {
+        for (grouping, metric) in Grouping::ALL.into_iter().flat_map(|grouping| CostMetric::ALL.map(|metric| (grouping, metric))) {
+            let frontiers = Frontiers { sweep, grouping, metric };
+            assert_eq!(database.frontier(&frontiers).await.unwrap(), asked.frontier(&frontiers).await.unwrap());
+            assert_eq!(database.frontier_history(&frontiers).await.unwrap(), asked.frontier_history(&frontiers).await.unwrap());
         }
+    }
+    for sweep in laboratory::SWEEPS {
         assert_eq!(database.results(sweep).await.unwrap(), asked.results(sweep).await.unwrap());
         assert_eq!(database.patterns(sweep).await.unwrap(), asked.patterns(sweep).await.unwrap());
         assert_eq!(database.sweep_file(sweep).await.unwrap(), asked.sweep_file(sweep).await.unwrap());

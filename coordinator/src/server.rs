@@ -11,7 +11,7 @@ use offramp_proto::v1::result_service_server::ResultServiceServer;
 use offramp_proto::v1::sweep_service_server::SweepServiceServer;
 use offramp_proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigProblem};
 use crate::live::Live;
-use crate::services::{CLAIM_WAIT_MOST_MS, Context, Fleet, Results, Sweeps, Workers};
+use crate::services::{CLAIM_WAIT_MOST_MS, Context, Fleet, Results, SELECTS_MOST, Sweeps, Workers};
 use crate::store::{DatabaseError, OpenError, Store};
 use crate::watches::Watches;
 use crate::{chain, dispatch, janitor};
@@ -177,6 +177,7 @@ async fn run(
         live: Arc::clone(&live),
         dispatch,
         watches: Arc::new(Watches::default()),
+        selects: Arc::new(Semaphore::new(SELECTS_MOST)),
         lease: config.lease,
         heartbeat: config.heartbeat,
         shutdown: shutdown.clone(),

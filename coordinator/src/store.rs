@@ -27,6 +27,7 @@ mod open;
 mod placements;
 mod read;
 mod refusal;
+mod removal;
 mod report;
 mod results;
 mod rows;
@@ -53,8 +54,9 @@ pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
 pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
+pub use self::removal::Deleted;
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
-pub use self::select::Query;
+pub use self::select::{Query, QueryError};
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 

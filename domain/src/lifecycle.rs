@@ -11,7 +11,7 @@ pub enum State {
     Queued,
     /// A worker has the right to work on it.
     Leased,
-    /// Its one result is accepted. Final.
+    /// Its one result is accepted. Final, unless somebody takes the result back.
     Succeeded,
     /// It failed as often as it may, or a job that it waits for did. Final, unless somebody asks for another round of tries.
     Failed,
@@ -75,6 +75,8 @@ pub enum Event {
     Preempted,
     /// Somebody asks for another round of tries, as many as the first.
     Retried,
+    /// Somebody takes its result back, and asks for another.
+    TakenBack,
     /// Somebody does not want it any more.
     Cancelled,
 }
@@ -155,11 +157,13 @@ pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<
             };
             Some(Transition { counts_as_failure: true, backs_off: state == State::Queued, ..Transition::to(state) })
         }
-        (State::Failed | State::Diverged | State::Quarantined | State::Cancelled, Event::Retried) => {
-            Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) })
-        }
+        (State::Failed | State::Diverged | State::Quarantined | State::Cancelled, Event::Retried)
+        | (State::Succeeded, Event::TakenBack) => Some(Transition { forgets_failures: true, ..Transition::to(State::Queued) }),
         (State::Blocked | State::Queued | State::Leased, Event::Cancelled) => Some(Transition::to(State::Cancelled)),
-        (State::Blocked, Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Preempted | Event::Retried)
+        (
+            State::Blocked,
+            Event::Claimed | Event::Completed | Event::Failed(_) | Event::Lost | Event::Preempted | Event::Retried | Event::TakenBack,
+        )
         | (
             State::Queued,
             Event::Unblocked
@@ -168,10 +172,12 @@ pub fn step(state: State, event: Event, tally: Tally, limits: Limits) -> Option<
             | Event::Failed(_)
             | Event::Lost
             | Event::Preempted
-            | Event::Retried,
+            | Event::Retried
+            | Event::TakenBack,
         )
-        | (State::Leased, Event::Unblocked | Event::DependencyFailed | Event::Claimed | Event::Retried)
+        | (State::Leased, Event::Unblocked | Event::DependencyFailed | Event::Claimed | Event::Retried | Event::TakenBack)
         | (State::Succeeded, Event::Retried)
+        | (State::Failed | State::Diverged | State::Quarantined | State::Cancelled, Event::TakenBack)
         | (
             State::Succeeded | State::Failed | State::Diverged | State::Quarantined | State::Cancelled,
             Event::Unblocked

@@ -18,6 +18,8 @@ pub(crate) enum JobCommand {
     Retry(RetryJobArguments),
     /// Cancel a job, whichever sweeps want it
     Cancel(ControlJobArguments),
+    /// Delete a job with its result, in every sweep that has it
+    Delete(DeleteJobArguments),
     /// Have a job handed out earlier or later than the others of its sweep
     Priority(PrioritizeJobArguments),
 }
@@ -122,13 +124,43 @@ pub(crate) struct ExplainJobArguments {
 #[command(after_help = "\
 Examples:
   offramp job retry 0123456789ab --reason \"disk was full\"
+  offramp job retry --again 0123456789ab --reason \"trained on a faulty GPU\"
 
 A failed, diverged, quarantined or cancelled job is queued again with all its tries before it. One
-that is queued already stays so.")]
+that is queued already stays so. With --again, a job that has its result loses it, and its points
+leave every frontier; what they had dominated returns.")]
 pub(crate) struct RetryJobArguments {
     /// The job's id, or a prefix that no other job has
     #[arg(value_name = "ID")]
     pub(crate) job: String,
+    /// Take its result back where it has one, and train it anew
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Why.
+    #[command(flatten)]
+    pub(crate) reason: Reason,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) address: CoordinatorAddress,
+}
+
+/// Arguments of `offramp job delete`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp job delete 0123456789ab --reason \"trained on a faulty GPU\"
+  offramp job delete 0123456789ab --yes
+
+Its result, operating points and history go, and what its points had dominated returns to the
+frontiers. A job that runs is refused: cancel it first. There is no way back; `offramp job retry
+--again ID` trains it anew instead.")]
+pub(crate) struct DeleteJobArguments {
+    /// The job's id, or a prefix that no other job has
+    #[arg(value_name = "ID")]
+    pub(crate) job: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Why.
     #[command(flatten)]
     pub(crate) reason: Reason,

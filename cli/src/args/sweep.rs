@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{CoordinatorAddress, DEFAULT_COORDINATOR, Reason, SourceArguments, parse_coordinator};
+use crate::args::{CoordinatorAddress, DEFAULT_COORDINATOR, DiffSweepsArguments, Reason, SourceArguments, parse_coordinator};
 use crate::text::parse_duration;
 
 /// What to do with sweeps.
@@ -27,8 +27,12 @@ pub(crate) enum SweepCommand {
     Cancel(ControlSweepArguments),
     /// Have a sweep's jobs handed out earlier or later than those of other sweeps
     Priority(PrioritizeSweepArguments),
+    /// Show what differs between two sweeps: their files, their jobs, their results
+    Diff(DiffSweepsArguments),
     /// Try jobs again that ended without a result
     Retry(RetrySweepArguments),
+    /// Delete a sweep, and its jobs that no other sweep has, with their results
+    Delete(DeleteSweepArguments),
 }
 
 /// Arguments of `offramp sweep submit`.
@@ -127,6 +131,30 @@ pub(crate) struct ControlSweepArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP")]
     pub(crate) sweep: String,
+    /// Why.
+    #[command(flatten)]
+    pub(crate) reason: Reason,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) address: CoordinatorAddress,
+}
+
+/// Arguments of `offramp sweep delete`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  offramp sweep delete 7 --reason \"wrong budget\"
+  offramp sweep delete digits --yes
+
+Its jobs that no other sweep has go with it, results and history included; the others stay. While
+one of them runs, it is refused: cancel the sweep first. There is no way back.")]
+pub(crate) struct DeleteSweepArguments {
+    /// The sweep: `last`, an id, or a name
+    #[arg(value_name = "SWEEP")]
+    pub(crate) sweep: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Why.
     #[command(flatten)]
     pub(crate) reason: Reason,

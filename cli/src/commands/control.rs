@@ -62,6 +62,10 @@ pub(crate) async fn prioritize_sweep(arguments: &PrioritizeSweepArguments, forma
 
 /// Tries jobs of a sweep again, or one job.
 pub(crate) async fn retry(arguments: &RetrySweepArguments, format: Format) -> Result<Exit, Failure> {
+    retry_any(arguments, false, format).await
+}
+
+async fn retry_any(arguments: &RetrySweepArguments, again: bool, format: Format) -> Result<Exit, Failure> {
     let (failed, quarantined, cancelled) = arguments.states();
     let which = match (&arguments.job, &arguments.sweep) {
         (Some(job), _) => Which::Job(job.clone()),
@@ -78,7 +82,7 @@ pub(crate) async fn retry(arguments: &RetrySweepArguments, format: Format) -> Re
     };
     let by = environment::user_at_host();
     let reason = arguments.reason.reason.clone();
-    let request = v1::RetryJobsRequest { which: Some(which), failed, quarantined, cancelled, by, reason };
+    let request = v1::RetryJobsRequest { which: Some(which), failed, quarantined, cancelled, by, reason, again };
     let answer = Client::new(&arguments.address.coordinator, PATIENCE)?.retry_jobs(request).await?;
     output::write(&render_retry(answer, format))?;
     match answer.n_retried_jobs {
@@ -100,7 +104,7 @@ pub(crate) async fn retry_job(arguments: &RetryJobArguments, format: Format) -> 
         reason: arguments.reason.clone(),
         address: arguments.address.clone(),
     };
-    retry(&sweep, format).await
+    retry_any(&sweep, arguments.again, format).await
 }
 
 /// Cancels a job.

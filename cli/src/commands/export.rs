@@ -70,7 +70,8 @@ fn is_folder(arguments: &ExportArguments) -> bool {
 fn places(arguments: &ExportArguments, sweep: Option<&str>) -> Result<Vec<Place>, Failure> {
     let usage = |error: anyhow::Error| Failure::with_exit(Exit::Usage, error);
     let views: Vec<&'static View> = if arguments.all_views {
-        let (with, without): (Vec<&'static View>, Vec<&'static View>) = VIEWS.iter().partition(|view| sweep.is_none() || view.of_sweep != OfSweep::None);
+        let (with, without): (Vec<&'static View>, Vec<&'static View>) =
+            VIEWS.iter().partition(|view| sweep.is_none() || view.of_sweep != OfSweep::None);
         if !without.is_empty() {
             let names: Vec<&str> = without.iter().map(|view| view.short_name()).collect();
             say(&format!("left out, because their rows belong to no sweep: {}; --everything has them", names.join(", ")));

@@ -2,21 +2,52 @@
 
 use offramp_proto::v1;
 
-use crate::args::{FrontierArguments, ResultsArguments};
+use crate::args::{CostChoice, FrontierArguments, ResultsArguments};
 use crate::commands::write_list;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::Stand;
 use crate::output::{Format, Rows, say, view};
 use crate::progress::n_final;
-use crate::source::Source;
+use crate::source::{Frontiers, Source};
 use crate::text::escape_control;
 
-/// Shows the frontier of a sweep.
+/// Shows frontiers of a sweep, or of all sweeps together.
 pub(crate) async fn frontier(arguments: &FrontierArguments, format: Format) -> Result<Exit, Failure> {
-    let answer = Source::open(&arguments.source).await?.frontier(&arguments.sweep, arguments.cost.metric()).await?;
-    say_unfinished(answer.sweep.as_ref());
-    write_list(format, &Rows::new(&view::FRONTIER, &answer.points), &no_results(answer.sweep.as_ref()))
+    let source = Source::open(&arguments.source).await?;
+    let sweep = (!arguments.global).then_some(arguments.sweep.as_str());
+    let asked = Frontiers { sweep, grouping: arguments.by.grouping(), metric: arguments.cost.metric() };
+    let (sweep, rows) = if arguments.history {
+        let answer = source.frontier_history(&asked).await?;
+        let view = match arguments.cost {
+            CostChoice::Macs | CostChoice::MacsSelected => &view::HISTORY,
+            CostChoice::Params => &view::HISTORY_BY_PARAMS,
+            CostChoice::Latency => &view::HISTORY_BY_LATENCY,
+        };
+        (answer.sweep, Rows::new(view, &answer.points))
+    } else {
+        let answer = source.frontier(&asked).await?;
+        let view = match arguments.cost {
+            CostChoice::Macs | CostChoice::MacsSelected => &view::FRONTIER,
+            CostChoice::Params => &view::FRONTIER_BY_PARAMS,
+            CostChoice::Latency => &view::FRONTIER_BY_LATENCY,
+        };
+        (answer.sweep, Rows::new(view, &answer.points))
+    };
+    say_unfinished(sweep.as_ref());
+    write_list(format, &rows, &no_points(sweep.as_ref(), arguments.cost))
+}
+
+/// What was looked for, where nothing was found.
+fn no_points(sweep: Option<&v1::SweepRow>, cost: CostChoice) -> String {
+    let results = match sweep {
+        Some(sweep) => no_results(Some(sweep)),
+        None => "there are no results yet".to_owned(),
+    };
+    match cost {
+        CostChoice::Latency => format!("{results} with a measured latency (a sweep file asks for it under `[evaluation]`)"),
+        CostChoice::Macs | CostChoice::MacsSelected | CostChoice::Params => results,
+    }
 }
 
 /// Shows what every exit of a sweep's finished jobs reaches.

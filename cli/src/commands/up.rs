@@ -162,7 +162,7 @@ async fn sweep(client: &Client, url: &str, file: SweepFile, hands: Hands, signal
         }
     }
     let sweep = client.sweep(&id).await?.sweep.unwrap_or(row);
-    let frontier = client.frontier(&id, v1::CostMetric::MacsCascade).await?.points;
+    let frontier = client.frontier(&id, v1::Grouping::Dataset, v1::CostMetric::MacsCascade).await?.points;
     let patterns = client.patterns(&id).await?.patterns;
     let is_last = client.sweeps(1).await?.first().is_some_and(|newest| newest.sweep == sweep.sweep);
     Ok(Some(Results { sweep, selector: if is_last { "last".to_owned() } else { id }, frontier, patterns }))
@@ -315,7 +315,7 @@ fn summary(results: &Results, frontier: &Rows, place: &Place, width: Option<u16>
         format!("offramp frontier {selector}{option}"),
         format!("offramp results {selector}{option}"),
         format!("offramp job list {selector}{option}"),
-        escape_control(&place.query(&format!("select * from v_frontier where sweep = {}", results.sweep.sweep))),
+        escape_control(&place.query(&format!("select * from v_patterns where sweep = {}", results.sweep.sweep))),
     ] {
         writeln!(text, "  {line}").expect(infallible);
     }

@@ -119,11 +119,6 @@ impl Sink {
         Ok(Self { columns, form, draft, n_rows: 0 })
     }
 
-    /// Rows taken so far.
-    pub(crate) const fn n_rows(&self) -> u64 {
-        self.n_rows
-    }
-
     /// Takes rows.
     ///
     /// # Errors

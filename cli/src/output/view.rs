@@ -1,7 +1,11 @@
 //! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
 
+mod compare;
 mod data;
 
+pub(crate) use compare::{
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
+};
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
 
 /// A kind of row.
@@ -68,6 +72,14 @@ pub(crate) enum Quantity {
     Share,
     /// A relative error, shown as per cent with its sign.
     Error,
+    /// A number with four decimals and its sign.
+    Signed,
+    /// A difference of shares, in percentage points with its sign.
+    Points,
+    /// Whole numbers, a list.
+    Numbers,
+    /// A probability of a test.
+    P,
     /// MACs, or a count as large.
     Macs,
     /// Seconds.
@@ -285,6 +297,10 @@ pub(crate) const IMPORT: View = View {
     ],
 };
 
+/// What deleting came to.
+pub(crate) const DELETED: View =
+    View { kind: "deleted", columns: &[shown("n_deleted_jobs", "deleted jobs", Integer), shown("n_kept_jobs", "kept jobs", Integer)] };
+
 /// Rows of `v_exits`.
 pub(crate) const EXITS: View = View {
     kind: "results",
@@ -365,16 +381,23 @@ pub(crate) const EPOCHS: View = View {
     ],
 };
 
-/// Rows of `v_frontier`.
-pub(crate) const FRONTIER: View = View {
-    kind: "frontier",
-    columns: &[
+/// Rows of `v_frontier`, by MACs.
+pub(crate) const FRONTIER: View = View { kind: "frontier", columns: &frontier(shown("cost", "MACs", Macs)) };
+
+/// Rows of `v_frontier`, by parameters.
+pub(crate) const FRONTIER_BY_PARAMS: View = View { kind: "frontier", columns: &frontier(shown("cost", "parameters", Macs)) };
+
+/// Rows of `v_frontier`, by latency.
+pub(crate) const FRONTIER_BY_LATENCY: View = View { kind: "frontier", columns: &frontier(shown("cost", "latency us", Number)) };
+
+const fn frontier(cost: Column) -> [Column; 18] {
+    [
         hidden("sweep", Integer),
         hidden("grouping", Text),
         varied("dataset", Text),
-        hidden("trainer", Text),
+        varied("trainer", Text),
         hidden("cost_metric", Text),
-        shown("cost", "MACs", Macs),
+        cost,
         shown("accuracy", "accuracy", Share),
         shown("backbone", "backbone", Text),
         shown("pattern", "pattern", Text),
@@ -387,8 +410,40 @@ pub(crate) const FRONTIER: View = View {
         extra("latency_us", "latency us", Integer),
         extra("images_per_second", "images/s", Integer),
         shown("job", "job", Text),
-    ],
-};
+    ]
+}
+
+/// Rows of `v_frontier_history`, by MACs.
+pub(crate) const HISTORY: View = View { kind: "frontier-history", columns: &history(shown("cost", "MACs", Macs)) };
+
+/// Rows of `v_frontier_history`, by parameters.
+pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier-history", columns: &history(shown("cost", "parameters", Macs)) };
+
+/// Rows of `v_frontier_history`, by latency.
+pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier-history", columns: &history(shown("cost", "latency us", Number)) };
+
+const fn history(cost: Column) -> [Column; 18] {
+    [
+        hidden("sweep", Integer),
+        hidden("grouping", Text),
+        varied("dataset", Text),
+        varied("backbone", Text),
+        varied("pattern", Text),
+        varied("trainer", Text),
+        hidden("cost_metric", Text),
+        cost,
+        shown("accuracy", "accuracy", Share),
+        shown("job", "job", Text),
+        wide("policy", "policy", Text),
+        wide("setting", "setting", Number),
+        shown("entered_us", "entered", Time),
+        present("left_us", "left", Time),
+        present("displaced_by", "displaced by", Text),
+        spare("hypervolume", "area after", Macs),
+        hidden("reference_cost", Macs),
+        hidden("reference_accuracy", Share),
+    ]
+}
 
 /// Rows of `v_patterns`.
 pub(crate) const PATTERNS: View = View {
@@ -528,11 +583,17 @@ mod tests {
         check::<v1::DependencyRow>(&DEPENDENCIES);
         check::<v1::WorkerRow>(&WORKERS);
         check::<v1::RetryJobsResponse>(&RETRY);
+        check::<v1::DeleteJobsResponse>(&DELETED);
         check::<v1::ExitRow>(&EXITS);
         check::<v1::OperatingPointRow>(&OPERATING_POINTS);
         check::<v1::ArtifactRow>(&ARTIFACTS);
         check::<v1::EpochRow>(&EPOCHS);
-        check::<v1::FrontierRow>(&FRONTIER);
+        for view in [&FRONTIER, &FRONTIER_BY_PARAMS, &FRONTIER_BY_LATENCY] {
+            check::<v1::FrontierRow>(view);
+        }
+        for view in [&HISTORY, &HISTORY_BY_PARAMS, &HISTORY_BY_LATENCY] {
+            check::<v1::FrontierHistoryRow>(view);
+        }
         check::<v1::PatternRow>(&PATTERNS);
         check::<crate::commands::import::Summary>(&IMPORT);
         check::<crate::commands::data::DatasetRow>(&DATASETS);

@@ -339,7 +339,7 @@ async fn whatever_queues_jobs_wakes_the_claims_that_wait() {
     });
     let job = woken_by!("a retry", {
         store.cancel_job(&job.attempt.key, &by("me"), now_us()).await.unwrap();
-        assert!(store.retry_job(&job.attempt.key, &by("me"), now_us()).await.unwrap().changed);
+        assert!(store.retry_job(&job.attempt.key, false, &by("me"), now_us()).await.unwrap().changed);
         live.jobs_queued();
     });
     woken_by!("a sweep that is resumed", {

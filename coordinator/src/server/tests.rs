@@ -6,6 +6,7 @@ mod protocol;
 
 mod leases;
 mod refusals;
+mod select;
 mod starting;
 mod sweeps;
 

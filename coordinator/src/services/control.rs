@@ -10,7 +10,7 @@ use tracing::info;
 use super::Context;
 use super::fields::{printable_text, selector};
 use super::status::malformed;
-use crate::store::{ControlError, Controlled, Requester, RetryStates};
+use crate::store::{ControlError, Controlled, Deleted, Requester, RetryStates};
 
 /// Longest name of who asks, characters.
 const WHO_MAX_CHARS: usize = 200;
@@ -91,16 +91,36 @@ impl Context {
         Ok(Response::new(v1::ControlJobResponse { job, changed: controlled.changed }))
     }
 
+    /// Tells of what was deleted.
+    pub(super) fn answer_for_deletion(
+        &self,
+        what: &str,
+        by: &Requester,
+        deleted: Result<Deleted, ControlError>,
+    ) -> Result<Response<v1::DeleteJobsResponse>, Status> {
+        let Deleted { n_jobs, n_kept_jobs, changed } = deleted?;
+        if changed {
+            info!(n_jobs, n_kept_jobs, by = by.who, reason = by.reason, "{what} deleted");
+            // What waited for these waits no longer.
+            self.live.jobs_queued();
+        }
+        Ok(Response::new(v1::DeleteJobsResponse { n_deleted_jobs: n_jobs, n_kept_jobs }))
+    }
+
     /// Retries a job, or a sweep's jobs in the states that are named.
     pub(super) async fn retry(&self, request: v1::RetryJobsRequest) -> Result<Response<v1::RetryJobsResponse>, Status> {
-        let v1::RetryJobsRequest { which, failed, quarantined, cancelled, by, reason } = request;
+        let v1::RetryJobsRequest { which, failed, quarantined, cancelled, by, reason, again } = request;
         let by = requester(by, reason)?;
         let now_us = self.clock.now_us();
         let controlled = match which {
             None => return Err(malformed(&DecodeError::Missing("which"))),
             Some(v1::retry_jobs_request::Which::Job(prefix)) => {
                 let key = self.job_key(&prefix).await?;
-                self.store.retry_job(&key, &by, now_us).await?
+                self.store.retry_job(&key, again, &by, now_us).await?
+            }
+            Some(v1::retry_jobs_request::Which::Sweep(_)) if again => {
+                let expected = "a job: results are taken back one by one";
+                return Err(malformed(&DecodeError::Range { field: "which", value: "a sweep".to_owned(), expected }));
             }
             Some(v1::retry_jobs_request::Which::Sweep(sweep)) => {
                 let states = RetryStates { failed, quarantined, cancelled };

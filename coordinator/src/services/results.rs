@@ -6,6 +6,7 @@ use offramp_proto::v1::result_service_server::ResultService;
 use tonic::{Request, Response, Status};
 
 use super::Context;
+use super::select::{self, Rows};
 use super::status::malformed;
 use crate::store::{CostMetric, FrontierFilter, Grouping};
 
@@ -15,12 +16,9 @@ pub(crate) struct Results(pub(crate) Context);
 #[tonic::async_trait]
 impl ResultService for Results {
     async fn get_frontier(&self, request: Request<v1::GetFrontierRequest>) -> Result<Response<v1::GetFrontierResponse>, Status> {
-        let request = request.into_inner();
-        let metric = cost_metric(request.cost_metric).map_err(|error| malformed(&error))?;
-        let reader = self.0.store.reader();
-        let grouping = grouping(request.grouping).map_err(|error| malformed(&error))?;
-        let sweep = if request.sweep.is_empty() { None } else { Some(self.0.sweep(&request.sweep).await?) };
-        let points = reader.frontier(FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping, metric }).await?;
+        let v1::GetFrontierRequest { sweep, cost_metric, grouping, .. } = request.into_inner();
+        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let points = self.0.store.reader().frontier(filter).await?;
         Ok(Response::new(v1::GetFrontierResponse { sweep, points, more: false }))
     }
 
@@ -40,9 +38,12 @@ impl ResultService for Results {
 
     async fn get_frontier_history(
         &self,
-        _: Request<v1::GetFrontierHistoryRequest>,
+        request: Request<v1::GetFrontierHistoryRequest>,
     ) -> Result<Response<v1::GetFrontierHistoryResponse>, Status> {
-        Err(Status::unimplemented("the frontier's history"))
+        let v1::GetFrontierHistoryRequest { sweep, cost_metric, grouping, .. } = request.into_inner();
+        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let points = self.0.store.reader().frontier_history(filter).await?;
+        Ok(Response::new(v1::GetFrontierHistoryResponse { sweep, points, more: false }))
     }
 
     type WatchFrontierStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::FrontierChange, Status>> + Send>>;
@@ -51,10 +52,10 @@ impl ResultService for Results {
         Err(Status::unimplemented("watching a frontier"))
     }
 
-    type SelectStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::RowBatch, Status>> + Send>>;
+    type SelectStream = Rows;
 
-    async fn select(&self, _: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
-        Err(Status::unimplemented("selecting rows"))
+    async fn select(&self, request: Request<v1::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        select::select(&self.0, request.into_inner()).await
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
@@ -67,6 +68,17 @@ impl ResultService for Results {
 
     async fn diff_sweeps(&self, request: Request<v1::DiffSweepsRequest>) -> Result<Response<v1::DiffSweepsResponse>, Status> {
         Ok(Response::new(self.0.store.reader().diff_sweeps(request.get_ref()).await?))
+    }
+}
+
+impl Results {
+    /// Which frontiers are asked about, and the sweep where it is one.
+    async fn frontiers(&self, sweep: &str, metric: i32, by: i32) -> Result<(Option<v1::SweepRow>, FrontierFilter), Status> {
+        let metric = cost_metric(metric).map_err(|error| malformed(&error))?;
+        let grouping = grouping(by).map_err(|error| malformed(&error))?;
+        let sweep = if sweep.is_empty() { None } else { Some(self.0.sweep(sweep).await?) };
+        let filter = FrontierFilter { sweep: sweep.as_ref().map(|sweep| sweep.sweep), grouping, metric };
+        Ok((sweep, filter))
     }
 }
 

@@ -75,9 +75,13 @@ impl From<DispatchError> for Status {
 impl From<ControlError> for Status {
     fn from(error: ControlError) -> Self {
         match error {
-            ControlError::Over { .. } | ControlError::NotOver { .. } | ControlError::HasResult(_) | ControlError::Cancelled(_) => {
-                Self::failed_precondition(with_hint(error.to_string(), error.hint()))
-            }
+            ControlError::Over { .. }
+            | ControlError::NotOver { .. }
+            | ControlError::HasResult(_)
+            | ControlError::Running(_)
+            | ControlError::RunningJobs { .. }
+            | ControlError::OnlyJob { .. }
+            | ControlError::Cancelled(_) => Self::failed_precondition(with_hint(error.to_string(), error.hint())),
             ControlError::Database(error) => error.into(),
         }
     }

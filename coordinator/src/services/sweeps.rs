@@ -171,6 +171,20 @@ impl SweepService for Sweeps {
         self.0.answer_for_job(&key, "cancelled", &by, cancelled).await
     }
 
+    async fn delete_job(&self, request: Request<v1::ControlJobRequest>) -> Result<Response<v1::DeleteJobsResponse>, Status> {
+        let v1::ControlJobRequest { job, by, reason } = request.into_inner();
+        let (by, key) = (requester(by, reason)?, self.0.job_key(&job).await?);
+        let deleted = self.0.store.delete_job(&key, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_deletion(&format!("job {}", key.id()), &by, deleted)
+    }
+
+    async fn delete_sweep(&self, request: Request<v1::ControlSweepRequest>) -> Result<Response<v1::DeleteJobsResponse>, Status> {
+        let v1::ControlSweepRequest { sweep, by, reason } = request.into_inner();
+        let (by, sweep) = (requester(by, reason)?, self.0.sweep_id(&sweep).await?);
+        let deleted = self.0.store.delete_sweep(sweep, &by, self.0.clock.now_us()).await;
+        self.0.answer_for_deletion(&format!("sweep {sweep}"), &by, deleted)
+    }
+
     async fn prioritize_job(&self, request: Request<v1::PrioritizeJobRequest>) -> Result<Response<v1::ControlJobResponse>, Status> {
         let v1::PrioritizeJobRequest { job, priority, by, reason } = request.into_inner();
         let (by, priority, key) = (requester(by, reason)?, control::priority(priority)?, self.0.job_key(&job).await?);

@@ -11,7 +11,7 @@ use super::dependencies::{self, Unleased};
 use super::engine::{Row, Value, args, storable};
 use super::error::{DatabaseError, Passing};
 use super::report::{EndedAttempt, outcome_name};
-use super::{Alone, Store, Transaction, claim, json, sql};
+use super::{Alone, Store, Transaction, claim, frontier, json, sql};
 
 /// Who asks for something, and why; for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,27 @@ pub enum ControlError {
     /// The job has its result.
     #[error("job `{}` has its result, which is accepted once", .0.id())]
     HasResult(JobKey),
+    /// The job is being worked on.
+    #[error("job `{}` is being worked on", .0.id())]
+    Running(JobKey),
+    /// Some of the sweep's jobs are being worked on.
+    #[error("{n_jobs} of the jobs that would go with sweep {sweep} are being worked on, job `{}` among them", key.id())]
+    RunningJobs {
+        /// The sweep.
+        sweep: i64,
+        /// How many.
+        n_jobs: usize,
+        /// One of them.
+        key: JobKey,
+    },
+    /// Without the job, nothing would be left of a sweep.
+    #[error("job `{}` is the only one of sweep {sweep}", key.id())]
+    OnlyJob {
+        /// The job.
+        key: JobKey,
+        /// The sweep.
+        sweep: i64,
+    },
     /// A cancelled sweep does not come back by itself.
     #[error("sweep {0} was cancelled")]
     Cancelled(i64),
@@ -78,7 +99,13 @@ impl ControlError {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::HasResult(_) => Some("the same configuration is trained again by a sweep of another name with `reuse = false`"),
+            Self::HasResult(_) => Some(
+                "`offramp job retry --again ID` takes the result back and trains the job anew; a sweep of another name with `reuse = false` \
+                 keeps both",
+            ),
+            Self::Running(_) => Some("cancel it first (`offramp job cancel ID`)"),
+            Self::RunningJobs { .. } => Some("cancel the sweep first (`offramp sweep cancel SWEEP`), or wait until they are over"),
+            Self::OnlyJob { .. } => Some("`offramp sweep delete SWEEP` deletes the sweep with it"),
             Self::Over { .. } => Some("`offramp job retry ID` queues a job again that ended without a result"),
             Self::NotOver { .. } => Some("`offramp job explain ID` says why it is not running"),
             Self::Cancelled(_) => Some("`offramp sweep retry SWEEP --cancelled` takes its jobs up again"),
@@ -100,14 +127,14 @@ impl From<sqlx::Error> for ControlError {
 }
 
 /// A job as it stands.
-struct Standing {
-    job_id: i64,
-    attempt: AttemptRef,
-    state: State,
+pub(super) struct Standing {
+    pub(super) job_id: i64,
+    pub(super) attempt: AttemptRef,
+    pub(super) state: State,
 }
 
 impl Standing {
-    fn read(row: &Row) -> Result<Self, sqlx::Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         let state: String = row.get("state")?;
         let unknown = || sqlx::Error::Decode(format!("`{state}` is not a job's state").into());
         Ok(Self { job_id: row.get("job_id")?, attempt: claim::attempt_ref(row)?, state: State::parse(&state).ok_or_else(unknown)? })
@@ -236,13 +263,25 @@ impl Store {
     /// Queues a job again that ended without a result, whatever ended it, with what failed because it waited for it. A job that waits already
     /// stays as it is. Where every sweep that has it was cancelled, the newest one is taken up again: nothing is handed out for no sweep's sake.
     ///
+    /// With `again`, a job that has its result loses it, and all that followed from it: what its points had kept off frontiers returns to them, and
+    /// what waits for the job and is not being worked on waits again.
+    ///
     /// # Errors
-    /// When the job has its result or is being worked on, and those of the database.
-    pub async fn retry_job(&self, key: &JobKey, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
+    /// When the job has its result, unless `again`, or is being worked on; and those of the database.
+    pub async fn retry_job(&self, key: &JobKey, again: bool, by: &Requester, now_us: i64) -> Result<Controlled, ControlError> {
         self.persist(|| async {
             let mut tx = self.begin_alone().await?;
+            if again {
+                // Before any job is: whoever accepts a result has this first as well.
+                tx.run_on_postgres(sql::postgres::LOCK_FRONTIERS, []).await?;
+            }
+            let mut taken_back = Vec::new();
             let job = Standing::read(&tx.one(sql::STANDING_OF_JOB, args![key.as_str()]).await?)?;
             match job.state {
+                State::Succeeded if again => {
+                    taken_back.push(job.job_id);
+                    frontier::remove(&mut tx, &taken_back).await?;
+                }
                 State::Succeeded => return tx.give_up(Err(ControlError::HasResult(key.clone()))).await,
                 State::Blocked | State::Leased => {
                     return tx.give_up(Err(ControlError::NotOver { key: key.clone(), state: job.state })).await;
@@ -259,6 +298,9 @@ impl Store {
                 set_state(&mut tx, *newest, "cancelled", "active", by, now_us).await?;
             }
             let n_jobs = retry(&mut tx, vec![job], by, now_us).await?;
+            if !taken_back.is_empty() {
+                dependencies::wait_again(&mut tx, &taken_back, now_us).await?;
+            }
             self.commit_alone(tx, "control").await?;
             Ok(Controlled { n_jobs, changed: true, ended: Vec::new() })
         })
@@ -450,7 +492,13 @@ async fn retry(tx: &mut Transaction, jobs: Vec<Standing>, by: &Requester, now_us
     // Sweeps were paused, cancelled and put first while these jobs were over.
     let ids: Vec<i64> = all.iter().map(|job| job.job_id).collect();
     tx.run(sql::SPONSOR_JOBS, args![json(&ids)]).await?;
-    let events = all.iter().map(|job| job_event(job, "retried", next(job.state, Event::Retried), &by.who, &by.reason, now_us));
+    let events = all.iter().map(|job| {
+        if job.state == State::Succeeded {
+            let message = said("its result was taken back", by);
+            return job_event(job, "retried", next(job.state, Event::TakenBack), &by.who, &message, now_us);
+        }
+        job_event(job, "retried", next(job.state, Event::Retried), &by.who, &by.reason, now_us)
+    });
     tx.insert(sql::INSERT_EVENT, events.collect()).await?;
     for row in tx.all(sql::SWEEPS_OF_JOBS, args![json(&ids)]).await?.chunk_by(|a, b| sweep_of(a).ok() == sweep_of(b).ok()) {
         tx.run(sql::CAP_FORGIVEN, args![sweep_of(&row[0])?]).await?;
@@ -473,11 +521,11 @@ fn job_event(job: &Standing, event: &str, state: State, who: &str, message: &str
     args![now_us, job.job_id, None::<i64>, job.attempt.attempt, event, state.as_str(), who, message].to_vec()
 }
 
-fn sweep_event(sweep: i64, event: &str, state: &str, who: &str, message: &str, now_us: i64) -> Vec<Value> {
+pub(super) fn sweep_event(sweep: i64, event: &str, state: &str, who: &str, message: &str, now_us: i64) -> Vec<Value> {
     args![now_us, None::<i64>, sweep, 0_i64, event, state, who, message].to_vec()
 }
 
 /// What happened, with the reason where there is one.
-fn said(what: &str, by: &Requester) -> String {
+pub(super) fn said(what: &str, by: &Requester) -> String {
     storable(&if by.reason.is_empty() { what.to_owned() } else { format!("{what}: {}", by.reason) })
 }

@@ -18,12 +18,17 @@ pub(super) struct Unleased<'a> {
 /// Queues what waited for nothing but these jobs' results; whether there was any.
 pub(super) async fn release(tx: &mut Transaction, succeeded: &[i64], now_us: i64) -> Result<bool, sqlx::Error> {
     let waiting = dependants(tx, succeeded).await?;
+    unblock(tx, &waiting, now_us).await
+}
+
+/// Queues those of the blocked jobs that have nothing left to wait for; whether there was any.
+pub(super) async fn unblock(tx: &mut Transaction, waiting: &[i64], now_us: i64) -> Result<bool, sqlx::Error> {
     if waiting.is_empty() {
         return Ok(false);
     }
     let next = after(Event::Unblocked);
     let mut events = Vec::new();
-    for row in tx.all(sql::UNBLOCK, args![json(&waiting)]).await? {
+    for row in tx.all(sql::UNBLOCK, args![json(waiting)]).await? {
         let (job_id, attempt): (i64, u32) = (row.get("job_id")?, row.get("attempt")?);
         let message = "every job that it waits for has its result";
         events.push(args![now_us, job_id, None::<i64>, attempt, "unblocked", next.as_str(), "coordinator", message].to_vec());
@@ -87,7 +92,15 @@ pub(super) async fn block(tx: &mut Transaction, jobs: &[i64], now_us: i64) -> Re
     fail(tx, &failed, now_us).await
 }
 
-async fn dependants(tx: &mut Transaction, of: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+/// Blocks what waits for its turn and had waited for these jobs, whose results were taken back.
+pub(super) async fn wait_again(tx: &mut Transaction, taken_back: &[i64], now_us: i64) -> Result<(), sqlx::Error> {
+    let rows = tx.all(sql::QUEUED_DEPENDANTS, args![json(taken_back)]).await?;
+    let waiting: Vec<i64> = rows.iter().map(|row| row.get("job_id")).collect::<Result<_, _>>()?;
+    block(tx, &waiting, now_us).await
+}
+
+/// The jobs that are blocked and wait for one of these.
+pub(super) async fn dependants(tx: &mut Transaction, of: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
     if of.is_empty() {
         return Ok(Vec::new());
     }

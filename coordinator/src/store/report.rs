@@ -409,7 +409,7 @@ pub(super) const fn outcome_name(event: Event) -> &'static str {
         Event::Preempted => "preempted",
         Event::Cancelled => "cancelled",
         // These begin an attempt, or happen between two.
-        Event::Claimed | Event::Unblocked | Event::DependencyFailed | Event::Retried => "running",
+        Event::Claimed | Event::Unblocked | Event::DependencyFailed | Event::Retried | Event::TakenBack => "running",
     }
 }
 

@@ -36,8 +36,23 @@ const fn maybe(column: Column) -> Column {
 }
 
 /// Every view.
-pub const VIEWS: &[View] =
-    &[SWEEPS, SWEEP_JOBS, JOBS, ATTEMPTS, EVENTS, DEPENDENCIES, WORKERS, EXITS, OPERATING_POINTS, ARTIFACTS, FRONTIER, PATTERNS];
+pub const VIEWS: &[View] = &[
+    SWEEPS,
+    SWEEP_JOBS,
+    JOBS,
+    ATTEMPTS,
+    EVENTS,
+    DEPENDENCIES,
+    WORKERS,
+    EXITS,
+    OPERATING_POINTS,
+    ARTIFACTS,
+    FRONTIER,
+    FRONTIER_HISTORY,
+    PATTERNS,
+    EPOCHS,
+    CONFIGS,
+];
 
 const SWEEPS: View = View {
     name: "v_sweeps",
@@ -249,8 +264,10 @@ const ARTIFACTS: View = View {
 const FRONTIER: View = View {
     name: "v_frontier",
     columns: &[
-        integer("sweep"),
+        maybe(integer("sweep")),
+        text("grouping"),
         text("dataset"),
+        text("trainer"),
         text("cost_metric"),
         real("cost"),
         real("accuracy"),
@@ -268,7 +285,49 @@ const FRONTIER: View = View {
     ],
     beside: &[],
     of_sweep: OfSweep::Column,
-    key: &["sweep", "dataset", "cost_metric", "cost", "accuracy", "job", "policy", "setting"],
+    // The trainer comes late: but for latencies, results of several stand on one frontier.
+    key: &["sweep", "grouping", "dataset", "cost_metric", "cost", "accuracy", "backbone", "pattern", "trainer", "job", "policy", "setting"],
+};
+
+const FRONTIER_HISTORY: View = View {
+    name: "v_frontier_history",
+    columns: &[
+        maybe(integer("sweep")),
+        text("grouping"),
+        text("dataset"),
+        maybe(text("backbone")),
+        maybe(text("pattern")),
+        maybe(text("trainer")),
+        text("cost_metric"),
+        real("cost"),
+        real("accuracy"),
+        text("job"),
+        text("policy"),
+        real("setting"),
+        time("entered_us"),
+        maybe(time("left_us")),
+        maybe(text("displaced_by")),
+        real("hypervolume"),
+        real("reference_cost"),
+        real("reference_accuracy"),
+    ],
+    beside: &[],
+    of_sweep: OfSweep::Column,
+    key: &[
+        "sweep",
+        "grouping",
+        "dataset",
+        "backbone",
+        "pattern",
+        "trainer",
+        "cost_metric",
+        "entered_us",
+        "cost",
+        "accuracy",
+        "job",
+        "policy",
+        "setting",
+    ],
 };
 
 const PATTERNS: View = View {
@@ -293,4 +352,20 @@ const PATTERNS: View = View {
     beside: &[],
     of_sweep: OfSweep::Column,
     key: &["sweep", "dataset", "backbone", "exits", "budget", "recipe", "pattern"],
+};
+
+const EPOCHS: View = View {
+    name: "v_epochs",
+    columns: &[text("job"), integer("attempt"), integer("epoch"), maybe(real("loss")), json("exit_accuracy"), real("images_per_second")],
+    beside: &[],
+    of_sweep: OfSweep::Job,
+    key: &["job", "attempt", "epoch"],
+};
+
+const CONFIGS: View = View {
+    name: "v_configs",
+    columns: &[text("job"), text("job_key"), json("config")],
+    beside: &[],
+    of_sweep: OfSweep::Job,
+    key: &["job"],
 };

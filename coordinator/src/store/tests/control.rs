@@ -211,7 +211,7 @@ async fn only_the_states_that_are_asked_for_are_retried(store: Fixture) {
     assert_eq!(retry(RetryStates { cancelled: true, ..only }).await, ["failed", "diverged", "queued", "queued"]);
     assert_eq!(retry(RetryStates { failed: true, ..only }).await, ["queued", "diverged", "queued", "queued"]);
     // One by one, every job that has no result.
-    let retried = store.retry_job(&diverged.key, &because("other hardware"), START_US).await.unwrap();
+    let retried = store.retry_job(&diverged.key, false, &because("other hardware"), START_US).await.unwrap();
     assert_eq!((retried.n_jobs, states(&store).await[1].as_str()), (1, "queued"));
 }
 
@@ -219,7 +219,7 @@ async fn a_retried_job_of_a_cancelled_sweep_is_handed_out(store: Fixture) {
     let (sweep, session) = with_jobs(&store, "a", "[0, 1]").await;
     let failed = fail_for_good(&store, session).await;
     store.cancel_sweep(sweep, &because(""), START_US).await.unwrap();
-    store.retry_job(&failed.key, &because(""), START_US).await.unwrap();
+    store.retry_job(&failed.key, false, &because(""), START_US).await.unwrap();
     assert_eq!(store.claim(session, 9, START_US).await.len(), 1, "and no other job of the sweep");
     assert_eq!(store.reader().sweep("a").await.unwrap().state, "running");
 }
@@ -228,7 +228,7 @@ async fn a_retried_job_of_a_paused_sweep_waits_with_it(store: Fixture) {
     let (sweep, session) = with_jobs(&store, "a", "[0, 1]").await;
     let failed = fail_for_good(&store, session).await;
     store.pause(sweep, &because("later"), START_US).await.unwrap();
-    store.retry_job(&failed.key, &because(""), START_US).await.unwrap();
+    store.retry_job(&failed.key, false, &because(""), START_US).await.unwrap();
     assert_eq!(store.claim(session, 9, START_US).await, []);
     store.resume(sweep, &because(""), START_US).await.unwrap();
     assert_eq!(store.claim(session, 9, START_US).await.len(), 2);
@@ -237,12 +237,16 @@ async fn a_retried_job_of_a_paused_sweep_waits_with_it(store: Fixture) {
 async fn jobs_that_are_not_over_or_have_their_result_are_not_retried(store: Fixture) {
     let (_, session) = with_jobs(&store, "a", "[0, 1]").await;
     let done = store.complete_next(session, &[(1.0, 0.5)]).await;
-    let error = store.retry_job(&done.key, &because(""), START_US).await.unwrap_err();
+    let error = store.retry_job(&done.key, false, &because(""), START_US).await.unwrap_err();
     assert_eq!(error.to_string(), format!("job `{}` has its result, which is accepted once", done.key.id()));
     assert!(error.hint().unwrap().contains("reuse = false"));
-    assert_eq!(store.retry_job(&key(&store, 1).await, &because(""), START_US).await.unwrap(), Controlled::default(), "it waits already");
+    assert_eq!(
+        store.retry_job(&key(&store, 1).await, false, &because(""), START_US).await.unwrap(),
+        Controlled::default(),
+        "it waits already"
+    );
     let leased = store.claim_one(session, START_US).await.unwrap().attempt;
-    let error = store.retry_job(&leased.key, &because(""), START_US).await.unwrap_err();
+    let error = store.retry_job(&leased.key, false, &because(""), START_US).await.unwrap_err();
     assert_eq!(error.to_string(), format!("job `{}` is leased: there is nothing to retry", leased.key.id()));
     assert_eq!(states(&store).await, ["succeeded", "leased"]);
 }
@@ -280,7 +284,7 @@ async fn a_job_that_crashes_one_worker_again_and_again_is_not_quarantined(store:
 async fn a_retry_forgets_crashes(store: Fixture) {
     with_jobs(&store, "a", "[0]").await;
     let attempt = crash_on(&store, &["x", "y"]).await;
-    store.retry_job(&attempt.key, &because(""), START_US).await.unwrap();
+    store.retry_job(&attempt.key, false, &because(""), START_US).await.unwrap();
     crash_on(&store, &["z"]).await;
     assert_eq!(store.job(&attempt).await.state, "queued", "one crash since");
     crash_on(&store, &["x"]).await;

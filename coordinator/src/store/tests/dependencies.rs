@@ -117,7 +117,7 @@ async fn a_retry_brings_back_what_failed_only_for_waiting(store: Fixture) {
     let diverged = diverge_next(&store, session).await;
     let cancelled = key_of(&store, 3).await;
     store.cancel_job(&cancelled, &by("me"), START_US).await.unwrap();
-    let retried = store.retry_job(&diverged.key, &by("me"), START_US).await.unwrap();
+    let retried = store.retry_job(&diverged.key, false, &by("me"), START_US).await.unwrap();
     assert_eq!(retried.n_jobs, 3);
     assert_eq!(states(&store).await, are(&[(0, "queued"), (1, "blocked"), (2, "blocked"), (3, "cancelled")]));
     for n_left in [2, 1, 0] {
@@ -132,9 +132,9 @@ async fn a_retried_dependant_waits_again(store: Fixture) {
     let session = store.session("w").await;
     diverge_next(&store, session).await;
     // By itself it comes to the same end, and is not handed out.
-    store.retry_job(&key_of(&store, 1).await, &by("me"), START_US).await.unwrap();
+    store.retry_job(&key_of(&store, 1).await, false, &by("me"), START_US).await.unwrap();
     assert_eq!(states(&store).await, are(&[(0, "diverged"), (1, "failed")]));
-    store.retry_job(&key_of(&store, 0).await, &by("me"), START_US).await.unwrap();
+    store.retry_job(&key_of(&store, 0).await, false, &by("me"), START_US).await.unwrap();
     assert_eq!(states(&store).await, are(&[(0, "queued"), (1, "blocked")]));
 }
 
@@ -148,7 +148,7 @@ async fn a_job_with_a_failure_of_its_own_comes_back_with_what_it_waits_for(store
     assert_eq!(states(&store).await, are(&[(0, "queued"), (1, "blocked")]));
     let diverged = diverge_next(&store, session).await;
     assert_eq!(states(&store).await, are(&[(0, "diverged"), (1, "failed")]));
-    store.retry_job(&diverged.key, &by("me"), START_US).await.unwrap();
+    store.retry_job(&diverged.key, false, &by("me"), START_US).await.unwrap();
     assert_eq!(states(&store).await, are(&[(0, "queued"), (1, "blocked")]));
 }
 

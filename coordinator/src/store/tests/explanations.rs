@@ -149,7 +149,7 @@ async fn a_jobs_whole_story_is_told_in_order(store: Fixture) {
     let because = |who: &str, reason: &str| Requester { who: who.into(), reason: reason.into() };
     store.prioritize_job(&attempt.key, 3, &because("ann", "deadline"), at(23)).await.unwrap();
     store.cancel_job(&attempt.key, &because("bob", "typo"), at(24)).await.unwrap();
-    store.retry_job(&attempt.key, &because("ann", ""), at(25)).await.unwrap();
+    store.retry_job(&attempt.key, false, &because("ann", ""), at(25)).await.unwrap();
     let job = store.claim_one(second, at(26)).await.unwrap();
     store.complete(second, &job.attempt, &outcome(&job.config_json, 0.9, &[(1.0, 0.9)]), at(27)).await;
 

@@ -125,7 +125,7 @@ async fn what_ended_without_a_result_gets_one(store: Fixture) {
     store.fail(session, &first.attempt, FailureKind::Diverged, "nan", START_US).await;
     let state = async |store: &Store| store.jobs().await.into_iter().map(|job| job.state).collect::<Vec<_>>();
     assert_eq!(state(&store).await, ["diverged", "queued", "failed"]);
-    store.retry_job(&first.attempt.key, &by("ann"), START_US).await.unwrap();
+    store.retry_job(&first.attempt.key, false, &by("ann"), START_US).await.unwrap();
     assert_eq!(state(&store).await, ["queued", "queued", "blocked"]);
     store.cancel_job(&first.attempt.key, &by("ann"), START_US).await.unwrap();
     assert_eq!(state(&store).await[0], "cancelled");

@@ -269,7 +269,7 @@ impl World {
             }
             Action::RetryJob { job } => {
                 let key = self.jobs[job].key.clone();
-                let retried = self.store.retry_job(&key, &by("me"), now_us).await;
+                let retried = self.store.retry_job(&key, false, &by("me"), now_us).await;
                 match self.jobs[job].state {
                     State::Succeeded => assert!(matches!(retried, Err(ControlError::HasResult(_)))),
                     State::Blocked | State::Leased => assert!(matches!(retried, Err(ControlError::NotOver { .. }))),

@@ -172,7 +172,8 @@ async fn goes_on(store: &Fixture, jobs: &[offramp_proto::v1::JobRow]) {
     let claimed = store.claim_one(session, START_US + SECOND_US).await.unwrap();
     assert_eq!((claimed.attempt.key.as_str(), claimed.attempt.attempt), (jobs[1].job_key.as_str(), 4));
 
-    let retried = store.retry_job(&offramp_domain::job::JobKey::parse(&jobs[4].job_key).unwrap(), &by("me"), START_US).await.unwrap();
+    let retried =
+        store.retry_job(&offramp_domain::job::JobKey::parse(&jobs[4].job_key).unwrap(), false, &by("me"), START_US).await.unwrap();
     assert_eq!(retried.n_jobs, 1);
     assert_eq!(store.claim_one(session, START_US).await.unwrap().attempt.attempt, 2);
     // New rows get ids of their own, and the same content is the same sweep.

@@ -1,0 +1,71 @@
+//! Rows of any view, streamed.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offramp_domain::table::{self, OfSweep};
+use offramp_proto::{rows, v1};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Response, Status};
+
+use super::Context;
+use super::status::{at_fault, ending};
+use crate::store::{DatabaseError, Query, QueryError};
+
+/// Most streams at a time: each has a connection of its own.
+pub(crate) const SELECTS_MOST: usize = 16;
+/// How long a client may leave a batch lying. Whoever reads holds up no writer, but SQLite cannot fold its log into the file meanwhile.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// An answer, batch by batch.
+pub(super) type Rows = Pin<Box<dyn Stream<Item = Result<v1::RowBatch, Status>> + Send>>;
+
+/// Answers a [`v1::SelectRequest`].
+pub(super) async fn select(context: &Context, request: v1::SelectRequest) -> Result<Response<Rows>, Status> {
+    let v1::SelectRequest { view, sweep, r#where, sort, columns, limit, offset } = request;
+    let view = table::view(&view).map_err(|error| at_fault("view", format!("{error}\nhint: {}", error.hint())))?;
+    let query = Query::parse(view, &r#where, &sort, &columns).map_err(|error| wrong_query(&error))?;
+    if !sweep.is_empty() && view.of_sweep == OfSweep::None {
+        return Err(at_fault("sweep", format!("the rows of {} belong to no sweep\nhint: leave `sweep` empty", view.name)));
+    }
+    let sweep = if sweep.is_empty() { None } else { Some(context.sweep_id(&sweep).await?) };
+    let query = Query { sweep, limit: (limit > 0).then_some(limit), offset, ..query };
+    let Ok(permit) = Arc::clone(&context.selects).try_acquire_owned() else {
+        let message = format!("{SELECTS_MOST} streams of rows are open already\nhint: try again when one of them is over");
+        return Err(Status::resource_exhausted(message));
+    };
+    let columns: Vec<_> = query.columns.iter().filter_map(|column| view.column(*column)).collect();
+    let mut batches = context.store.reader().select(view, query);
+    let (sender, receiver) = mpsc::channel(1);
+    let shutdown = context.shutdown.clone();
+    tokio::spawn(async move {
+        let _permit = permit;
+        loop {
+            let next: Option<Result<_, DatabaseError>> = tokio::select! {
+                () = shutdown.cancelled() => {
+                    // Whoever is not there needs no answer.
+                    let _ = sender.try_send(Err(ending()));
+                    return;
+                }
+                () = sender.closed() => return,
+                next = batches.next() => next,
+            };
+            let Some(batch) = next else { return };
+            let message = batch.map(|batch| rows::row_batch(columns.iter().copied(), batch)).map_err(Status::from);
+            // A client that reads no further is let go: its stream ends, and with it the statement.
+            if !matches!(tokio::time::timeout(PATIENCE, sender.send(message)).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    });
+    Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+}
+
+/// What is wrong with a query, by the field that it stands in.
+pub(super) fn wrong_query(error: &QueryError) -> Status {
+    let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    at_fault(error.field(), format!("{error}{hint}"))
+}
