@@ -5,7 +5,7 @@
 //! - [`store`]: the database; [`store::Reader`] reads it without a coordinator, too.
 //!
 //! Inside: `services` holds the handlers (decode, call, encode), `dispatch` gathers what workers ask for into transactions, `janitor` takes back
-//! what was lost, `live` keeps what is worth showing but not storing, `watches` follows sweeps for all that look on, and `clock` is the one
+//! what was lost, `live` keeps what is worth showing but not storing, `watches` and `frontiers` follow sweeps and frontiers for all that look on, and `clock` is the one
 //! place that reads the time. `failpoint` fails on request, where a test of the whole system wants to see what is left.
 
 pub mod config;
@@ -15,6 +15,7 @@ pub mod store;
 mod clock;
 mod dispatch;
 mod failpoint;
+mod frontiers;
 mod janitor;
 mod live;
 mod services;

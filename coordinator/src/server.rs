@@ -177,6 +177,7 @@ async fn run(
         live: Arc::clone(&live),
         dispatch,
         watches: Arc::new(Watches::default()),
+        frontiers: Arc::default(),
         selects: Arc::new(Semaphore::new(SELECTS_MOST)),
         lease: config.lease,
         heartbeat: config.heartbeat,
