@@ -16,7 +16,7 @@ mod control;
 mod coordinator;
 pub(crate) mod data;
 mod doctor;
-mod export;
+pub(crate) mod export;
 mod fleet;
 pub(crate) mod import;
 mod job;

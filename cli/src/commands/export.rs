@@ -122,7 +122,8 @@ struct Wanted {
 impl Wanted {
     fn new(view: &'static View, arguments: &ExportArguments) -> Result<Self, Failure> {
         let ExportArguments { filter, sort, columns, limit, .. } = arguments;
-        let selection = Selection { filter: filter.clone(), sort: sort.clone(), columns: columns.clone(), limit: *limit };
+        let selection =
+            Selection { filter: filter.clone().unwrap_or_default(), sort: sort.clone(), columns: columns.clone(), limit: *limit };
         let query = selection.query(view, None)?;
         let columns = query.columns.iter().filter_map(|index| view.column(*index).copied()).collect();
         Ok(Self { selection, columns })
@@ -136,7 +137,15 @@ async fn write(source: &Source, place: &Place, wanted: Wanted, sweep: Option<&st
     let mut sink = match &place.path {
         None => Sink::to_stdout(wanted.columns, place.format)?,
         Some(path) => {
-            let metadata: Vec<(&str, String)> = sweep.map(|sweep| ("offramp.sweep", sweep.to_owned())).into_iter().collect();
+            let mut metadata = Vec::new();
+            if let Some(selector) = sweep
+                && let Some(sweep) = source.sweep(selector).await?.sweep
+            {
+                metadata.push(("offramp.sweep", sweep.name));
+            }
+            if let Some(filter) = &arguments.filter {
+                metadata.push(("offramp.where", filter.clone()));
+            }
             let draft = Draft::new(path, arguments.force)?;
             Sink::to_file(draft, place.view.name, wanted.columns, place.format, &metadata)?
         }

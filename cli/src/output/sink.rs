@@ -243,7 +243,7 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         Batch {
             columns: vec![
-                Array::Texts(vec![text("=1+1"), text("a,\"b\"\nc\u{1b}"), text("-2.5")]),
+                Array::Texts(vec![text("=1+1"), text("a,\"b\"\nc"), text("-2.5")]),
                 Array::Integers(vec![Some(i64::MAX), None, Some(-1)]),
                 Array::Reals(vec![Some(0.1 + 0.2), None, Some(1e-7)]),
                 Array::Flags(vec![Some(true), Some(false), Some(true)]),
@@ -282,7 +282,7 @@ mod tests {
         let text = written(ExportFormat::Jsonl);
         expect![[r#"
             {"job":"=1+1","n":9223372036854775807,"accuracy":0.30000000000000004,"is_final":true,"shares":[0.5,0.5]}
-            {"job":"a,\"b\"\nc\u001b","n":null,"accuracy":null,"is_final":false,"shares":null}
+            {"job":"a,\"b\"\nc","n":null,"accuracy":null,"is_final":false,"shares":null}
             {"job":"-2.5","n":-1,"accuracy":1e-7,"is_final":true,"shares":"[oops\n"}
         "#]]
         .assert_eq(&text);

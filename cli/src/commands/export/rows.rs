@@ -1,10 +1,12 @@
-//! Rows of a view as they come.
+//! Rows of a view as they come, from a database or a coordinator.
 
 use offramp_coordinator::store::{DatabaseError, Query};
-use offramp_domain::filter::Filter;
-use offramp_domain::table::{Batch, Sort, View};
+use offramp_domain::table::{Batch, Column, View};
+use offramp_proto::{rows, v1};
 use tokio_stream::{Stream, StreamExt};
+use tonic::Streaming;
 
+use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::source::{Source, database_failure, sweep_id};
@@ -12,46 +14,47 @@ use crate::source::{Source, database_failure, sweep_id};
 /// Which rows are wanted, what of them, and in which order, as it is written on the command line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
-    pub(crate) filter: Option<String>,
+    /// A filter; empty for every row.
+    pub(crate) filter: String,
+    /// Columns to sort by.
     pub(crate) sort: Vec<String>,
+    /// Columns that are wanted; none for all.
     pub(crate) columns: Vec<String>,
+    /// Rows at most.
     pub(crate) limit: Option<u64>,
 }
 
 impl Selection {
     /// The same, checked against the view.
+    ///
+    /// # Errors
+    /// Exit code 2 where the filter is none, or a column is unknown.
     pub(crate) fn query(&self, view: &'static View, sweep: Option<i64>) -> Result<Query, Failure> {
-        let filter = self.filter.as_deref().map(|text| Filter::parse(text, view)).transpose().map_err(|error| {
-            let hint = error.hint().map(str::to_owned);
-            with_hint(error.into(), hint)
-        })?;
-        let unknown = |error: offramp_domain::table::UnknownColumn| {
+        let query = Query::parse(view, &self.filter, &self.sort, &self.columns).map_err(|error| {
             let hint = error.hint();
-            with_hint(error.into(), Some(hint))
-        };
-        let sort = self.sort.iter().map(|text| Sort::parse(text, view)).collect::<Result<_, _>>().map_err(unknown)?;
-        let columns = if self.columns.is_empty() {
-            (0..view.columns.len()).collect()
-        } else {
-            self.columns.iter().map(|name| view.index_of(name)).collect::<Result<_, _>>().map_err(unknown)?
-        };
-        Ok(Query { sweep, filter, sort, columns, limit: self.limit, offset: 0 })
-    }
-}
-
-fn with_hint(error: anyhow::Error, hint: Option<String>) -> Failure {
-    let failure = Failure::with_exit(Exit::Usage, error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+            let failure = Failure::with_exit(Exit::Usage, error);
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        Ok(Query { sweep, limit: self.limit, ..query })
     }
 }
 
 /// A stream of batches.
-pub(crate) struct Rows(Box<dyn Stream<Item = Result<Batch, DatabaseError>> + Send + Unpin>);
+pub(crate) enum Rows {
+    /// Of a database.
+    Stored(Box<dyn Stream<Item = Result<Batch, DatabaseError>> + Send + Unpin>),
+    /// Of a coordinator, with the columns that it was asked for.
+    Sent(Box<Streaming<v1::RowBatch>>, Box<Client>, Vec<Column>),
+}
 
 impl Rows {
     /// Asks for rows.
+    ///
+    /// # Errors
+    /// When there is no such sweep, or nobody answers.
     pub(crate) async fn of(source: &Source, view: &'static View, sweep: Option<&str>, selection: &Selection) -> Result<Self, Failure> {
         match source {
             Source::Database(reader) => {
@@ -59,14 +62,37 @@ impl Rows {
                     Some(selector) => Some(sweep_id(reader, selector).await?),
                     None => None,
                 };
-                Ok(Self(Box::new(reader.select(view, selection.query(view, sweep)?))))
+                Ok(Self::Stored(Box::new(reader.select(view, selection.query(view, sweep)?))))
             }
-            Source::Coordinator(_) => todo!("the coordinator's Select"),
+            Source::Coordinator(client) => {
+                let query = selection.query(view, None)?;
+                let columns: Vec<Column> = query.columns.iter().filter_map(|index| view.column(*index).copied()).collect();
+                let request = v1::SelectRequest {
+                    view: view.name.to_owned(),
+                    sweep: sweep.unwrap_or_default().to_owned(),
+                    r#where: selection.filter.clone(),
+                    sort: selection.sort.clone(),
+                    columns: columns.iter().map(|column| column.name.to_owned()).collect(),
+                    limit: selection.limit.unwrap_or(0),
+                    offset: 0,
+                };
+                Ok(Self::Sent(Box::new(client.select(request).await?), client.clone(), columns))
+            }
         }
     }
 
     /// The next batch; nothing after the last.
+    ///
+    /// # Errors
+    /// When the database or the coordinator breaks off.
     pub(crate) async fn next(&mut self) -> Result<Option<Batch>, Failure> {
-        self.0.next().await.transpose().map_err(database_failure)
+        match self {
+            Self::Stored(batches) => batches.next().await.transpose().map_err(database_failure),
+            Self::Sent(batches, client, columns) => {
+                let Some(message) = batches.message().await.map_err(|status| client.refused(&status))? else { return Ok(None) };
+                let batch = rows::batch(columns.iter(), message);
+                batch.map(Some).map_err(|error| Failure::new(anyhow::Error::new(error).context("the coordinator's answer makes no sense")))
+            }
+        }
     }
 }
