@@ -66,9 +66,15 @@ fn tool_folders() -> Vec<std::path::PathBuf> {
     servers.into_iter().chain(std::env::split_paths(&path).collect::<Vec<_>>()).collect()
 }
 
-/// Whether R can open the database.
-fn has_r(home: &Home) -> bool {
-    command(home, "Rscript").args(["-e", "library(DBI); library(RSQLite)"]).output().is_ok_and(|output| output.status.success())
+/// Why a recipe cannot be run on this machine.
+fn missing(home: &Home, recipe: &str) -> Option<&'static str> {
+    let runs =
+        |program: &str, arguments: &[&str]| command(home, program).args(arguments).output().is_ok_and(|output| output.status.success());
+    match recipe {
+        "sqlite3" if !runs("sqlite3", &["--version"]) => Some("there is no sqlite3"),
+        "R" if !runs("Rscript", &["-e", "library(DBI); library(RSQLite)"]) => Some("there is no Rscript with RSQLite"),
+        _ => None,
+    }
 }
 
 /// A home with finished jobs, and the mean area of each pattern as the checker's own connection reads it.
@@ -106,10 +112,10 @@ fn every_recipe_says_what_it_promises() {
         if name == "psql" {
             continue;
         }
-        if name == "R" && !has_r(&home) {
+        if let Some(missing) = missing(&home, name) {
             #[expect(clippy::print_stderr, reason = "said where the test's result is shown")]
             {
-                eprintln!("left out: the recipe for R, since there is no Rscript with RSQLite on this machine");
+                eprintln!("left out: the recipe for {name}, since {missing} on this machine");
             }
             continue;
         }

@@ -139,6 +139,15 @@ async fn results_are_the_same_after_an_archive_and_after_another_database() {
         assert_eq!(run(&["import", path(&archive), "--database", &url(database)]).await.unwrap(), Exit::Ok);
         assert_eq!(told(&url(database)).await, expected);
     }
+    // Sweeps come along; what has jobs left is not trained here unasked.
+    let source = Source::open(&SourceArguments { database: Some(Database::Sqlite(one.clone())), coordinator: None }).await.unwrap();
+    let states: Vec<(String, String)> = source.sweeps(9).await.unwrap().into_iter().map(|sweep| (sweep.name, sweep.state)).rev().collect();
+    let expected = super::laboratory::SWEEPS.map(|name| {
+        // Jobs of the study that ended without a result have none here either.
+        let has_all = name == "tables & \"quotes\"";
+        (name.to_owned(), if has_all { "finished" } else { "paused" }.to_owned())
+    });
+    assert_eq!(states, expected);
     let same = refusal(&["import", &url(&one), "--database", &url(&one)]).await;
     assert!(same.0 == Exit::Usage && same.1.contains("both the source and the database to write to"), "{}", same.1);
     let nothing = refusal(&["import", path(&folder.path().join("none")), "--database", &url(&one)]).await;

@@ -184,16 +184,10 @@ impl Rows {
             return Ok(true);
         }
         self.n_before += self.batch.n_rows as u64;
-        match self.table.next_batch()? {
-            Some(batch) => {
-                (self.batch, self.row) = (batch, 0);
-                Ok(true)
-            }
-            None => {
-                self.batch = Batch::default();
-                Ok(false)
-            }
-        }
+        let next = self.table.next_batch()?;
+        let is_there = next.is_some();
+        (self.batch, self.row) = (next.unwrap_or_default(), 0);
+        Ok(is_there)
     }
 
     /// Goes on to the next row, which is of a job.

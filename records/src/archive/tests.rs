@@ -67,7 +67,9 @@ fn jobs() -> Vec<FinishedJob> {
 fn written(folder: &Path, id: &str, jobs: &[FinishedJob]) {
     let mut writer = ArchiveWriter::create(folder, id, true).unwrap();
     writer.add_sweep(&sweep()).unwrap();
-    jobs.iter().for_each(|job| writer.add_job(job).unwrap());
+    for job in jobs {
+        writer.add_job(job).unwrap();
+    }
     writer.finish().unwrap();
 }
 

@@ -130,16 +130,16 @@ impl ArchiveWriter {
 /// A file under a name that it does not keep, and away with it where it is given up.
 struct Draft {
     path: PathBuf,
-    draft: PathBuf,
+    written_at: PathBuf,
     part: &'static Part,
     writer: Option<TableWriter<BufWriter<File>>>,
 }
 
 impl Draft {
     fn create(folder: &Path, part: &'static Part, id: &str) -> Result<Self, WriteArchiveError> {
-        let (path, draft) = (folder.join(part.file), folder.join(format!("{}.tmp", part.file)));
-        let file = File::create(&draft).map_err(|source| WriteArchiveError::Io { path: draft.clone(), source })?;
-        let mut created = Self { path, draft, part, writer: None };
+        let (path, written_at) = (folder.join(part.file), folder.join(format!("{}.tmp", part.file)));
+        let file = File::create(&written_at).map_err(|source| WriteArchiveError::Io { path: written_at.clone(), source })?;
+        let mut created = Self { path, written_at, part, writer: None };
         let view = part.file.trim_end_matches(".parquet");
         let writer = TableWriter::new(BufWriter::new(file), view, part.columns, &[(KEY_ARCHIVE, id.to_owned())]);
         created.writer = Some(writer.map_err(|source| created.table_error(source))?);
@@ -163,23 +163,23 @@ impl Draft {
     fn write(mut self) -> Result<Self, WriteArchiveError> {
         let file = self.writer.take().expect("it ends once").finish().map_err(|source| self.table_error(source))?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error);
-        file.and_then(|file| file.sync_all()).map_err(|source| WriteArchiveError::Io { path: self.draft.clone(), source })?;
+        file.and_then(|file| file.sync_all()).map_err(|source| WriteArchiveError::Io { path: self.written_at.clone(), source })?;
         Ok(self)
     }
 
     fn rename(self) -> Result<(), WriteArchiveError> {
-        fs::rename(&self.draft, &self.path).map_err(|source| WriteArchiveError::Io { path: self.path.clone(), source })
+        fs::rename(&self.written_at, &self.path).map_err(|source| WriteArchiveError::Io { path: self.path.clone(), source })
     }
 
     fn table_error(&self, source: WriteTableError) -> WriteArchiveError {
-        WriteArchiveError::Table { path: self.draft.clone(), source }
+        WriteArchiveError::Table { path: self.written_at.clone(), source }
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
         // Once renamed it is not there any more.
-        let _ = fs::remove_file(&self.draft);
+        let _ = fs::remove_file(&self.written_at);
     }
 }
 

@@ -9,6 +9,9 @@ use super::*;
 
 const SCRIPT: &str = include_str!("../../../../deploy/postgres/reader.sql");
 
+/// `insufficient_privilege`.
+const NO_RIGHT: &str = "42501";
+
 async fn connect(home: &TestDatabase, user: Option<&str>) -> PgConnection {
     let Database::Postgres(url) = &home.database else { panic!("a server's") };
     let options = url.options();
@@ -22,7 +25,7 @@ async fn connect(home: &TestDatabase, user: Option<&str>) -> PgConnection {
 /// SQLSTATE of a refusal.
 async fn refusal(connection: &mut PgConnection, statement: &str) -> String {
     let error = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await.expect_err(statement);
-    error.as_database_error().and_then(|error| error.code()).unwrap_or_else(|| panic!("{statement}: {error}")).into_owned()
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_else(|| panic!("{statement}: {error}")).into_owned()
 }
 
 async fn setting(connection: &mut PgConnection, name: &str) -> String {
@@ -48,7 +51,6 @@ async fn a_reader_reads_every_view_and_nothing_else_on_postgres() {
     assert_eq!(setting(&mut reader, "default_transaction_read_only").await, "on");
     // Whoever switches read-only transactions off has no right to write all the same.
     sqlx::raw_sql("SET default_transaction_read_only = off").execute(&mut reader).await.unwrap();
-    const NO_RIGHT: &str = "42501";
     let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
     let tables: BTreeSet<String> = sqlx::query_scalar(tables).fetch_all(&mut owner).await.unwrap().into_iter().collect();
     assert!(tables.contains("jobs") && tables.contains("_sqlx_migrations"), "{tables:?}");
