@@ -13,6 +13,7 @@ use crate::text::parse_duration;
 mod compare;
 mod data;
 mod database;
+mod export;
 mod fleet;
 mod job;
 mod plan;
@@ -27,6 +28,7 @@ pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArgument
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
+pub(crate) use export::{ExportArguments, ExportFormat, ImportArguments, ImportSource};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, DeleteJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments,
@@ -106,6 +108,10 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Write rows of any view, whole results or the whole database to files
+    Export(ExportArguments),
+    /// Take results from another database or an archive
+    Import(ImportArguments),
     /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval

@@ -126,6 +126,16 @@ impl Client {
         .await
     }
 
+    /// Asks for rows of a view, which come for as long as there are any.
+    pub(crate) async fn select(&self, request: v1::SelectRequest) -> Result<Streaming<v1::RowBatch>, Failure> {
+        // Its beginning has a time limit, as with `watch`.
+        self.repeat(|mut stubs| {
+            let request = request.clone();
+            async move { stubs.results.select(request).await }
+        })
+        .await
+    }
+
     /// Lists jobs.
     pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         Ok(self.call(request, |mut stubs, request| async move { stubs.sweeps.list_jobs(request).await }).await?.jobs)

@@ -16,7 +16,9 @@ mod control;
 mod coordinator;
 pub(crate) mod data;
 mod doctor;
+pub(crate) mod export;
 mod fleet;
+pub(crate) mod import;
 mod job;
 mod plan;
 mod policy;
@@ -75,6 +77,8 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,

@@ -3,6 +3,7 @@
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
 //! - [`table`], [`json`], [`csv`]: the three formats, all from the same columns.
 //! - [`chart`]: shares of the branch cost, drawn.
+//! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
 use std::io::{IsTerminal, Write};
@@ -16,6 +17,7 @@ pub(crate) mod chart;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
+pub(crate) mod sink;
 pub(crate) mod table;
 pub(crate) mod view;
 

@@ -70,7 +70,8 @@ impl FrontierWatches {
         let (sender, receiver) = watch::channel(None);
         followed.insert(which, sender.clone());
         drop(followed);
-        let follower = Follower { watches: Arc::clone(self), which, store: store.clone(), live: Arc::clone(live), sender, has_ended: false };
+        let follower =
+            Follower { watches: Arc::clone(self), which, store: store.clone(), live: Arc::clone(live), sender, has_ended: false };
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(follower.run()));
         Ok(receiver)
     }

@@ -139,6 +139,8 @@ def sweeps(db, _options):
         ):
             yield f"sweep {sweep}: is {state} with {dict(found)}"
     wanted = {job for rows in members.values() for _, job in rows}
+    # Results may be imported without their sweeps.
+    wanted |= {job for (job,) in db.rows("select job from v_events where event = 'imported'") if job}
     yield from (f"{job}: belongs to no sweep" for job in states if job not in wanted)
 
 
@@ -224,7 +226,7 @@ def events(db, _options):
         if state not in reached:
             story = " ".join(f"{event}:{after}" for _, _, event, after in stories[job])
             yield f"{job}: is {state}, its events don't lead there: {story}"
-        claims = [number for _, number, event, _ in stories[job] if event == "claimed"]
+        claims = [number for _, number, event, _ in stories[job] if event in {"claimed", "imported"}]
         if sorted(claims) != list(range(1, attempt + 1)):
             yield f"{job}: at attempt {attempt}, the claims told of are {claims}"
 
@@ -232,6 +234,10 @@ def events(db, _options):
 def ends(state, steps):
     """Where the steps lead, in this order: a list of one state, or an empty one."""
     for event, step in steps:
+        # A result from elsewhere is taken however the job stands, unless it has one or is being worked on.
+        if event == "imported" and step == "succeeded" and state not in {"leased", "succeeded"}:
+            state = step
+            continue
         if step not in ({state} if event in MOVE_NOTHING else NEXT[state]):
             return []
         state = step

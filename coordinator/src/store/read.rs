@@ -250,10 +250,7 @@ impl Reader {
     }
 
     /// The same, and what each of them comes to, at one moment.
-    pub(crate) async fn frontiers(
-        &self,
-        filter: FrontierFilter,
-    ) -> Result<(Vec<v1::FrontierRow>, Vec<v1::FrontierGroup>), DatabaseError> {
+    pub(crate) async fn frontiers(&self, filter: FrontierFilter) -> Result<(Vec<v1::FrontierRow>, Vec<v1::FrontierGroup>), DatabaseError> {
         let mut tx = self.pool.begin_reading().await?;
         let points = tx.all(sql::FRONTIER_POINTS, filter.values()).await?;
         let groups = tx.all(sql::STANDING_GROUPS, filter.values()).await?;

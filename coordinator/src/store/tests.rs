@@ -39,6 +39,7 @@ mod order;
 mod placement;
 mod plans;
 mod removal;
+mod reader_role;
 mod results;
 mod reuse;
 mod select;

@@ -20,7 +20,12 @@ impl Reader {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn page<R: DeserializeOwned>(&self, view: &'static View, query: Query, limit: usize) -> Result<Page<R>, DatabaseError> {
+    pub(crate) async fn page<R: DeserializeOwned>(
+        &self,
+        view: &'static View,
+        query: Query,
+        limit: usize,
+    ) -> Result<Page<R>, DatabaseError> {
         // One more than is wanted tells whether there are more.
         let query = Query { columns: Query::all(view).columns, limit: Some(limit as u64 + 1), ..query };
         let mut batches = self.select(view, query);
