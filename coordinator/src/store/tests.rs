@@ -37,6 +37,7 @@ mod opening_postgres;
 mod order;
 mod placement;
 mod plans;
+mod removal;
 mod results;
 mod reuse;
 mod select;
