@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(
         [
             "offramp/v1/sweep.proto",
+            "offramp/v1/compare.proto",
             "offramp/v1/result.proto",
             "offramp/v1/worker.proto",
             "offramp/v1/fleet.proto",

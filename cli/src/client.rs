@@ -178,6 +178,12 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.sweeps.prioritize_job(request).await }).await
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        let request = v1::GetSweepRequest { sweep: sweep.to_owned() };
+        self.call(request, |mut stubs, request| async move { stubs.sweeps.get_sweep_file(request).await }).await
+    }
+
     /// Lists workers, newest first.
     pub(crate) async fn workers(&self, ended: bool, limit: u32) -> Result<Vec<v1::WorkerRow>, Failure> {
         let request = v1::ListWorkersRequest { ended, limit };
@@ -191,19 +197,19 @@ impl Client {
 
     /// The frontier of a sweep.
     pub(crate) async fn frontier(&self, sweep: &str, metric: v1::CostMetric) -> Result<v1::GetFrontierResponse, Failure> {
-        let request = v1::GetFrontierRequest { sweep: sweep.to_owned(), cost_metric: metric.into() };
+        let request = v1::GetFrontierRequest { sweep: sweep.to_owned(), cost_metric: metric.into(), ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.get_frontier(request).await }).await
     }
 
     /// The exits of a sweep's finished jobs.
     pub(crate) async fn results(&self, sweep: &str) -> Result<v1::ListResultsResponse, Failure> {
-        let request = v1::ListResultsRequest { sweep: sweep.to_owned() };
+        let request = v1::ListResultsRequest { sweep: sweep.to_owned(), ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.list_results(request).await }).await
     }
 
     /// The patterns of a sweep over their seeds.
     pub(crate) async fn patterns(&self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
-        let request = v1::ListPatternsRequest { sweep: sweep.to_owned() };
+        let request = v1::ListPatternsRequest { sweep: sweep.to_owned(), ..Default::default() };
         self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
     }
 

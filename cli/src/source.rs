@@ -1,7 +1,7 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
 use offramp_coordinator::Database;
-use offramp_coordinator::store::{CostMetric, JobsFilter, LookupError, OpenError, Reader};
+use offramp_coordinator::store::{CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
@@ -56,6 +56,17 @@ impl Source {
         }
     }
 
+    /// A sweep's file as it was submitted.
+    pub(crate) async fn sweep_file(&self, sweep: &str) -> Result<v1::SweepFile, Failure> {
+        match self {
+            Self::Coordinator(client) => client.sweep_file(sweep).await,
+            Self::Database(reader) => {
+                let id = reader.sweep(sweep).await.map_err(lookup_failure)?.sweep;
+                reader.sweep_file(id).await.map_err(lookup_failure)
+            }
+        }
+    }
+
     /// Jobs, in the sweep's order.
     pub(crate) async fn jobs(&self, request: v1::ListJobsRequest) -> Result<Vec<v1::JobRow>, Failure> {
         match self {
@@ -101,8 +112,11 @@ impl Source {
             Self::Coordinator(client) => client.frontier(sweep, wire_metric(metric)).await,
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
-                let points = reader.frontier(sweep.sweep, metric).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points })
+                let points = reader
+                    .frontier(FrontierFilter { sweep: Some(sweep.sweep), grouping: Grouping::Dataset, metric })
+                    .await
+                    .map_err(|error| lookup_failure(error.into()))?;
+                Ok(v1::GetFrontierResponse { sweep: Some(sweep), points, more: false })
             }
         }
     }
@@ -114,7 +128,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let exits = reader.exits(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits })
+                Ok(v1::ListResultsResponse { sweep: Some(sweep), exits, more: false })
             }
         }
     }
@@ -126,7 +140,7 @@ impl Source {
             Self::Database(reader) => {
                 let sweep = reader.sweep(sweep).await.map_err(lookup_failure)?;
                 let patterns = reader.patterns(sweep.sweep).await.map_err(|error| lookup_failure(error.into()))?;
-                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns })
+                Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more: false })
             }
         }
     }
@@ -189,6 +203,8 @@ fn wire_metric(metric: CostMetric) -> v1::CostMetric {
     match metric {
         CostMetric::MacsCascade => v1::CostMetric::MacsCascade,
         CostMetric::MacsSelected => v1::CostMetric::MacsSelected,
+        CostMetric::Params => v1::CostMetric::Params,
+        CostMetric::LatencyUs => v1::CostMetric::LatencyUs,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offramp_coordinator::store::CostMetric;
 use offramp_coordinator::{Config, Database, Running};
 use offramp_proto::v1;
 use offramp_proto::v1::retry_jobs_request::Which;
@@ -17,6 +18,10 @@ use crate::exit::Exit;
 use crate::follow::{Stand, Updates, WhenBroken, follow};
 use crate::progress::Progress;
 use crate::source::Source;
+
+use laboratory::Laboratory;
+
+pub(crate) mod laboratory;
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -235,5 +240,20 @@ async fn nobody_to_drain_has_an_exit_code_of_its_own() {
     let refused = coordinator.client().drain(request).await.unwrap_err();
     assert_eq!(refused.exit(), Exit::NothingMatched);
     assert!(refused.render().contains("`nosuch`"), "{}", refused.render());
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn results_are_the_same_from_a_database_and_its_coordinator() {
+    let coordinator = Coordinator::start_in(Laboratory::new().await.into_folder(), ([127, 0, 0, 1], 0).into()).await;
+    let [database, asked] = coordinator.sources().await;
+    for sweep in laboratory::SWEEPS {
+        for metric in CostMetric::ALL {
+            assert_eq!(database.frontier(sweep, metric).await.unwrap(), asked.frontier(sweep, metric).await.unwrap());
+        }
+        assert_eq!(database.results(sweep).await.unwrap(), asked.results(sweep).await.unwrap());
+        assert_eq!(database.patterns(sweep).await.unwrap(), asked.patterns(sweep).await.unwrap());
+        assert_eq!(database.sweep_file(sweep).await.unwrap(), asked.sweep_file(sweep).await.unwrap());
+    }
     coordinator.stop().await;
 }

@@ -5,6 +5,7 @@
 //!
 //! Inside, from the outside in: `batch` is what workers do all day (claims, heartbeats, reports), many requests a transaction; `leases` takes back
 //! what was lost; `submit`, `control` and `dependencies` are what people do; `frontier` keeps frontiers; `explain` says why a job does not run;
+//! `compare` answers what one factor changes; `select` streams the rows of any view; `exchange` and `import` are for other databases;
 //! `engine` is the two databases behind one face, `sql` every statement.
 //!
 //! Every write is one transaction, takes `now_us` from its caller, and moves jobs through [`offramp_domain::lifecycle`] alone, under a guard on the
@@ -12,12 +13,15 @@
 
 mod batch;
 mod claim;
+mod compare;
 mod control;
 mod dependencies;
 mod engine;
 mod error;
+mod exchange;
 mod explain;
 mod frontier;
+mod import;
 mod leases;
 mod open;
 mod placements;
@@ -26,6 +30,7 @@ mod refusal;
 mod report;
 mod results;
 mod rows;
+mod select;
 mod sessions;
 mod sql;
 mod submit;
@@ -40,12 +45,16 @@ use offramp_domain::lifecycle::Limits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::batch::{Applied, AttemptRef, Beat, ClaimedJob, Reply, Request};
+pub use self::compare::ComparisonError;
 pub use self::control::{ControlError, Controlled, Requester, RetryStates};
 pub use self::error::DatabaseError;
-pub use self::frontier::CostMetric;
+pub use self::exchange::{FinishedJobs, SnapshotError};
+pub use self::frontier::{CostMetric, FrontierFilter, Grouping};
+pub use self::import::{ImportError, ImportRefusal, Imported, Origin};
 pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
+pub use self::select::Query;
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 
@@ -88,6 +97,10 @@ impl Store {
     /// refuses. Nothing is changed in a database that is refused.
     pub async fn open(database: &Database, limits: Limits) -> Result<Self, OpenError> {
         let opened = open::read_write(database).await?;
+        let failed = |error: sqlx::Error| OpenError::Database { database: database.to_string(), source: error.into() };
+        let mut tx = opened.writer.begin_writing().await.map_err(failed)?;
+        frontier::compute(&mut tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
         Ok(Self {
             writer: opened.writer,
             batches: Kept::default(),

@@ -96,7 +96,7 @@ pub struct Comparison {
     pub confidence: f64,
     /// The factor's levels, in the order in which the cells have them.
     pub levels: Vec<Level>,
-    /// Pairs of levels, in the levels' order; with the baseline first where there is one.
+    /// Pairs of levels, in the levels' order; where there is a baseline those that it is in.
     pub pairs: Vec<Pair>,
     /// All levels at once, over the blocks that have them all.
     pub ranking: Result<Ranking, Missing>,
@@ -126,36 +126,54 @@ pub struct Level {
 /// Two levels, paired.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// What is compared with: the baseline, or the earlier of the two levels.
-    pub from: String,
-    /// What is compared.
-    pub to: String,
+    /// What is compared: the later of the two levels, or the one that is not the baseline.
+    pub level: String,
+    /// What it is compared with.
+    pub other: String,
     /// Blocks with a pair.
     pub n_blocks: usize,
     /// Pairs.
     pub n_pairs: usize,
     /// Pairs of jobs that would be there if every job had a result.
     pub n_incomplete: usize,
-    /// Mean of the differences, `to` less `from`; absent without a pair.
+    /// Mean of the differences, `level` less `other`; absent without a pair.
     pub mean_difference: Option<f64>,
     /// A bootstrap interval of the mean difference.
     pub interval: Result<Interval, Missing>,
-    /// Pairs where `to` is the better.
+    /// Pairs where `level` is the better.
     pub wins: usize,
     /// Pairs where both are equal, to within [`RESOLUTION`].
     pub ties: usize,
-    /// Pairs where `from` is the better.
+    /// Pairs where `other` is the better.
     pub losses: usize,
     /// The signed-rank test of the differences.
     pub wilcoxon: Result<SignedRank, Missing>,
     /// Its p-value adjusted for the number of pairs of levels that have one.
     pub p_holm: Option<f64>,
-    /// Matched-pairs rank-biserial correlation, -1 (`from` always better) to 1.
+    /// Matched-pairs rank-biserial correlation, -1 (`other` always better) to 1.
     pub rank_biserial: Option<f64>,
     /// Cohen's d of the differences.
     pub cohens_dz: Result<f64, Missing>,
     /// P-value of Nemenyi's test, which allows for all pairs of levels; absent where there is no [`Comparison::ranking`].
     pub p_nemenyi: Option<f64>,
+}
+
+impl Pair {
+    /// What is not there, and why: `interval: needs 2 or more pairs, there is 1`; empty where everything is.
+    pub fn missing(&self) -> String {
+        let Self { interval, wilcoxon, cohens_dz, .. } = self;
+        let parts = [("interval", interval.as_ref().err()), ("test", wilcoxon.as_ref().err()), ("effect", cohens_dz.as_ref().err())];
+        // One reason is given once, for all that lack because of it.
+        let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+        for (part, missing) in parts.into_iter().filter_map(|(part, missing)| Some((part, missing?.to_string()))) {
+            match reasons.iter_mut().find(|(reason, _)| *reason == missing) {
+                Some((_, lacking)) => lacking.push(part),
+                None => reasons.push((missing, vec![part])),
+            }
+        }
+        let texts: Vec<String> = reasons.into_iter().map(|(reason, lacking)| format!("{}: {reason}", lacking.join(", "))).collect();
+        texts.join("; ")
+    }
 }
 
 /// All levels over the same blocks.
@@ -226,10 +244,10 @@ pub enum CompareError {
         n: usize,
     },
     /// More work than is done for one question.
-    #[error("{n_pairs} pairs with {n_resamples} resamples each are more than is done at once")]
+    #[error("{n_values} values to resample {n_resamples} times are more than is done at once")]
     TooManyDraws {
-        /// Pairs in all.
-        n_pairs: usize,
+        /// Values in all samples: of a comparison its pairs.
+        n_values: usize,
         /// Resamples asked for.
         n_resamples: usize,
     },
@@ -251,6 +269,15 @@ impl CompareError {
 }
 
 impl Options {
+    /// Checks that so many values are not too many to resample.
+    ///
+    /// # Errors
+    /// When they are.
+    pub fn check_draws(&self, n_values: usize) -> Result<(), CompareError> {
+        let n_resamples = self.bootstrap.n_resamples;
+        if n_values.saturating_mul(n_resamples) > MAX_DRAWS { Err(CompareError::TooManyDraws { n_values, n_resamples }) } else { Ok(()) }
+    }
+
     /// Checks that the options make sense for a factor.
     ///
     /// # Errors
@@ -291,30 +318,28 @@ pub fn compare(cells: &[Cell], factor: Factor, options: &Options) -> Result<Comp
                 baseline: name.clone(),
                 suggestion: spelling::suggest(name, blocks.levels.iter().map(String::as_str)).map(str::to_owned),
             })?;
-            (0..n_levels).filter(|level| *level != baseline).map(|level| (baseline, level)).collect()
+            (0..n_levels).filter(|level| *level != baseline).map(|level| (level, baseline)).collect()
         }
-        None => (0..n_levels).flat_map(|from| (from + 1..n_levels).map(move |to| (from, to))).collect(),
+        None => (0..n_levels).flat_map(|other| (other + 1..n_levels).map(move |level| (level, other))).collect(),
     };
     let ranking = rank(&blocks, options);
-    let paired: Vec<paired::Paired> = indices.iter().map(|&(from, to)| paired::pair(&blocks, from, to, options.unit)).collect();
+    let paired: Vec<paired::Paired> = indices.iter().map(|&(level, other)| paired::pair(&blocks, level, other, options.unit)).collect();
     let n_pairs: usize = paired.iter().map(|paired| paired.differences.len()).sum();
-    if n_pairs.saturating_mul(options.bootstrap.n_resamples) > MAX_DRAWS {
-        return Err(CompareError::TooManyDraws { n_pairs, n_resamples: options.bootstrap.n_resamples });
-    }
+    options.check_draws(n_pairs)?;
     let mean_rank = |level: usize| ranking.as_ref().ok().map(|ranking: &Ranking| ranking.friedman.mean_ranks[level]);
-    let p_nemenyi = |from: usize, to: usize| {
+    let p_nemenyi = |level: usize, other: usize| {
         let ranking = ranking.as_ref().ok()?;
         let ranks = &ranking.friedman.mean_ranks;
-        Some(nemenyi::p_value(ranks[to] - ranks[from], ranks.len(), ranking.friedman.n_blocks))
+        Some(nemenyi::p_value(ranks[level] - ranks[other], ranks.len(), ranking.friedman.n_blocks))
     };
     let mut pairs: Vec<Pair> = Vec::with_capacity(paired.len());
     let mut in_a_pair = HashSet::new();
     let mut n_same_job = 0;
-    for (&(from, to), paired) in indices.iter().zip(paired) {
+    for (&(level, other), paired) in indices.iter().zip(paired) {
         in_a_pair.extend(paired.members.iter().copied());
         n_same_job += paired.n_same_job;
-        let names = (blocks.levels[from].clone(), blocks.levels[to].clone());
-        pairs.push(paired.into_pair(names, &options.bootstrap, p_nemenyi(from, to)));
+        let names = (blocks.levels[level].clone(), blocks.levels[other].clone());
+        pairs.push(paired.into_pair(names, &options.bootstrap, p_nemenyi(level, other)));
     }
     adjust(&mut pairs);
     let levels: Vec<Level> = (0..n_levels).map(|level| summarize(&blocks, level, mean_rank(level))).collect();

@@ -11,8 +11,9 @@
 //! - [`sweep`], [`problem`]: sweep files, and what can be wrong with them.
 //! - [`lifecycle`]: the states of a job; [`placement`]: which workers can run it.
 //! - [`outcome`], [`evaluation`]: results, and how they follow from per-sample records.
+//! - [`exchange`]: what travels from one database to another.
 //! - [`frontier`]: who dominates whom.
-//! - [`table`]: the database's views as data.
+//! - [`table`]: the database's views as data; [`filter`]: which of their rows somebody wants.
 //! - [`statistics`], [`compare`]: what one factor changes, and how sure that is.
 
 pub mod backbone;
@@ -21,7 +22,9 @@ pub mod compare;
 pub mod convention;
 pub mod dataset;
 pub mod evaluation;
+pub mod exchange;
 pub mod exits;
+pub mod filter;
 pub mod frontier;
 pub mod job;
 pub mod layer;

@@ -38,17 +38,23 @@ const SHOWN_BEFORE: usize = 80;
 const SHOWN_MARKED: usize = 80;
 const SHOWN_AFTER: usize = 60;
 
+/// A span's column, the line that it is in, and a line of carets that stands under it; as [`render`] shows them.
+pub(crate) fn mark(text: &str, span: &std::ops::Range<usize>) -> (usize, String, String) {
+    let place = Place::find(text, span);
+    let (line, carets) = place.show();
+    (place.column, line, carets)
+}
+
 fn render_one(problem: &Problem, file_name: &str, text: &str) -> String {
     let place = Place::find(text, &problem.span);
-    let (before, marked, after) = (show_end(place.before), show_start(place.marked, SHOWN_MARKED), show_start(place.after, SHOWN_AFTER));
+    let (shown, carets) = place.show();
     let number = place.line.to_string();
     let gutter = " ".repeat(number.len());
-    let carets = format!("{}{}", " ".repeat(before.chars().count()), "^".repeat(marked.chars().count().max(1)));
     let mut out = String::new();
     let _ = writeln!(out, "error: {}", printable(&problem.message));
     let _ = writeln!(out, "{gutter}--> {}:{}:{}", printable(file_name), place.line, place.column);
     let _ = writeln!(out, "{gutter} |");
-    let _ = writeln!(out, "{}", format!("{number} | {before}{marked}{after}").trim_end());
+    let _ = writeln!(out, "{}", format!("{number} | {shown}").trim_end());
     let _ = writeln!(out, "{gutter} | {carets}");
     if let Some(hint) = &problem.hint {
         let _ = writeln!(out, "hint: {}", printable(hint));
@@ -82,6 +88,13 @@ impl<'a> Place<'a> {
             marked: &line[from..to],
             after: &line[to..],
         }
+    }
+
+    /// The line as it is shown, and carets under the marked text.
+    fn show(&self) -> (String, String) {
+        let (before, marked, after) = (show_end(self.before), show_start(self.marked, SHOWN_MARKED), show_start(self.after, SHOWN_AFTER));
+        let carets = format!("{}{}", " ".repeat(before.chars().count()), "^".repeat(marked.chars().count().max(1)));
+        (format!("{before}{marked}{after}"), carets)
     }
 }
 

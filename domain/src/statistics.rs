@@ -23,7 +23,7 @@ pub use self::ranks::ranks;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
     /// Too few of something.
-    #[error("needs at least {need} {what}, there {} {have}", if *have == 1 { "is" } else { "are" })]
+    #[error("needs {need} or more {what}, there {} {have}", if *have == 1 { "is" } else { "are" })]
     TooFew {
         /// What there are too few of, in the plural.
         what: &'static str,

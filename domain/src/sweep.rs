@@ -13,6 +13,7 @@ mod after;
 mod axes;
 mod cells;
 mod cycle;
+mod difference;
 mod exclude;
 mod grid;
 mod networks;
@@ -32,6 +33,7 @@ use sha2::{Digest, Sha256};
 
 use self::axes::Axes;
 use self::cells::Cells;
+pub use self::difference::{Difference, UnreadableFile, differences};
 use self::grid::{Common, Grid};
 use self::reader::{Fields, Reader, Value};
 use self::recipe::{Base, Override};

@@ -11,6 +11,8 @@ use crate::spelling::{quote, suggest};
 
 /// Most rows of a [`Batch`].
 pub const BATCH_ROWS: usize = 1_000;
+/// About how many bytes a [`Batch`] has at most; a single row may be larger.
+pub const BATCH_BYTES: usize = 1 << 20;
 
 /// What a column's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,26 @@ fn hint(suggestion: Option<&str>, things: &str, known: &str) -> String {
     match suggestion {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("the {things} are {known}"),
+    }
+}
+
+/// By which column rows are sorted. Nothing comes after everything else, either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    /// The column's number.
+    pub column: usize,
+    /// Whether the largest comes first.
+    pub is_descending: bool,
+}
+
+impl Sort {
+    /// Reads `accuracy`, or `-accuracy` for the largest first.
+    ///
+    /// # Errors
+    /// When the view has no such column.
+    pub fn parse(text: &str, view: &View) -> Result<Self, UnknownColumn> {
+        let (name, is_descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        Ok(Self { column: view.index_of(name.strip_prefix('+').unwrap_or(name))?, is_descending })
     }
 }
 
@@ -319,6 +341,16 @@ mod tests {
         assert_eq!(error.hint(), "did you mean `final_accuracy`?");
         let error = jobs.index_of("x\n\u{1b}[31m").unwrap_err();
         assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error}");
+    }
+
+    #[test]
+    fn a_minus_sorts_the_largest_first() {
+        let jobs = view("jobs").unwrap();
+        let area = jobs.index_of("area").unwrap();
+        assert_eq!(Sort::parse("-area", jobs), Ok(Sort { column: area, is_descending: true }));
+        assert_eq!(Sort::parse("area", jobs), Ok(Sort { column: area, is_descending: false }));
+        assert_eq!(Sort::parse("-arae", jobs).unwrap_err().hint(), "did you mean `area`?");
+        assert!(Sort::parse("", jobs).is_err() && Sort::parse("--area", jobs).is_err());
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //! - [`write`](fn@write): from records to a file, complete or not there at all.
 //! - [`read`](fn@read): back, refusing whatever is not such a file.
 //! - [`layout`]: the columns and their meaning.
+//!
+//! Besides, [`table`] has rows of any view as Parquet files, for export and import.
 
 pub mod layout;
 mod read;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -1,8 +1,9 @@
 //! What the whole-system tests share: a home folder of their own, the built binary in it, servers and networks that fail on request, and
 //! waiting with a deadline.
 //!
-//! The tests link nothing of Offramp. They run the binary named by `OFFRAMP_TEST_BINARY`, which `cargo xtask test` builds, and look at
-//! what its users look at: exit codes, output, and the database through `tests/python/check_database.py`.
+//! Nothing here links any of Offramp, and of the tests only those that hold `offramp-domain` against other programs do. The others run the
+//! binary named by `OFFRAMP_TEST_BINARY`, which `cargo xtask test` builds, and look at what its users look at: exit codes, output, and the
+//! database through `tests/python/check_database.py`.
 
 pub mod chance;
 pub mod chaos;

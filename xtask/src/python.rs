@@ -27,7 +27,7 @@ pub(crate) fn install(name: &str, requirements: &str) -> anyhow::Result<PathBuf>
     let base = ["python3", "python"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success()))
-        .context("no `python3` on the PATH\nhint: install Python 3.10 or newer (Debian: `apt-get install python3 python3-venv`)")?;
+        .context("no `python3` on the PATH\nhint: install Python 3.11 or newer (Debian: `apt-get install python3 python3-venv`)")?;
     let target = folder.to_str().context("the checkout's path is not UTF-8")?;
     run(base, &["-m", "venv", "--clear", target], &[])
         .context("hint: Python's venv module is missing or broken (Debian: `apt-get install python3-venv`)")?;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::command::{root, say};
 
-/// Which workspace crates a crate may depend on. `tests` sees none: it runs the built binary. `xtask` starts what the tests need.
+/// Which workspace crates a crate may depend on. `tests` runs the built binary, and holds functions of `domain` alone against other programs.
+/// `xtask` starts what the tests need.
 const ARROWS: &[(&str, &[&str])] = &[
     ("offramp-domain", &[]),
     ("offramp-data", &["offramp-domain"]),
@@ -23,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["offramp-coordinator", "offramp-data", "offramp-domain", "offramp-proto", "offramp-records", "offramp-train", "offramp-worker"],
     ),
     ("offramp-bench", &["offramp-coordinator", "offramp-domain", "offramp-proto"]),
-    ("offramp-tests", &[]),
+    ("offramp-tests", &["offramp-domain"]),
     ("xtask", &["offramp-tests"]),
 ];
 

@@ -1,7 +1,7 @@
 //! Arguments of the commands that read results.
 
 use clap::{Args, ValueEnum};
-use offramp_coordinator::store::CostMetric;
+use offramp_coordinator::store::{CostMetric, Grouping};
 
 use crate::args::SourceArguments;
 
@@ -11,14 +11,26 @@ use crate::args::SourceArguments;
 Examples:
   offramp frontier
   offramp frontier digits --cost macs-selected
+  offramp frontier digits --by pattern --cost params
+  offramp frontier --global --cost latency
+  offramp frontier last --history --output csv > history.csv
   offramp frontier last --output csv > frontier.csv")]
 pub(crate) struct FrontierArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
     pub(crate) sweep: String,
+    /// The results of all sweeps together instead
+    #[arg(long, conflicts_with = "sweep")]
+    pub(crate) global: bool,
+    /// One frontier for each dataset, or for each dataset and backbone or pattern
+    #[arg(long, value_enum, value_name = "GROUPING", default_value = "dataset")]
+    pub(crate) by: GroupingChoice,
     /// What a prediction is taken to cost
     #[arg(long, value_enum, value_name = "COST", default_value = "macs")]
     pub(crate) cost: CostChoice,
+    /// Every point that ever was on a frontier: when it came, what displaced it, and the area under the frontier after it came
+    #[arg(long)]
+    pub(crate) history: bool,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,
@@ -31,6 +43,10 @@ pub(crate) enum CostChoice {
     Macs,
     /// MACs, only the branch that answers included
     MacsSelected,
+    /// Trainable parameters
+    Params,
+    /// Measured time to one answer; each trainer has a frontier of its own
+    Latency,
 }
 
 impl CostChoice {
@@ -39,6 +55,30 @@ impl CostChoice {
         match self {
             Self::Macs => CostMetric::MacsCascade,
             Self::MacsSelected => CostMetric::MacsSelected,
+            Self::Params => CostMetric::Params,
+            Self::Latency => CostMetric::LatencyUs,
+        }
+    }
+}
+
+/// Which points stand on one frontier together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GroupingChoice {
+    /// Those of a dataset
+    Dataset,
+    /// Those of a dataset and a backbone
+    Backbone,
+    /// Those of a dataset and a budget pattern
+    Pattern,
+}
+
+impl GroupingChoice {
+    /// As the database says it.
+    pub(crate) const fn grouping(self) -> Grouping {
+        match self {
+            Self::Dataset => Grouping::Dataset,
+            Self::Backbone => Grouping::Backbone,
+            Self::Pattern => Grouping::Pattern,
         }
     }
 }

@@ -357,7 +357,9 @@ pub(crate) const FRONTIER: View = View {
     kind: "frontier",
     columns: &[
         hidden("sweep", Integer),
+        hidden("grouping", Text),
         varied("dataset", Text),
+        hidden("trainer", Text),
         hidden("cost_metric", Text),
         shown("cost", "MACs", Macs),
         shown("accuracy", "accuracy", Share),

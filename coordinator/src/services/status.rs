@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::dispatch::DispatchError;
-use crate::store::{ControlError, DatabaseError, LookupError, OpenSessionError, SessionError, SubmitError};
+use crate::store::{ComparisonError, ControlError, DatabaseError, LookupError, OpenSessionError, SessionError, SubmitError};
 
 /// Whether the last word on the database was that it fails. Of the process, not of a coordinator: it decides over log lines alone.
 static DATABASE_FAILS: AtomicBool = AtomicBool::new(false);
@@ -100,6 +100,19 @@ impl From<LookupError> for Status {
             LookupError::Database(error) => return error.into(),
         };
         Self::new(code, with_hint(error.to_string(), error.hint()))
+    }
+}
+
+impl From<ComparisonError> for Status {
+    fn from(error: ComparisonError) -> Self {
+        match error {
+            ComparisonError::Lookup(error) => error.into(),
+            ComparisonError::Config { .. } | ComparisonError::File(_) => Self::data_loss(crate::chain(&error)),
+            _ => {
+                let hint = error.hint();
+                Self::invalid_argument(with_hint(error.to_string(), hint.as_deref()))
+            }
+        }
     }
 }
 

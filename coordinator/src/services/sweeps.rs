@@ -94,6 +94,11 @@ impl SweepService for Sweeps {
         Ok(Response::new(status(&self.0, sweep.sweep).await?))
     }
 
+    async fn get_sweep_file(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<v1::SweepFile>, Status> {
+        let sweep = self.0.sweep_id(&request.into_inner().sweep).await?;
+        Ok(Response::new(self.0.store.reader().sweep_file(sweep).await?))
+    }
+
     type WatchSweepStream = ReceiverStream<Result<v1::SweepStatus, Status>>;
 
     async fn watch_sweep(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<Self::WatchSweepStream>, Status> {

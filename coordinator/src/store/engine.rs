@@ -5,6 +5,7 @@
 
 mod insertions;
 mod kept;
+mod streaming;
 
 use std::time::Duration;
 
@@ -339,6 +340,11 @@ impl Transaction {
             Self::Sqlite(_) => insertions::SQLITE_ROWS_MOST,
             Self::Postgres(_) | Self::OnKept(_) => insertions::POSTGRES_ROWS_MOST,
         }
+    }
+
+    /// Whether nobody else can write to the database until its end.
+    pub(super) const fn has_one_writer(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     /// Runs a statement that only PostgreSQL needs: SQLite has one writer anyway.

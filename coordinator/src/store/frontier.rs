@@ -1,271 +1,401 @@
-//! Keeps each sweep's stored frontier equal to what its operating points come to.
+//! Keeps every stored frontier equal to what the operating points come to (decision 0009).
+//!
+//! A result belongs to the frontiers of its dataset, of its dataset and backbone, and of its dataset and pattern, of each sweep that has its job and
+//! of all sweeps together, under each cost. What an accepted point does to one of them depends on its neighbours there alone (`step`), which are found
+//! by an index however many points are stored. Nearly all points are dominated by what is `known` already, and need no look at the database at all.
+//! Where results come or go in any other way than by being accepted, `replay` writes the frontiers anew.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod known;
+mod replay;
+mod step;
+#[cfg(test)]
+mod tests;
 
-use offramp_domain::frontier::{self, Insertion, Point};
+use std::collections::{BTreeMap, HashMap};
+
+use offramp_domain::frontier::{Point, non_dominated};
 use offramp_domain::outcome::OperatingPoint;
+use serde::Serialize;
 
-use super::engine::{Row, args};
+pub(super) use self::known::Known;
+pub(super) use self::replay::{compute, found, remove};
+use self::step::Extent;
+use super::engine::{Row, Value, args};
 use super::{Transaction, json, sql};
 
 /// What a frontier's cost is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CostMetric {
     /// Expected MACs of a sample, every branch on the way paid.
     MacsCascade,
     /// Expected MACs of a sample, only the answering branch paid.
     MacsSelected,
+    /// Trainable parameters of the network.
+    Params,
+    /// Measured mean time to one answer, microseconds. Points that were not measured have no place on such a frontier, and each trainer has its own.
+    LatencyUs,
 }
 
 impl CostMetric {
     /// Every metric that frontiers are kept for.
-    pub const ALL: [Self; 2] = [Self::MacsCascade, Self::MacsSelected];
+    pub const ALL: [Self; 4] = [Self::MacsCascade, Self::MacsSelected, Self::Params, Self::LatencyUs];
 
     /// The metric's name in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MacsCascade => "macs_cascade",
             Self::MacsSelected => "macs_selected",
+            Self::Params => "params",
+            Self::LatencyUs => "latency_us",
         }
     }
+
+    /// Reads a metric's name; `None` where no metric has it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
+    }
 }
 
-/// A stored operating point, as far as frontiers care.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate {
-    pub(super) job_id: i64,
-    pub(super) point: i64,
-    pub(super) macs_cascade: f64,
-    pub(super) macs_selected: f64,
-    pub(super) accuracy: f64,
+/// Which points stand on one frontier together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grouping {
+    /// Those of a dataset.
+    Dataset,
+    /// Those of a dataset and a backbone.
+    Backbone,
+    /// Those of a dataset and a budget pattern.
+    Pattern,
 }
 
-impl Candidate {
-    pub(super) fn new(job_id: i64, index: i64, point: &OperatingPoint) -> Self {
-        let OperatingPoint { macs_cascade, macs_selected, accuracy, .. } = *point;
-        Self { job_id, point: index, macs_cascade, macs_selected, accuracy }
+impl Grouping {
+    /// Every grouping that frontiers are kept for.
+    pub const ALL: [Self; 3] = [Self::Dataset, Self::Backbone, Self::Pattern];
+
+    /// The grouping's name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Backbone => "backbone",
+            Self::Pattern => "pattern",
+        }
     }
 
+    /// Reads a grouping's name; `None` where none has it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grouping| grouping.as_str() == name)
+    }
+}
+
+/// Which frontiers to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontierFilter {
+    /// Of one sweep, by id; `None` for those of all sweeps together.
+    pub sweep: Option<i64>,
+    /// Which points stand together.
+    pub grouping: Grouping,
+    /// By which cost.
+    pub metric: CostMetric,
+}
+
+impl FrontierFilter {
+    /// A sweep's frontiers, one for each dataset.
+    pub fn of_sweep(sweep: i64, metric: CostMetric) -> Self {
+        Self { sweep: Some(sweep), grouping: Grouping::Dataset, metric }
+    }
+
+    pub(super) fn values(self) -> [Value; 3] {
+        args![self.sweep.unwrap_or(ALL_SWEEPS), self.grouping.as_str(), self.metric.as_str()]
+    }
+}
+
+/// A frontier: what is compared, and by which cost.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Group {
+    /// 0 for all sweeps together.
+    sweep: i64,
+    grouping: Grouping,
+    dataset: String,
+    /// Empty where it is not part of the group; so are the next two.
+    backbone: String,
+    pattern: String,
+    trainer: String,
+    metric: CostMetric,
+}
+
+impl Group {
     fn read(row: &Row) -> Result<Self, sqlx::Error> {
+        let unknown = |name: &str| sqlx::Error::Decode(format!("`{name}` is no frontier's").into());
+        let (grouping, metric): (String, String) = (row.get("grouping")?, row.get("cost_metric")?);
         Ok(Self {
-            job_id: row.get("job_id")?,
-            point: row.get("point")?,
-            macs_cascade: row.get("macs_cascade")?,
-            macs_selected: row.get("macs_selected")?,
-            accuracy: row.get("accuracy")?,
+            sweep: row.get("sweep")?,
+            grouping: Grouping::parse(&grouping).ok_or_else(|| unknown(&grouping))?,
+            dataset: row.get("dataset")?,
+            backbone: row.get("backbone")?,
+            pattern: row.get("pattern")?,
+            trainer: row.get("trainer")?,
+            metric: CostMetric::parse(&metric).ok_or_else(|| unknown(&metric))?,
         })
     }
 
+    /// As `insert_frontier_group.sql` takes it.
+    fn values(&self, n_classes: u32) -> Vec<Value> {
+        let sweep = (self.sweep != 0).then_some(self.sweep);
+        let chance = chance(n_classes);
+        let (grouping, metric) = (self.grouping.as_str(), self.metric.as_str());
+        args![grouping, sweep, &self.dataset, &self.backbone, &self.pattern, &self.trainer, metric, chance].to_vec()
+    }
+
+    fn key(&self) -> GroupKey<'_> {
+        let Self { sweep, grouping, dataset, backbone, pattern, trainer, metric } = self;
+        GroupKey { sweep: *sweep, grouping: grouping.as_str(), dataset, backbone, pattern, trainer, metric: metric.as_str() }
+    }
+}
+
+/// A group as `keep_frontier_groups.sql` reads it.
+#[derive(Serialize)]
+struct GroupKey<'a> {
+    sweep: i64,
+    grouping: &'static str,
+    dataset: &'a str,
+    backbone: &'a str,
+    pattern: &'a str,
+    trainer: &'a str,
+    metric: &'static str,
+}
+
+/// The accuracy of a guess.
+fn chance(n_classes: u32) -> f64 {
+    1.0 / f64::from(n_classes.max(1))
+}
+
+/// What a job's points are grouped by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Origin {
+    pub(super) job_id: i64,
+    pub(super) dataset: String,
+    pub(super) backbone: String,
+    pub(super) pattern: String,
+    pub(super) trainer: String,
+    pub(super) params: i64,
+    pub(super) n_classes: u32,
+}
+
+impl Origin {
+    /// The frontiers that the job's points belong to under a metric, of one sweep or of all.
+    fn groups(&self, sweep: i64, metric: CostMetric) -> [Group; 3] {
+        Grouping::ALL.map(|grouping| {
+            let part = |of: Grouping, name: &String| if grouping == of { name.clone() } else { String::new() };
+            Group {
+                sweep,
+                grouping,
+                dataset: self.dataset.clone(),
+                backbone: part(Grouping::Backbone, &self.backbone),
+                pattern: part(Grouping::Pattern, &self.pattern),
+                trainer: if metric == CostMetric::LatencyUs { self.trainer.clone() } else { String::new() },
+                metric,
+            }
+        })
+    }
+}
+
+/// An operating point, as far as frontiers care.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) job_id: i64,
+    pub(super) point: i64,
+    pub(super) accuracy: f64,
+    /// Under each of [`CostMetric::ALL`]; not a number where the point has none.
+    costs: [f64; 4],
+}
+
+impl Candidate {
+    pub(super) fn new(origin: &Origin, index: i64, point: &OperatingPoint) -> Self {
+        let costs = [point.macs_cascade, point.macs_selected, origin.params as f64, point.latency_us.unwrap_or(f64::NAN)];
+        Self { job_id: origin.job_id, point: index, accuracy: point.accuracy, costs }
+    }
+
     fn under(&self, metric: CostMetric) -> Point {
-        let cost = match metric {
-            CostMetric::MacsCascade => self.macs_cascade,
-            CostMetric::MacsSelected => self.macs_selected,
-        };
-        Point { cost, accuracy: self.accuracy }
+        // Zero has one sign, as in an index.
+        Point { cost: self.costs[metric as usize] + 0.0, accuracy: self.accuracy + 0.0 }
     }
 }
 
-/// Frontiers as they were read a moment ago. A frontier only ever gets better: what a point of it dominates has no place on it any more, whatever
-/// has happened since. So nearly all points of a sweep in progress are dealt with without a look at the database, and without a lock.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    frontiers: Mutex<HashMap<(i64, String), Seen>>,
-}
-
-/// A frontier as it was read.
+/// An accepted result: where it belongs, and its points.
 #[derive(Debug, Clone)]
-struct Seen {
-    at_us: i64,
-    /// Under each of [`CostMetric::ALL`].
-    members: Arc<[Vec<Point>; 2]>,
+pub(super) struct Accepted {
+    pub(super) origin: Origin,
+    pub(super) points: Vec<Candidate>,
 }
 
-impl Seen {
-    /// Whether one of these points is not dominated by what was seen.
-    fn lets_in(&self, candidates: &[Candidate]) -> bool {
-        let metrics = CostMetric::ALL.into_iter().zip(&*self.members);
-        metrics.into_iter().any(|(metric, members)| !frontier::insert(members, &points(candidates, metric)).entered.is_empty())
-    }
-}
-
-/// For how long a frontier is known, microseconds. A server that is replaced by one which lags behind takes longer, and may have lost what was seen.
-const KNOWN_FOR_US: i64 = 1_000_000;
-/// Frontiers that are known at once, and points of one: a few megabytes in all.
-const KNOWN_MOST: usize = 64;
-const KNOWN_POINTS_MOST: usize = 2_000;
-
-impl Known {
-    fn get(&self, sweep_id: i64, dataset: &str, now_us: i64) -> Option<Seen> {
-        let seen = self.frontiers().get(&(sweep_id, dataset.to_owned())).cloned()?;
-        (seen.at_us..seen.at_us + KNOWN_FOR_US).contains(&now_us).then_some(seen)
-    }
-
-    /// Remembers a frontier that was read in a transaction which had not written to it.
-    fn remember(&self, sweep_id: i64, dataset: &str, seen: &Seen) {
-        let mut frontiers = self.frontiers();
-        if seen.members.iter().any(|members| members.len() > KNOWN_POINTS_MOST) {
-            frontiers.remove(&(sweep_id, dataset.to_owned()));
-            return;
-        }
-        let place = (sweep_id, dataset.to_owned());
-        if frontiers.len() >= KNOWN_MOST && !frontiers.contains_key(&place) {
-            frontiers.clear();
-        }
-        frontiers.insert(place, seen.clone());
-    }
-
-    fn frontiers(&self) -> MutexGuard<'_, HashMap<(i64, String), Seen>> {
-        // Each critical section leaves it whole.
-        self.frontiers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Advances the frontiers of the sweeps that have the jobs whose points these are, each with its dataset. `sweeps` has pairs of a job and a sweep, read
-/// since these jobs are this transaction's alone.
+/// Advances the frontiers that accepted results belong to. `sweeps` has pairs of a job and a sweep, and `n_removals` says how often results were
+/// removed, both read since these jobs are this transaction's alone and since no result can be removed until its end.
 pub(super) async fn advance(
     tx: &mut Transaction,
     known: &Known,
-    points: &[(&str, Candidate)],
+    accepted: &[Accepted],
     sweeps: &[(i64, i64)],
+    n_removals: i64,
     now_us: i64,
 ) -> Result<(), sqlx::Error> {
-    let mut by_job: HashMap<i64, Vec<(&str, Candidate)>> = HashMap::new();
-    for (dataset, point) in points {
-        by_job.entry(point.job_id).or_default().push((*dataset, *point));
-    }
-    let mut places: BTreeMap<(i64, &str), Vec<Candidate>> = BTreeMap::new();
-    for (job_id, sweep_id) in sweeps {
-        for (dataset, point) in by_job.get(job_id).into_iter().flatten() {
-            places.entry((*sweep_id, *dataset)).or_default().push(*point);
-        }
-    }
-    let mut entering = Vec::new();
-    for ((sweep_id, dataset), candidates) in places {
-        let seen = if let Some(seen) = known.get(sweep_id, dataset, now_us) {
-            seen
-        } else {
-            let seen = seen(&read(tx, sweep_id, dataset).await?, now_us);
-            known.remember(sweep_id, dataset, &seen);
-            seen
-        };
-        if seen.lets_in(&candidates) {
-            entering.push((sweep_id, dataset, candidates));
+    known.heed(n_removals);
+    let all: Vec<Candidate> = accepted.iter().flat_map(|result| result.points.iter().copied()).collect();
+    let mut entering: Vec<(Group, u32, Vec<usize>)> = Vec::new();
+    for (group, (n_classes, mut indices)) in by_group(accepted, sweeps) {
+        let point = |index: usize| all[index].under(group.metric);
+        known.filter(&group, point, &mut indices, now_us);
+        let points: Vec<Point> = indices.iter().map(|&index| point(index)).collect();
+        let indices: Vec<usize> = non_dominated(&points).into_iter().map(|index| indices[index]).collect();
+        if !indices.is_empty() {
+            entering.push((group, n_classes, indices));
         }
     }
     if entering.is_empty() {
         return Ok(());
     }
-    // In the order of their numbers, as everywhere; what is read from here on stays as it is.
-    let ids: BTreeSet<i64> = entering.iter().map(|(sweep_id, ..)| *sweep_id).collect();
-    tx.run_on_postgres(sql::postgres::LOCK_SWEEPS, args![json(&ids.into_iter().collect::<Vec<_>>())]).await?;
-    for (sweep_id, dataset, candidates) in entering {
-        let members = read(tx, sweep_id, dataset).await?;
-        known.remember(sweep_id, dataset, &seen(&members, now_us));
-        insert(tx, sweep_id, dataset, members, &candidates).await?;
+    let groups: Vec<(&Group, u32)> = entering.iter().map(|(group, n_classes, _)| (group, *n_classes)).collect();
+    let ids = keep_groups(tx, known, &groups, now_us).await?;
+    let asked: Vec<Asked> = entering
+        .iter()
+        .zip(&ids)
+        .flat_map(|((group, _, indices), id)| {
+            let ask =
+                |&index: &usize| Asked { group_id: *id, metric: group.metric.as_str(), job_id: all[index].job_id, point: all[index].point };
+            indices.iter().map(ask)
+        })
+        .collect();
+    let mut around = Around::read(&tx.all(sql::FRONTIER_NEIGHBOURS, args![json(&asked)]).await?)?;
+
+    let (mut rows, mut advances, mut displaced) = (Vec::new(), Vec::new(), Vec::new());
+    for ((group, n_classes, indices), id) in entering.iter().zip(ids) {
+        let neighbours = around.neighbours.remove(&id).unwrap_or_default();
+        let members: Vec<Point> = neighbours.iter().map(|neighbour| neighbour.at).collect();
+        let extent = around.extents.get(&id).copied();
+        if extent.is_some() {
+            // It was committed: what this transaction makes is not, and may never be.
+            known.remember(group, id, &members, n_removals, now_us);
+        }
+        let extent = extent.unwrap_or_default();
+        let candidates: Vec<Point> = indices.iter().map(|&index| all[index].under(group.metric)).collect();
+        let Some(advance) = step::advance(extent, chance(*n_classes), &members, &candidates) else { continue };
+        // Another coordinator, whose clock was read later, may have been here before.
+        let at_us = now_us.max(extent.at_us);
+        for &entered in &advance.entered {
+            let Candidate { job_id, point, .. } = all[indices[entered]];
+            let Point { cost, accuracy } = candidates[entered];
+            rows.push(args![id, job_id, point, cost, accuracy, at_us, None::<i64>, None::<i64>].to_vec());
+        }
+        displaced.extend(advance.displaced.iter().map(|&(old, by)| {
+            let Neighbour { id, .. } = neighbours[old];
+            Displaced { id, by: all[indices[by]].job_id, at_us }
+        }));
+        advances.push(args![id, at_us, advance.hypervolume, advance.reference_cost].to_vec());
     }
+    let insertions = vec![(sql::INSERT_FRONTIER_POINT, rows), (sql::INSERT_FRONTIER_ADVANCE, advances)];
+    if displaced.is_empty() {
+        for (statement, rows) in insertions {
+            tx.insert(statement, rows).await?;
+        }
+        return Ok(());
+    }
+    tx.insert_and_run(insertions, sql::DISPLACE_FRONTIER_POINTS, args![json(&displaced)]).await?;
     Ok(())
 }
 
-/// Writes the frontiers of a new sweep from the results that its jobs have already.
-pub(super) async fn found(tx: &mut Transaction, sweep_id: i64) -> Result<(), sqlx::Error> {
-    let rows = tx.all(sql::POINTS_OF_SWEEP_JOBS, args![sweep_id]).await?;
-    let mut by_dataset: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-    for row in &rows {
-        by_dataset.entry(row.get("dataset")?).or_default().push(Candidate::read(row)?);
+/// The points that may matter to each frontier, as indices into all of them, with the number of classes: of each result those that no other of the
+/// same result dominates.
+fn by_group(accepted: &[Accepted], sweeps: &[(i64, i64)]) -> BTreeMap<Group, (u32, Vec<usize>)> {
+    let mut sweeps_of: HashMap<i64, Vec<i64>> = HashMap::new();
+    for (job_id, sweep_id) in sweeps {
+        sweeps_of.entry(*job_id).or_default().push(*sweep_id);
     }
-    for (dataset, points) in &by_dataset {
-        let members = read(tx, sweep_id, dataset).await?;
-        insert(tx, sweep_id, dataset, members, points).await?;
-    }
-    Ok(())
-}
-
-/// The points on the frontiers of a sweep and a dataset, by metric.
-type Members = HashMap<String, Vec<Candidate>>;
-
-async fn read(tx: &mut Transaction, sweep_id: i64, dataset: &str) -> Result<Members, sqlx::Error> {
-    let mut members = Members::new();
-    for row in tx.all(sql::FRONTIER_MEMBERS, args![sweep_id, dataset]).await? {
-        members.entry(row.get("cost_metric")?).or_default().push(Candidate::read(&row)?);
-    }
-    Ok(members)
-}
-
-fn points(candidates: &[Candidate], metric: CostMetric) -> Vec<Point> {
-    candidates.iter().map(|candidate| candidate.under(metric)).collect()
-}
-
-fn seen(members: &Members, now_us: i64) -> Seen {
-    let under = |metric: CostMetric| members.get(metric.as_str()).map_or_else(Vec::new, |members| points(members, metric));
-    Seen { at_us: now_us, members: Arc::new(CostMetric::ALL.map(under)) }
-}
-
-/// Lets points enter the frontiers of a sweep and a dataset, one a metric.
-async fn insert(
-    tx: &mut Transaction,
-    sweep_id: i64,
-    dataset: &str,
-    mut members: Members,
-    candidates: &[Candidate],
-) -> Result<(), sqlx::Error> {
-    let mut rows = Vec::new();
-    for metric in CostMetric::ALL {
-        let members = members.remove(metric.as_str()).unwrap_or_default();
-        let Insertion { entered, displaced } = frontier::insert(&points(&members, metric), &points(candidates, metric));
-        let row = |Candidate { job_id, point, .. }: Candidate| args![sweep_id, dataset, metric.as_str(), job_id, point];
-        for index in displaced {
-            tx.run(sql::DELETE_FRONTIER_POINT, row(members[index])).await?;
+    let mut groups: BTreeMap<Group, (u32, Vec<usize>)> = BTreeMap::new();
+    let mut first = 0;
+    for Accepted { origin, points } in accepted {
+        let of_sweeps = sweeps_of.get(&origin.job_id).into_iter().flatten().copied();
+        let scopes: Vec<i64> = of_sweeps.chain([ALL_SWEEPS]).collect();
+        for metric in CostMetric::ALL {
+            let places: Vec<Point> = points.iter().map(|point| point.under(metric)).collect();
+            let best: Vec<usize> = non_dominated(&places).into_iter().map(|index| first + index).collect();
+            if best.is_empty() {
+                continue;
+            }
+            for group in scopes.iter().flat_map(|sweep| origin.groups(*sweep, metric)) {
+                groups.entry(group).or_insert((origin.n_classes, Vec::new())).1.extend(&best);
+            }
         }
-        rows.extend(entered.into_iter().map(|index| row(candidates[index]).to_vec()));
+        first += points.len();
     }
-    tx.insert(sql::INSERT_FRONTIER_POINT, rows).await
+    groups
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// As the scope of a group, all sweeps together.
+const ALL_SWEEPS: i64 = 0;
 
-    const NOW_US: i64 = 1_700_000_000_000_000;
-
-    fn candidate(macs: f64, accuracy: f64) -> Candidate {
-        Candidate { job_id: 1, point: 0, macs_cascade: macs, macs_selected: macs / 2.0, accuracy }
+/// The numbers of frontiers, which are made where they do not exist. Until the end of the transaction nobody else advances them.
+async fn keep_groups(tx: &mut Transaction, known: &Known, groups: &[(&Group, u32)], now_us: i64) -> Result<Vec<i64>, sqlx::Error> {
+    let known_ids: Vec<Option<i64>> = groups.iter().map(|(group, _)| known.id(group, now_us)).collect();
+    if tx.has_one_writer()
+        && let Some(ids) = known_ids.iter().copied().collect::<Option<Vec<i64>>>()
+    {
+        return Ok(ids);
     }
-
-    fn seen_with(members: &[Candidate]) -> Seen {
-        seen(&CostMetric::ALL.into_iter().map(|metric| (metric.as_str().to_owned(), members.to_vec())).collect(), NOW_US)
+    // In the order of their keys, and before any is locked: of two transactions that make the same ones, one waits for the other here alone.
+    let unknown = groups.iter().zip(&known_ids).filter(|(_, id)| id.is_none()).map(|((group, n_classes), _)| group.values(*n_classes));
+    tx.insert(sql::INSERT_FRONTIER_GROUP, unknown.collect()).await?;
+    let keys: Vec<GroupKey<'_>> = groups.iter().map(|(group, _)| group.key()).collect();
+    let mut ids = HashMap::with_capacity(groups.len());
+    for row in tx.all(sql::KEEP_FRONTIER_GROUPS, args![json(&keys)]).await? {
+        ids.insert(Group::read(&row)?, row.get::<i64>("id")?);
     }
+    let ids: Vec<i64> =
+        groups.iter().map(|(group, _)| ids.get(*group).copied().ok_or(sqlx::Error::RowNotFound)).collect::<Result<_, _>>()?;
+    Ok(ids)
+}
 
-    #[test]
-    fn what_was_seen_keeps_off_what_it_dominates_and_nothing_else() {
-        let seen = seen_with(&[candidate(100.0, 0.5), candidate(200.0, 0.75)]);
-        for (macs, accuracy, enters) in
-            [(150.0, 0.5, false), (100.0, 0.25, false), (100.0, 0.5, true), (50.0, 0.25, true), (150.0, 0.625, true), (300.0, 0.875, true)]
-        {
-            assert_eq!(seen.lets_in(&[candidate(macs, accuracy)]), enters, "{macs} MACs, accuracy {accuracy}");
+/// A point to place, as `frontier_neighbours.sql` reads it.
+#[derive(Serialize)]
+struct Asked {
+    group_id: i64,
+    metric: &'static str,
+    job_id: i64,
+    point: i64,
+}
+
+/// A point that has left a frontier, as `displace_frontier_points.sql` reads it.
+#[derive(Serialize)]
+struct Displaced {
+    id: i64,
+    by: i64,
+    at_us: i64,
+}
+
+/// A point on a frontier.
+#[derive(Debug, Clone, Copy)]
+struct Neighbour {
+    id: i64,
+    at: Point,
+}
+
+/// What there is of frontiers around candidates.
+#[derive(Debug, Default)]
+struct Around {
+    neighbours: HashMap<i64, Vec<Neighbour>>,
+    extents: HashMap<i64, Extent>,
+}
+
+impl Around {
+    fn read(rows: &[Row]) -> Result<Self, sqlx::Error> {
+        let mut around = Self::default();
+        for row in rows {
+            let (group, cost, accuracy): (i64, f64, f64) = (row.get("group_id")?, row.get("cost")?, row.get("accuracy")?);
+            match row.get::<Option<i64>>("id")? {
+                Some(id) => around.neighbours.entry(group).or_default().push(Neighbour { id, at: Point { cost, accuracy } }),
+                None => {
+                    let extent = Extent { at_us: row.get("at_us")?, hypervolume: accuracy, reference_cost: cost };
+                    around.extents.insert(group, extent);
+                }
+            }
         }
-        // Under one metric is enough, and one of several.
-        let cheap_if_selected = Candidate { macs_selected: 10.0, ..candidate(150.0, 0.5) };
-        assert!(seen.lets_in(&[candidate(150.0, 0.5), cheap_if_selected]));
-        assert!(seen_with(&[]).lets_in(&[candidate(1.0, 0.0)]));
-    }
-
-    #[test]
-    fn what_was_seen_is_forgotten_after_a_moment() {
-        let known = Known::default();
-        let remembers = |sweep, dataset, now_us| known.get(sweep, dataset, now_us).is_some();
-        assert!(!remembers(1, "digits", NOW_US));
-        known.remember(1, "digits", &seen_with(&[candidate(1.0, 0.5)]));
-        assert!(remembers(1, "digits", NOW_US) && remembers(1, "digits", NOW_US + KNOWN_FOR_US - 1));
-        assert!(!remembers(1, "digits", NOW_US + KNOWN_FOR_US));
-        assert!(!remembers(1, "digits", NOW_US - 1), "the clock was set back");
-        assert!(!remembers(2, "digits", NOW_US) && !remembers(1, "cifar10", NOW_US));
-        // One that has become too large to be remembered is not remembered as it was before.
-        known.remember(1, "digits", &seen_with(&vec![candidate(1.0, 0.5); KNOWN_POINTS_MOST + 1]));
-        assert!(!remembers(1, "digits", NOW_US));
-        for sweep in 0..10 * KNOWN_MOST as i64 {
-            known.remember(sweep, "digits", &seen_with(&[]));
-        }
-        assert!(known.frontiers().len() <= KNOWN_MOST);
+        Ok(around)
     }
 }

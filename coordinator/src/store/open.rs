@@ -24,6 +24,8 @@ pub(super) const SQLITE_MIGRATIONS: &[Step] = &[
     (2, "queue", include_str!("../../../migrations/sqlite/0002_queue.sql")),
     (3, "training", include_str!("../../../migrations/sqlite/0003_training.sql")),
     (4, "evaluation", include_str!("../../../migrations/sqlite/0004_evaluation.sql")),
+    (5, "frontiers", include_str!("../../../migrations/sqlite/0005_frontiers.sql")),
+    (6, "imports", include_str!("../../../migrations/sqlite/0006_imports.sql")),
 ];
 /// The same of PostgreSQL.
 pub(super) const POSTGRES_MIGRATIONS: &[Step] = &[
@@ -31,6 +33,8 @@ pub(super) const POSTGRES_MIGRATIONS: &[Step] = &[
     (2, "queue", include_str!("../../../migrations/postgres/0002_queue.sql")),
     (3, "training", include_str!("../../../migrations/postgres/0003_training.sql")),
     (4, "evaluation", include_str!("../../../migrations/postgres/0004_evaluation.sql")),
+    (5, "frontiers", include_str!("../../../migrations/postgres/0005_frontiers.sql")),
+    (6, "imports", include_str!("../../../migrations/postgres/0006_imports.sql")),
 ];
 
 /// What `set_application_id.sql` writes into the file's header: "OFRM".

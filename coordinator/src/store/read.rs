@@ -6,7 +6,7 @@ use offramp_proto::v1;
 
 use super::engine::{Pool, Row, args};
 use super::error::DatabaseError;
-use super::frontier::CostMetric;
+use super::frontier::FrontierFilter;
 use super::open::{self, OpenError};
 use super::{rows, sql};
 use crate::config::Database;
@@ -146,6 +146,16 @@ impl Reader {
         row.as_ref().map(rows::sweep).transpose()
     }
 
+    /// A sweep's file as it was submitted.
+    ///
+    /// # Errors
+    /// When there is no such sweep, and those of the database.
+    pub async fn sweep_file(&self, id: i64) -> Result<v1::SweepFile, LookupError> {
+        let row = self.pool.optional(sql::FILE_OF_SWEEP, args![id]).await?;
+        let row = row.ok_or_else(|| LookupError::NoSuchSweep(id.to_string()))?;
+        Ok(v1::SweepFile { text: row.get("text")?, submitted_by: row.get("submitted_by")? })
+    }
+
     /// A sweep's counts and running jobs at one moment.
     ///
     /// # Errors
@@ -231,12 +241,20 @@ impl Reader {
         decode(&self.pool.all(sql::LIST_WORKERS, args![ended, limit]).await?, rows::worker)
     }
 
-    /// A sweep's frontier under a metric, cheapest first within each dataset.
+    /// Frontiers as they stand, one after the other, each cheapest first.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn frontier(&self, sweep: i64, metric: CostMetric) -> Result<Vec<v1::FrontierRow>, DatabaseError> {
-        decode(&self.pool.all(sql::FRONTIER_OF_SWEEP, args![sweep, metric.as_str()]).await?, rows::frontier_point)
+    pub async fn frontier(&self, filter: FrontierFilter) -> Result<Vec<v1::FrontierRow>, DatabaseError> {
+        decode(&self.pool.all(sql::FRONTIER_POINTS, filter.values()).await?, rows::frontier_point)
+    }
+
+    /// Every point that is or was on these frontiers, one frontier after the other, each in the order in which they entered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn frontier_history(&self, filter: FrontierFilter) -> Result<Vec<v1::FrontierHistoryRow>, DatabaseError> {
+        decode(&self.pool.all(sql::FRONTIER_HISTORY, filter.values()).await?, rows::frontier_stay)
     }
 
     /// Per-exit metrics of a sweep's finished jobs, in its order.

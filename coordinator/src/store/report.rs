@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::batch::AttemptRef;
 use super::engine::{Insertion, Row, args, storable};
-use super::frontier::{self, Known};
+use super::frontier::{self, Known, Origin};
 pub(super) use super::refusal::Refusal;
 use super::sessions::SessionId;
 use super::withdrawal::{Withdrawn, withdraw};
@@ -113,10 +113,8 @@ pub(super) struct Reported {
     /// How the attempt stands in the books.
     outcome: String,
     worker: String,
-    trainer: String,
-    pub(super) dataset: String,
+    pub(super) origin: Origin,
     pub(super) backbone_macs: u64,
-    pub(super) n_classes: usize,
     /// JSON: cascade and selected MACs of an answer from each exit, side exits first.
     exit_costs: Option<String>,
 }
@@ -140,10 +138,16 @@ impl Reported {
             is_held,
             outcome: row.get("outcome")?,
             worker: row.get("worker")?,
-            trainer: row.get("trainer")?,
-            dataset: row.get("dataset")?,
+            origin: Origin {
+                job_id: row.get("job_id")?,
+                dataset: row.get("dataset")?,
+                backbone: row.get("backbone")?,
+                pattern: row.get("pattern")?,
+                trainer: row.get("trainer")?,
+                params: row.get("params")?,
+                n_classes: row.get("n_classes")?,
+            },
             backbone_macs: row.get("backbone_macs")?,
-            n_classes: row.get("n_classes")?,
             exit_costs: row.get("exit_costs")?,
         })
     }
@@ -223,7 +227,7 @@ pub(super) async fn take(
         settled.insert(id, outcome_name(event));
         let mut held = found.held.clone();
         if event == Event::Failed(FailureKind::NoData) {
-            let withdrawn = withdraw(tx, *session, &found.dataset).await?;
+            let withdrawn = withdraw(tx, *session, &found.origin.dataset).await?;
             held.data_elsewhere = withdrawn.is_some();
             taken.withdrawn.extend(withdrawn);
         }
@@ -235,9 +239,9 @@ pub(super) async fn take(
         tx.run(sql::INSERT_LATE_REPORT, args![now_us, found.held.job_id, found.held.attempt.attempt, &found.worker, message]).await?;
     }
     // Jobs before sweeps, whose frontiers come last: every transaction takes its locks in this order.
-    let Settled { queued, sweeps } = settle(tx, &ends, results::rows(&accepted), limits, now_us).await?;
+    let Settled { queued, sweeps, n_removals } = settle(tx, &ends, results::rows(&accepted), limits, now_us).await?;
     taken.queued = queued;
-    frontier::advance(tx, frontiers, &results::candidates(&accepted), &sweeps, now_us).await?;
+    frontier::advance(tx, frontiers, &results::points(&accepted), &sweeps, n_removals, now_us).await?;
     taken.ended = ends.into_iter().map(|end| end.held.attempt).collect();
     Ok(taken)
 }
@@ -255,8 +259,8 @@ pub(super) async fn cancelled(tx: &mut Transaction, attempts: &[&AttemptRef]) ->
 /// Refuses a result that this job's network cannot have.
 fn check(found: &Reported, costs: &[ExitCost], outcome: &Outcome) -> Result<(), Refusal> {
     let job = || found.held.attempt.key.id().to_owned();
-    if outcome.trainer != found.trainer {
-        return Err(Refusal::Trainer { found: outcome.trainer.clone(), expected: found.trainer.clone() });
+    if outcome.trainer != found.origin.trainer {
+        return Err(Refusal::Trainer { found: outcome.trainer.clone(), expected: found.origin.trainer.clone() });
     }
     if outcome.exits.len() != costs.len() {
         return Err(Refusal::ExitCount { job: job(), found: outcome.exits.len(), expected: costs.len() });
@@ -303,6 +307,8 @@ pub(super) struct Settled {
     pub(super) queued: bool,
     /// The jobs, each with a sweep that has it.
     pub(super) sweeps: Vec<(i64, i64)>,
+    /// How often results were removed, until then.
+    pub(super) n_removals: i64,
 }
 
 /// An attempt that ends, as `end_attempts.sql` reads it.
@@ -365,12 +371,13 @@ pub(super) async fn settle(
             _ => {}
         }
     }
-    let (mut n_settled, mut n_awaiting, mut sweeps) = (0, 0, Vec::new());
+    let (mut n_settled, mut n_awaiting, mut n_removals, mut sweeps) = (0, 0, 0, Vec::new());
     for row in tx.insert_and_run(results, sql::SETTLE, args![json(&ended), now_us]).await? {
         let number: i64 = row.get("number")?;
         match row.get::<String>("what")?.as_str() {
             "settled" => n_settled = number,
             "awaiting" => n_awaiting = number,
+            "removals" => n_removals = number,
             _ => sweeps.push((row.get("job_id")?, number)),
         }
     }
@@ -388,7 +395,7 @@ pub(super) async fn settle(
     } else {
         control::trip_breakers(tx, &failed, now_us).await?;
     }
-    Ok(Settled { queued, sweeps })
+    Ok(Settled { queued, sweeps, n_removals })
 }
 
 /// What the attempts table says after an event of the newest attempt at a job.

@@ -4,7 +4,7 @@ use offramp_domain::evaluation;
 use offramp_domain::outcome::Outcome;
 
 use super::engine::{Insertion, Value, args};
-use super::frontier::Candidate;
+use super::frontier::{Accepted, Candidate};
 use super::report::Reported;
 use super::sql;
 
@@ -53,13 +53,13 @@ pub(super) fn rows(results: &[(&Reported, &Outcome)]) -> Vec<Insertion> {
     vec![(sql::INSERT_RESULT, rows), (sql::INSERT_EXIT_RESULT, exits), (sql::INSERT_OPERATING_POINT, points)]
 }
 
-/// The operating points of accepted results, each with its dataset.
-pub(super) fn candidates<'a>(results: &[(&'a Reported, &Outcome)]) -> Vec<(&'a str, Candidate)> {
-    let of = |(found, outcome): &(&'a Reported, &Outcome)| -> Vec<(&'a str, Candidate)> {
-        let points = (0_i64..).zip(&outcome.operating_points);
-        points.map(|(index, point)| (found.dataset.as_str(), Candidate::new(found.held.job_id, index, point))).collect()
+/// The operating points of accepted results, as far as frontiers care.
+pub(super) fn points(results: &[(&Reported, &Outcome)]) -> Vec<Accepted> {
+    let of = |(found, outcome): &(&Reported, &Outcome)| {
+        let points = (0_i64..).zip(&outcome.operating_points).map(|(index, point)| Candidate::new(&found.origin, index, point));
+        Accepted { origin: found.origin.clone(), points: points.collect() }
     };
-    results.iter().flat_map(of).collect()
+    results.iter().map(of).collect()
 }
 
 fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
@@ -75,7 +75,7 @@ fn result_row(found: &Reported, outcome: &Outcome) -> Vec<Value> {
         outcome.train_seconds,
         accuracies.clone().next_back(),
         accuracies.reduce(f64::max),
-        evaluation::area(&outcome.operating_points, found.backbone_macs, found.n_classes),
+        evaluation::area(&outcome.operating_points, found.backbone_macs, found.origin.n_classes as usize),
         records.map(|records| records.path.as_str()),
         records.map(|records| records.bytes as i64),
         records.map(|records| records.sha256.as_str()),

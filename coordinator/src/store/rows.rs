@@ -154,7 +154,9 @@ pub(super) fn epoch(row: &Row) -> Decoded<v1::EpochRow> {
 pub(super) fn frontier_point(row: &Row) -> Decoded<v1::FrontierRow> {
     Ok(v1::FrontierRow {
         sweep: row.get("sweep")?,
+        grouping: row.get("grouping")?,
         dataset: row.get("dataset")?,
+        trainer: row.get("trainer")?,
         cost_metric: row.get("cost_metric")?,
         cost: row.get("cost")?,
         accuracy: row.get("accuracy")?,
@@ -169,6 +171,29 @@ pub(super) fn frontier_point(row: &Row) -> Decoded<v1::FrontierRow> {
         latency_us: row.get("latency_us")?,
         images_per_second: row.get("images_per_second")?,
         job: row.get("job")?,
+    })
+}
+
+pub(super) fn frontier_stay(row: &Row) -> Decoded<v1::FrontierHistoryRow> {
+    Ok(v1::FrontierHistoryRow {
+        sweep: row.get("sweep")?,
+        grouping: row.get("grouping")?,
+        dataset: row.get("dataset")?,
+        backbone: row.get("backbone")?,
+        pattern: row.get("pattern")?,
+        trainer: row.get("trainer")?,
+        cost_metric: row.get("cost_metric")?,
+        cost: row.get("cost")?,
+        accuracy: row.get("accuracy")?,
+        job: row.get("job")?,
+        policy: row.get("policy")?,
+        setting: row.get("setting")?,
+        entered_us: row.get("entered_us")?,
+        left_us: row.get("left_us")?,
+        displaced_by: row.get("displaced_by")?,
+        hypervolume: row.get("hypervolume")?,
+        reference_cost: row.get("reference_cost")?,
+        reference_accuracy: row.get("reference_accuracy")?,
     })
 }
 
@@ -246,7 +271,7 @@ pub(super) fn running_job(row: &Row) -> Decoded<(String, v1::RunningJob)> {
 }
 
 /// A seed is stored as the bits of a signed number: the only kind there is in SQL.
-fn seed(row: &Row) -> Decoded<u64> {
+pub(super) fn seed(row: &Row) -> Decoded<u64> {
     Ok(row.get::<i64>("seed")?.cast_unsigned())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use offramp_domain::job::JobKey;
+use offramp_domain::job::{JobConfig, JobKey};
 use offramp_domain::placement::Requirements;
 use offramp_domain::sweep::{Run, Sweep, SweepJob};
 use serde::Serialize;
@@ -182,6 +182,18 @@ async fn insert_run(tx: &mut Transaction, sweep: &Sweep, run: &Run, target: &Tar
         tx.run(sql::INSERT_SWEEP_JOBS, args![target.sweep_id, places]).await?;
     }
     Ok(())
+}
+
+/// Stores a job of no sweep, and its exits; not where it stands.
+pub(super) async fn insert_job(tx: &mut Transaction, job: &SweepJob, now_us: i64) -> Result<(), sqlx::Error> {
+    let key = job.config.key();
+    let cell = Common::new(job, JobConfig { seed: 0, ..job.config.clone() }.key().as_str());
+    let config = job.config.canonical_json();
+    let input = JobInput { position: 0, key: key.as_str(), config, seed: job.config.seed.cast_signed(), cell: &cell };
+    tx.run(sql::INSERT_JOBS, args![json(&[input]), now_us]).await?;
+    let exits = exit_inputs(job);
+    let exits: Vec<ExitInput<'_>> = exits.iter().map(|exit| ExitInput { job: key.as_str(), exit }).collect();
+    tx.run(sql::INSERT_EXITS, args![json(&exits)]).await.map(drop)
 }
 
 /// Stores which of the sweep's jobs wait for which, and lets them wait.

@@ -35,7 +35,7 @@ impl Slot {
 /// Differences of two levels.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Paired {
-    /// One a pair, `to` less `from`.
+    /// One a pair, the level less the other.
     pub(super) differences: Vec<f64>,
     /// The members that are in a pair.
     pub(super) members: Vec<usize>,
@@ -46,20 +46,19 @@ pub(super) struct Paired {
 }
 
 /// Pairs two levels.
-pub(super) fn pair(blocks: &Blocks, from: usize, to: usize, unit: Unit) -> Paired {
+pub(super) fn pair(blocks: &Blocks, level: usize, other: usize, unit: Unit) -> Paired {
     let mut paired = Paired::default();
     for block in &blocks.list {
-        let (Some(&from), Some(&to)) = (block.get(&from), block.get(&to)) else { continue };
-        let (before, after) = (&blocks.members[from].seeds, &blocks.members[to].seeds);
+        let (Some(&one), Some(&two)) = (block.get(&level), block.get(&other)) else { continue };
         let mut differences = Vec::new();
-        for (seed, slot) in before {
-            let Some(other) = after.get(seed) else { continue };
+        for (seed, slot) in &blocks.members[one].seeds {
+            let Some(other) = blocks.members[two].seeds.get(seed) else { continue };
             if slot.shares_a_job(other) {
                 paired.n_same_job += 1;
                 continue;
             }
             match (slot.value(), other.value()) {
-                (Some(before), Some(after)) => differences.push(rounded(after - before)),
+                (Some(value), Some(other)) => differences.push(rounded(value - other)),
                 _ => paired.n_incomplete += 1,
             }
         }
@@ -67,7 +66,7 @@ pub(super) fn pair(blocks: &Blocks, from: usize, to: usize, unit: Unit) -> Paire
             continue;
         }
         paired.n_blocks += 1;
-        paired.members.extend([from, to]);
+        paired.members.extend([one, two]);
         match unit {
             Unit::Seed => paired.differences.extend(differences),
             Unit::Block => paired.differences.push(rounded(mean(&differences))),
@@ -78,15 +77,15 @@ pub(super) fn pair(blocks: &Blocks, from: usize, to: usize, unit: Unit) -> Paire
 
 impl Paired {
     /// What the differences come to.
-    pub(super) fn into_pair(self, (from, to): (String, String), bootstrap: &Bootstrap, p_nemenyi: Option<f64>) -> Pair {
+    pub(super) fn into_pair(self, (level, other): (String, String), bootstrap: &Bootstrap, p_nemenyi: Option<f64>) -> Pair {
         let Self { differences, n_blocks, n_incomplete, .. } = self;
         let count = |is: fn(f64) -> bool| differences.iter().filter(|difference| is(**difference)).count();
         let wilcoxon = signed_rank(&differences);
         let interval = bootstrap.interval(&differences).map_err(of_differences);
         let cohens_dz = effect::cohens_dz(&differences).map_err(of_differences);
         Pair {
-            from,
-            to,
+            level,
+            other,
             n_blocks,
             n_pairs: differences.len(),
             n_incomplete,

@@ -44,8 +44,8 @@ pub struct ImanDavenport {
 pub fn friedman(blocks: &[Vec<f64>]) -> Result<Friedman, Missing> {
     let n_treatments = blocks.first().map_or(0, Vec::len);
     assert!(blocks.iter().all(|block| block.len() == n_treatments), "every block has one value a treatment");
-    at_least(2, blocks.len(), "blocks that every level is in")?;
     at_least(3, n_treatments, "levels")?;
+    at_least(2, blocks.len(), "blocks that every level is in")?;
     let (n, k) = (blocks.len() as f64, n_treatments as f64);
     let mut rank_sums = vec![0.0; n_treatments];
     let mut ties = 0.0;

@@ -234,7 +234,8 @@ const OPERATING_POINTS: View = View {
     ],
     beside: &[],
     of_sweep: OfSweep::Job,
-    key: &["job", "policy", "setting"],
+    // A trainer may report a setting twice; what it reached there tells them apart.
+    key: &["job", "policy", "setting", "macs_cascade", "accuracy"],
 };
 
 const ARTIFACTS: View = View {

@@ -8,7 +8,7 @@ use crate::output::{Rows, csv, json, table, view};
 
 fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, setting: f64) -> v1::FrontierRow {
     v1::FrontierRow {
-        sweep: 3,
+        sweep: Some(3),
         dataset: dataset.into(),
         cost_metric: "macs_cascade".into(),
         cost,
@@ -24,6 +24,7 @@ fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, s
         latency_us: None,
         images_per_second: None,
         job: "0123456789ab".into(),
+        ..Default::default()
     }
 }
 

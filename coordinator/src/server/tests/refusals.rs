@@ -138,7 +138,7 @@ async fn selectors_and_names_that_mean_nothing() {
     let jobs = v1::ListJobsRequest { sweep: String::new(), state: "done".into(), limit: 0, offset: 0 };
     let expected = "no job state is called `done`\nhint: the states are `blocked`, `queued`, `leased`";
     assert_refused(call!(served.sweeps.list_jobs(jobs)), Code::InvalidArgument, expected);
-    let frontier = |cost_metric| v1::GetFrontierRequest { sweep: "last".into(), cost_metric };
+    let frontier = |cost_metric| v1::GetFrontierRequest { sweep: "last".into(), cost_metric, ..Default::default() };
     assert_refused(call!(served.results.get_frontier(frontier(0))), Code::InvalidArgument, "`cost_metric` is missing");
     assert_refused(call!(served.results.get_frontier(frontier(7))), Code::InvalidArgument, "`cost_metric` is 7");
     let retry = v1::RetryJobsRequest::default();

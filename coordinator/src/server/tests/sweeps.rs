@@ -43,15 +43,18 @@ async fn a_sweep_goes_all_the_way(home: TestDatabase) {
     assert_eq!((finished.sweep.unwrap().n_succeeded, finished.running), (2, vec![]));
     assert_eq!(watched.message().await.unwrap(), None, "the stream ends with the sweep");
 
-    let frontier = v1::GetFrontierRequest { sweep: "all the way".into(), cost_metric: v1::CostMetric::MacsSelected.into() };
+    let frontier =
+        v1::GetFrontierRequest { sweep: "all the way".into(), cost_metric: v1::CostMetric::MacsSelected.into(), ..Default::default() };
     let frontier = served.results().get_frontier(frontier).await.unwrap().into_inner();
     let points: Vec<_> = frontier.points.iter().map(|point| (point.cost, point.accuracy, point.pattern.as_str())).collect();
     // Of every sample at the final exit, no branch paid.
     let backbone_macs = costs(&leases[0].config_json)[0].macs_selected as f64;
     assert_eq!(points, [(backbone_macs, 0.95, "constant")]);
-    let results = served.results().list_results(v1::ListResultsRequest { sweep: "1".into() }).await.unwrap().into_inner();
+    let results =
+        served.results().list_results(v1::ListResultsRequest { sweep: "1".into(), ..Default::default() }).await.unwrap().into_inner();
     assert_eq!(results.exits.len(), 5);
-    let patterns = served.results().list_patterns(v1::ListPatternsRequest { sweep: "last".into() }).await.unwrap().into_inner();
+    let patterns =
+        served.results().list_patterns(v1::ListPatternsRequest { sweep: "last".into(), ..Default::default() }).await.unwrap().into_inner();
     assert_eq!(patterns.patterns.len(), 2);
     let jobs = v1::ListJobsRequest { sweep: "last".into(), state: "succeeded".into(), limit: 0, offset: 0 };
     let jobs = served.sweeps().list_jobs(jobs).await.unwrap().into_inner().jobs;

@@ -1,4 +1,4 @@
--- An operating point enters a frontier.
--- Caller: complete, submit. Index: primary key.
-INSERT INTO frontier (sweep_id, dataset, cost_metric, job_id, point)
-VALUES ($1, $2, $3, $4, $5);
+-- An operating point enters a frontier, and has perhaps left it since.
+-- Caller: frontier. Index: primary key.
+INSERT INTO frontier (group_id, job_id, point, cost, accuracy, entered_us, left_us, displaced_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);

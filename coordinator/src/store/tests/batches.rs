@@ -237,7 +237,7 @@ async fn results_of_a_batch_advance_every_frontier(store: Fixture) {
     assert_eq!(store.ask(request, START_US).await.unwrap().answers, vec![Answer::Accepted; 15]);
     assert_eq!(store.count("operating_points").await, 600);
     frontier::check(&store).await;
-    assert!(store.reader().frontier(other, CostMetric::MacsCascade).await.unwrap().len() > 3);
+    assert!(store.reader().frontier(FrontierFilter::of_sweep(other, CostMetric::MacsCascade)).await.unwrap().len() > 3);
 }
 
 async fn an_empty_batch_is_one(store: Fixture) {

@@ -125,7 +125,7 @@ async fn every_job_is_leased_once_at_a_time_and_has_one_result() {
                  JOIN job_states AS awaited ON awaited.job_id = job_dependencies.waits_for_id \
                  WHERE awaited.state <> 'succeeded' AND waiting.state <> 'failed'";
     assert_eq!(first.count(wrong).await, 0);
-    frontier::check(&first).await;
+    frontier::check_standing(&first).await;
     for sweep in first.reader().sweeps(9).await.unwrap() {
         assert_eq!(sweep.state, "finished");
     }
@@ -203,7 +203,7 @@ async fn control_under_load_fails_nobody() {
     }
     assert_eq!(first.count("job_states WHERE finished_us IS NULL").await, 0, "all is over");
     assert_eq!(first.count("job_states WHERE state = 'succeeded'").await, first.count("results").await);
-    frontier::check(&first).await;
+    frontier::check_standing(&first).await;
 }
 
 /// Completes whatever it is given, until nothing is left; a cancelled job's result is answered so.
@@ -258,7 +258,11 @@ async fn a_result_that_comes_while_its_job_enters_a_sweep_is_on_that_sweeps_fron
         let request = Request { reports: vec![report], ..Request::new(session) };
         let (submitted, reply) = tokio::join!(second.submit_text(&text), apply(&first, request, START_US, &retried));
         assert_eq!(reply.answers, [Answer::Accepted]);
-        assert_eq!(first.reader().frontier(submitted.sweep, CostMetric::MacsCascade).await.unwrap().len(), 1, "round {round}");
+        assert_eq!(
+            first.reader().frontier(FrontierFilter::of_sweep(submitted.sweep, CostMetric::MacsCascade)).await.unwrap().len(),
+            1,
+            "round {round}"
+        );
     }
 }
 

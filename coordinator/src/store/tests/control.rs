@@ -151,7 +151,7 @@ async fn what_was_complete_before_the_cancellation_stays_so(store: Fixture) {
     assert_eq!((cancelled.n_jobs, cancelled.changed), (0, false));
     assert_eq!(store.reader().sweep_activity(sweep).await.unwrap().sweep.state, "finished");
     assert_eq!(store.job(&attempt).await.state, "succeeded");
-    assert_eq!(store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap().len(), 1);
+    assert_eq!(store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsCascade)).await.unwrap().len(), 1);
 }
 
 async fn cancelling_what_is_over_says_so(store: Fixture) {

@@ -1,4 +1,4 @@
-use offramp_domain::frontier::Point;
+use offramp_domain::frontier::{Point, hypervolume};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -9,35 +9,192 @@ on_both_engines! {
     datasets_have_frontiers_of_their_own,
 }
 
-/// A sweep's frontier as stored: cost, accuracy and job, sorted.
-async fn stored(store: &Store, sweep: i64, metric: CostMetric) -> Vec<(u64, u64, String)> {
-    let rows = store.reader().frontier(sweep, metric).await.unwrap();
-    assert!(rows.is_sorted_by(|a, b| (&a.dataset, a.cost) <= (&b.dataset, b.cost)));
-    let mut points: Vec<_> = rows.into_iter().map(|row| (row.cost.to_bits(), row.accuracy.to_bits(), row.job)).collect();
-    points.sort();
-    points
+/// A stored point with what it is grouped by, and when its result was accepted.
+struct Known {
+    job: String,
+    policy: String,
+    setting: f64,
+    dataset: String,
+    backbone: String,
+    pattern: String,
+    trainer: String,
+    accuracy: f64,
+    costs: [Option<f64>; 4],
+    at_us: i64,
 }
 
-/// The same by definition, from the public views alone.
-async fn brute_force(store: &Store, sweep: i64, metric: CostMetric) -> Vec<(u64, u64, String)> {
+/// A row of the history: scope, grouping, group, metric, cost, accuracy, job, policy, setting, entered, left.
+type Stay = (i64, &'static str, Vec<String>, &'static str, u64, u64, String, String, u64, i64, Option<i64>);
+
+/// Every point of a sweep, or of all, from the public views alone.
+async fn points(store: &Store, sweep: Option<&offramp_proto::v1::SweepRow>) -> Vec<Known> {
     let statement = "
-        SELECT p.dataset, p.job, p.macs_cascade, p.macs_selected, p.accuracy
-        FROM v_operating_points AS p JOIN v_sweep_jobs AS s ON s.job = p.job WHERE s.sweep = $1";
-    let rows = store.reader().pool().all(self::statement(statement), engine::args![sweep]).await.unwrap();
-    let point = |row: &Row| Point { cost: row.get(metric.as_str()).unwrap(), accuracy: row.get("accuracy").unwrap() };
+        SELECT p.job, p.policy, p.setting, p.accuracy, p.macs_cascade, p.macs_selected, p.latency_us, j.params, j.dataset, j.backbone, j.pattern,
+            j.trainer, j.finished_us
+        FROM v_operating_points AS p JOIN v_jobs AS j ON j.job = p.job
+        WHERE $1 = 0 OR EXISTS (SELECT 1 FROM v_sweep_jobs AS s WHERE s.job = p.job AND s.sweep = $1)";
+    let rows = store.reader().pool().all(self::statement(statement), engine::args![sweep.map_or(0, |sweep| sweep.sweep)]).await.unwrap();
     let text = |row: &Row, column: &str| -> String { row.get(column).unwrap() };
-    let all: Vec<(String, String, Point)> = rows.iter().map(|row| (text(row, "dataset"), text(row, "job"), point(row))).collect();
-    let alone = |(dataset, _, point): &&(String, String, Point)| !all.iter().any(|other| other.0 == *dataset && other.2.dominates(*point));
-    let mut points: Vec<_> =
-        all.iter().filter(alone).map(|(_, job, point)| (point.cost.to_bits(), point.accuracy.to_bits(), job.clone())).collect();
-    points.sort();
-    points
+    let known = |row: &Row| Known {
+        job: text(row, "job"),
+        policy: text(row, "policy"),
+        setting: row.get("setting").unwrap(),
+        dataset: text(row, "dataset"),
+        backbone: text(row, "backbone"),
+        pattern: text(row, "pattern"),
+        trainer: text(row, "trainer"),
+        accuracy: row.get("accuracy").unwrap(),
+        costs: [
+            Some(row.get("macs_cascade").unwrap()),
+            Some(row.get("macs_selected").unwrap()),
+            Some(row.get::<i64>("params").unwrap() as f64),
+            row.get("latency_us").unwrap(),
+        ],
+        at_us: row.get::<i64>("finished_us").unwrap().max(sweep.map_or(0, |sweep| sweep.created_us)),
+    };
+    rows.iter().map(known).collect()
 }
 
+/// The history by definition: a point comes with its result unless a point that is as old or older dominates it, and leaves with the first that does.
+fn by_definition(scope: i64, points: &[Known]) -> Vec<Stay> {
+    let mut stays = Vec::new();
+    for (grouping, metric) in Grouping::ALL.into_iter().flat_map(|grouping| CostMetric::ALL.map(|metric| (grouping, metric))) {
+        let group = |known: &Known| {
+            let mut group = vec![known.dataset.clone()];
+            group.extend((grouping == Grouping::Backbone).then(|| known.backbone.clone()));
+            group.extend((grouping == Grouping::Pattern).then(|| known.pattern.clone()));
+            group.extend((metric == CostMetric::LatencyUs).then(|| known.trainer.clone()));
+            group
+        };
+        let place = |known: &Known| known.costs[metric as usize].map(|cost| Point { cost, accuracy: known.accuracy });
+        let placed: Vec<(&Known, Vec<String>, Point)> =
+            points.iter().filter_map(|known| Some((known, group(known), place(known)?))).collect();
+        for (known, group, point) in &placed {
+            let first = placed.iter().filter(|(_, other, by)| other == group && by.dominates(*point)).map(|(by, ..)| by.at_us).min();
+            if first.is_none_or(|first| first > known.at_us) {
+                let Known { job, policy, setting, at_us, .. } = known;
+                let (cost, accuracy) = (point.cost.to_bits(), point.accuracy.to_bits());
+                let names = (job.clone(), policy.clone(), setting.to_bits());
+                let (grouping, metric) = (grouping.as_str(), metric.as_str());
+                stays.push((scope, grouping, group.clone(), metric, cost, accuracy, names.0, names.1, names.2, *at_us, first));
+            }
+        }
+    }
+    stays.sort();
+    stays
+}
+
+/// All stored frontiers with their history are what the stored points come to, and so is the area that goes with each row.
 pub(super) async fn check(store: &Store) {
-    for sweep in store.reader().sweeps(10).await.unwrap() {
-        for metric in CostMetric::ALL {
-            assert_eq!(stored(store, sweep.sweep, metric).await, brute_force(store, sweep.sweep, metric).await);
+    check_all(store, Times::Rise).await;
+}
+
+/// The same, but for the history, where several coordinators with clocks of their own were at work.
+pub(super) async fn check_standing(store: &Store) {
+    check_all(store, Times::Leap).await;
+}
+
+/// When results were accepted.
+#[derive(Clone, Copy, PartialEq)]
+enum Times {
+    /// Each later than the one before.
+    Differ,
+    /// None before the one before.
+    Rise,
+    /// As it comes.
+    Leap,
+}
+
+async fn check_all(store: &Store, times: Times) {
+    let sweeps = store.reader().sweeps(10).await.unwrap();
+    for sweep in sweeps.iter().map(Some).chain([None]) {
+        let scope = sweep.map(|sweep| sweep.sweep);
+        let (mut stored, mut standing) = (Vec::new(), Vec::new());
+        for (grouping, metric) in Grouping::ALL.into_iter().flat_map(|grouping| CostMetric::ALL.map(|metric| (grouping, metric))) {
+            let filter = FrontierFilter { sweep: scope, grouping, metric };
+            let history = store.reader().frontier_history(filter).await.unwrap();
+            if times != Times::Leap {
+                check_areas(&history, times == Times::Differ);
+            }
+            for row in &history {
+                assert_eq!((row.sweep, row.grouping.as_str(), row.cost_metric.as_str()), (scope, grouping.as_str(), metric.as_str()));
+                assert_eq!(row.left_us.is_some(), row.displaced_by.is_some());
+                let group = [Some(&row.dataset), row.backbone.as_ref(), row.pattern.as_ref(), row.trainer.as_ref()];
+                let group = group.into_iter().flatten().cloned().collect();
+                let (cost, accuracy) = (row.cost.to_bits(), row.accuracy.to_bits());
+                let names = (row.job.clone(), row.policy.clone(), row.setting.to_bits());
+                let (grouping, metric) = (grouping.as_str(), metric.as_str());
+                let scope = scope.unwrap_or(0);
+                stored.push((scope, grouping, group, metric, cost, accuracy, names.0, names.1, names.2, row.entered_us, row.left_us));
+            }
+            let rows = store.reader().frontier(filter).await.unwrap();
+            let named = |row: offramp_proto::v1::FrontierRow| {
+                let group = match grouping {
+                    Grouping::Dataset => String::new(),
+                    Grouping::Backbone => row.backbone.clone(),
+                    Grouping::Pattern => row.pattern.clone(),
+                };
+                (row.dataset, group, row.cost, row.accuracy, row.job, row.policy, row.setting)
+            };
+            let rows: Vec<_> = rows.into_iter().map(named).collect();
+            assert!(rows.is_sorted_by(|a, b| (&a.0, &a.1, a.2) <= (&b.0, &b.1, b.2)), "{rows:?}");
+            let place = |row: &offramp_proto::v1::FrontierHistoryRow| {
+                let group = row.backbone.clone().or(row.pattern.clone()).unwrap_or_default();
+                (row.dataset.clone(), group, row.cost, row.accuracy, row.job.clone(), row.policy.clone(), row.setting)
+            };
+            let here = |row: &&offramp_proto::v1::FrontierHistoryRow| row.left_us.is_none();
+            standing.push((sorted(rows), sorted(history.iter().filter(here).map(place).collect())));
+        }
+        let mut defined = by_definition(scope.unwrap_or(0), &points(store, sweep).await);
+        if times == Times::Leap {
+            let stands = |stay: Stay| {
+                stay.10.is_none().then(|| {
+                    let mut stay = stay;
+                    stay.9 = 0;
+                    stay
+                })
+            };
+            stored = stored.into_iter().filter_map(stands).collect();
+            defined = defined.into_iter().filter_map(stands).collect();
+        }
+        stored.sort();
+        defined.sort();
+        assert_eq!(stored, defined);
+        for (rows, standing) in standing {
+            assert_eq!(rows, standing, "the frontier is what has not left it");
+        }
+    }
+}
+
+fn sorted<T: PartialOrd>(mut rows: Vec<T>) -> Vec<T> {
+    rows.sort_by(|a, b| a.partial_cmp(b).expect("finite numbers"));
+    rows
+}
+
+/// What each row says of the area is that of the points that stood after it entered.
+fn check_areas(history: &[offramp_proto::v1::FrontierHistoryRow], times_differ: bool) {
+    for row in history {
+        let same = |other: &&offramp_proto::v1::FrontierHistoryRow| {
+            (&other.dataset, &other.backbone, &other.pattern, &other.trainer) == (&row.dataset, &row.backbone, &row.pattern, &row.trainer)
+        };
+        let stood = |other: &&offramp_proto::v1::FrontierHistoryRow| {
+            other.entered_us <= row.entered_us && other.left_us.is_none_or(|left_us| left_us > row.entered_us)
+        };
+        let points: Vec<Point> =
+            history.iter().filter(same).filter(stood).map(|other| Point { cost: other.cost, accuracy: other.accuracy }).collect();
+        let until = history.iter().filter(same).filter(|other| other.entered_us <= row.entered_us).map(|other| other.cost);
+        let dearest = until.fold(0.0, f64::max);
+        // The least power of two from there; where points came and went within a microsecond, from theirs.
+        let is_least = row.reference_cost / 2.0 < dearest || !times_differ;
+        assert!(row.reference_cost >= dearest && is_least && row.reference_cost.log2().fract() == 0.0, "{row:?}");
+        let area = hypervolume(&points, Point { cost: row.reference_cost, accuracy: row.reference_accuracy });
+        assert!((row.hypervolume - area).abs() <= 1e-12 * area, "{area}: {row:?}");
+        if let Some(by) = &row.displaced_by {
+            let here = Point { cost: row.cost, accuracy: row.accuracy };
+            let dominates = |other: &offramp_proto::v1::FrontierHistoryRow| {
+                other.job == *by && Point { cost: other.cost, accuracy: other.accuracy }.dominates(here)
+            };
+            assert!(history.iter().filter(same).any(|other| dominates(other)), "{row:?}");
         }
     }
 }
@@ -50,7 +207,7 @@ async fn a_shared_job_advances_every_sweep_that_has_it_and_is_done_once(store: F
     let b = store.submit_text(&sweep_text("b", r#"["constant"]"#, "[0, 1, 2]")).await;
     assert_eq!(b.before, Preview { n_known_jobs: 2, n_finished_jobs: 1 });
     let jobs_of = async |sweep| {
-        let rows = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
+        let rows = store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsCascade)).await.unwrap();
         rows.into_iter().map(|row| row.job).collect::<Vec<_>>()
     };
     assert_eq!(jobs_of(b.sweep).await, [first.key.id()], "finished results enter at submission");
@@ -74,7 +231,7 @@ async fn datasets_have_frontiers_of_their_own(store: Fixture) {
     let sweep = store.submit_text(&text).await.sweep;
     store.complete_next(session, &[(1.0, 0.9)]).await;
     store.complete_next(session, &[(1.0, 0.5)]).await;
-    let rows = store.reader().frontier(sweep, CostMetric::MacsSelected).await.unwrap();
+    let rows = store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsSelected)).await.unwrap();
     let points: Vec<_> = rows.iter().map(|row| (row.dataset.as_str(), row.cost, row.accuracy)).collect();
     let macs = |dataset: &str| parse(&text).jobs().find(|job| job.config.dataset == dataset).unwrap().network.backbone_macs() as f64;
     assert_eq!(points, [("cifar10", macs("cifar10"), 0.5), ("digits", macs("digits"), 0.9)]);

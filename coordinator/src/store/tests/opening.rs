@@ -167,7 +167,7 @@ async fn readers_read_with_and_without_a_coordinator() {
     reader.close().await;
     let home = close(store).await;
     let reader = read(home.path()).await.unwrap();
-    assert_eq!(reader.frontier(1, CostMetric::MacsCascade).await.unwrap().len(), 1);
+    assert_eq!(reader.frontier(FrontierFilter::of_sweep(1, CostMetric::MacsCascade)).await.unwrap().len(), 1);
     is_read_only(&reader).await;
 }
 

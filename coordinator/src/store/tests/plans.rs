@@ -7,7 +7,7 @@ use super::statements::{all, header};
 use super::*;
 
 /// Jobs of one sweep, all claimable but for every tenth, which waits for its back-off; of three priorities.
-async fn with_many_jobs(store: &Store, n_jobs: u32) -> SessionId {
+pub(super) async fn with_many_jobs(store: &Store, n_jobs: u32) -> SessionId {
     store.submit_text(&sweep_text("a", r#"["none"]"#, "0")).await;
     let numbers = format!("WITH RECURSIVE numbers (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM numbers WHERE i < {n_jobs})");
     let columns = "config, cell, backbone, dataset, pattern, exits, budget, recipe, seed, branch_rule, backbone_macs, budget_macs, \
@@ -42,13 +42,13 @@ async fn with_many_jobs(store: &Store, n_jobs: u32) -> SessionId {
 
 /// A step of SQLite's plan.
 #[derive(Debug)]
-struct Step {
+pub(super) struct Step {
     parent: i64,
-    detail: String,
+    pub(super) detail: String,
 }
 
 /// SQLite's plan of a statement.
-async fn sqlite_plan(store: &Store, text: &str, values: impl IntoIterator<Item = Value>) -> Vec<Step> {
+pub(super) async fn sqlite_plan(store: &Store, text: &str, values: impl IntoIterator<Item = Value>) -> Vec<Step> {
     let mut tx = store.begin().await.unwrap();
     let rows = tx.all(statement(&format!("EXPLAIN QUERY PLAN {text}")), values).await.unwrap();
     rows.iter().map(|row| Step { parent: row.get("parent").unwrap(), detail: row.get("detail").unwrap() }).collect()

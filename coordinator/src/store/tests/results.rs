@@ -100,7 +100,7 @@ async fn a_repeated_result_changes_nothing(store: Fixture) {
     let attempt = store.complete_next(session, &[(1.0, 0.5), (1.0, 0.4)]).await;
     let before = store.reader().job(attempt.key.id()).await.unwrap();
     let contradicting = outcome(&before.config_json, 0.1, &[(1.0, 1.0)]);
-    let frontier = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
+    let frontier = store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsCascade)).await.unwrap();
     // Even if it says something else, and even from the worker's next session.
     let other = store.session("w").await;
     for session in [session, other] {
@@ -108,7 +108,7 @@ async fn a_repeated_result_changes_nothing(store: Fixture) {
         assert_eq!(report, Answer::Accepted);
     }
     assert_eq!(store.reader().job(attempt.key.id()).await.unwrap(), before);
-    assert_eq!(store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap(), frontier);
+    assert_eq!(store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsCascade)).await.unwrap(), frontier);
 }
 
 async fn a_result_of_another_network_is_refused(store: Fixture) {
@@ -226,6 +226,6 @@ async fn jobs_that_differ_in_more_than_the_seed_are_different_cells(store: Fixtu
     assert_eq!(cells, [(label(2), 2), (label(3), 2)]);
     let jobs = store.reader().jobs(JobsFilter { sweep: Some(sweep), state: None, limit: 9, offset: 0 }).await.unwrap();
     assert_eq!(jobs.into_iter().map(|job| job.recipe).collect::<Vec<_>>(), [label(2), label(2), label(3), label(3)]);
-    let frontier = store.reader().frontier(sweep, CostMetric::MacsCascade).await.unwrap();
+    let frontier = store.reader().frontier(FrontierFilter::of_sweep(sweep, CostMetric::MacsCascade)).await.unwrap();
     assert!(frontier.iter().any(|point| point.recipe == label(2)) && frontier.iter().any(|point| point.recipe == label(3)), "{frontier:?}");
 }

@@ -48,7 +48,12 @@ async fn two_sweeps_wait_for_one_attempt(store: Fixture) {
     assert_eq!(store.complete(session, &job.attempt, &result, START_US).await, Answer::Accepted);
     for sweep in store.reader().sweeps(9).await.unwrap() {
         assert_eq!(sweep.n_succeeded, 1, "{}", sweep.name);
-        assert_eq!(store.reader().frontier(sweep.sweep, CostMetric::MacsCascade).await.unwrap().len(), 1, "{}", sweep.name);
+        assert_eq!(
+            store.reader().frontier(FrontierFilter::of_sweep(sweep.sweep, CostMetric::MacsCascade)).await.unwrap().len(),
+            1,
+            "{}",
+            sweep.name
+        );
     }
 }
 

@@ -109,7 +109,10 @@ async fn everything_is_taken_over(home: TestDatabase) {
         ("results", 1),
         ("exit_results", 1),
         ("operating_points", 1),
-        ("frontier", 2),
+        // Two metrics of the earlier table; and three, with three groupings, of its sweep and of all.
+        ("frontier", 18),
+        ("frontier_groups", 18),
+        ("frontier_advances", 18),
         ("placements", 1),
     ] {
         assert_eq!(store.count(table).await, n_rows, "{table}");
@@ -160,7 +163,7 @@ async fn goes_on(store: &Fixture, jobs: &[offramp_proto::v1::JobRow]) {
     assert_eq!(store.beat(session, &[&leased], START_US).await.unwrap().stale, []);
     let config = store.reader().job(&jobs[2].job_key).await.unwrap().config_json;
     assert_eq!(store.complete(session, &leased, &outcome(&config, 0.9, &[(1.0, 0.95)]), START_US).await, Answer::Accepted);
-    let frontier = store.reader().frontier(1, CostMetric::MacsCascade).await.unwrap();
+    let frontier = store.reader().frontier(FrontierFilter::of_sweep(1, CostMetric::MacsCascade)).await.unwrap();
     assert_eq!(frontier.iter().map(|point| point.accuracy).collect::<Vec<_>>(), [0.95], "it displaces the one from before");
 
     let claimed = store.claim(session, 9, START_US).await;

@@ -1,6 +1,6 @@
 -- Ends the leases of the JSON array $1 (job_id, attempt, state, n_failures, not_before_us, finished_us, error; outcome, message), at $2. Without an
--- error the old one stays. Answers with the number of leases (`settled`), of blocked jobs that wait for these (`awaiting`), and with the sweeps that
--- have them (`sweep`): whoever makes a job wait for these, or adds them to a sweep, waits for them, so that none is missed.
+-- error the old one stays. Answers with the number of leases (`settled`), of blocked jobs that wait for these (`awaiting`), how often results
+-- were removed (`removals`), and with the sweeps that have them (`sweep`): whoever makes a job wait for these, or adds them to a sweep, waits for them, so that none is missed.
 -- Asks for a session instead of the state `leased`, which says the same: lest all leases are gone through for the sake of their short index. Asks for
 -- no end yet in place of the outcome `running`, which says the same, too: of a condition like that the planner expects next to no rows, and would go
 -- through the whole table for them.
@@ -44,6 +44,10 @@ SELECT 'awaiting', 0, coalesce(sum((
     WHERE job_dependencies.waits_for_id = wanted.job_id AND job_states.state = 'blocked'
 )), 0)::bigint
 FROM wanted
+UNION ALL
+SELECT 'removals', 0, frontier_upkeep.n_removals
+FROM frontier_upkeep
+WHERE frontier_upkeep.id = 1
 UNION ALL
 SELECT 'sweep', sweep_jobs.job_id, sweep_jobs.sweep_id
 FROM wanted

@@ -10,7 +10,8 @@ JOIN sessions ON sessions.id = wanted.value
 WHERE sessions.ended_us IS NULL;
 SELECT
     json_extract(wanted.value, '$.place') AS place,
-    jobs.id AS job_id, jobs.dataset AS dataset, jobs.backbone_macs AS backbone_macs, jobs.n_classes AS n_classes,
+    jobs.id AS job_id, jobs.dataset AS dataset, jobs.backbone AS backbone, jobs.pattern AS pattern, jobs.params AS params,
+    jobs.backbone_macs AS backbone_macs, jobs.n_classes AS n_classes,
     (
         SELECT json_group_array(json_array(exits.macs_cascade, exits.macs_selected) ORDER BY exits.exit)
         FROM exits

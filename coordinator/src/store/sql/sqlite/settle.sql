@@ -1,6 +1,6 @@
 -- Ends the leases of the JSON array $1 (job_id, attempt, state, n_failures, not_before_us, finished_us, error; outcome, message), at $2. Without an
--- error the old one stays. Answers with the number of leases (`settled`), of blocked jobs that wait for these (`awaiting`), and with the sweeps that
--- have them (`sweep`).
+-- error the old one stays. Answers with the number of leases (`settled`), of blocked jobs that wait for these (`awaiting`), how often results
+-- were removed (`removals`), and with the sweeps that have them (`sweep`).
 -- Caller: settle. Index: primary keys, job_dependencies_waits_for, sweep_jobs_job.
 UPDATE job_states
 SET
@@ -32,6 +32,9 @@ FROM json_each($1) AS wanted
 JOIN job_dependencies ON job_dependencies.waits_for_id = json_extract(wanted.value, '$.job_id')
 JOIN job_states ON job_states.job_id = job_dependencies.job_id
 WHERE job_states.state = 'blocked';
+SELECT 'removals' AS what, 0 AS job_id, n_removals AS number
+FROM frontier_upkeep
+WHERE id = 1;
 SELECT 'sweep' AS what, sweep_jobs.job_id AS job_id, sweep_jobs.sweep_id AS number
 FROM json_each($1) AS wanted
 JOIN sweep_jobs ON sweep_jobs.job_id = json_extract(wanted.value, '$.job_id');

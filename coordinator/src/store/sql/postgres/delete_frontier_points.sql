@@ -1,0 +1,4 @@
+-- Empties the frontiers of the JSON array $1, history included.
+-- Caller: replay. Index: frontier_group.
+DELETE FROM frontier
+WHERE group_id IN (SELECT wanted.value::bigint FROM jsonb_array_elements_text($1::jsonb) AS wanted (value));
