@@ -34,9 +34,7 @@ pub(crate) use job::{
     ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
-pub(crate) use plot::{
-    PictureArguments, PlotCommand, PlotCurvesArguments, PlotFrontierArguments, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis,
-};
+pub(crate) use plot::{CostAxis, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis};
 pub(crate) use policy::PolicyArguments;
 pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
