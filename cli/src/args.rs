@@ -17,6 +17,7 @@ mod export;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
 mod reproduce;
 mod results;
@@ -36,9 +37,10 @@ pub(crate) use job::{
     ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use plot::{CostAxis, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis};
 pub(crate) use policy::PolicyArguments;
 pub(crate) use reproduce::ReproduceArguments;
-pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
     ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval
     Patterns(PatternsArguments),
+    /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
+    #[command(subcommand)]
+    Plot(PlotCommand),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

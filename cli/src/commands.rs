@@ -21,6 +21,7 @@ mod fleet;
 pub(crate) mod import;
 mod job;
 mod plan;
+mod plot;
 mod policy;
 mod removal;
 mod reproduce;
@@ -75,6 +76,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plot(command) => plot::run(command).await,
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,

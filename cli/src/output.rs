@@ -2,7 +2,6 @@
 //!
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
 //! - [`table`], [`json`], [`csv`]: the three formats, all from the same columns.
-//! - [`chart`]: shares of the branch cost, drawn.
 //! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
@@ -13,7 +12,6 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) mod chart;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
