@@ -16,13 +16,16 @@ mod control;
 mod coordinator;
 pub(crate) mod data;
 mod doctor;
+pub(crate) mod export;
 mod fleet;
+pub(crate) mod import;
 mod job;
 mod plan;
 pub(crate) mod plot;
 mod policy;
 mod removal;
 pub(crate) mod report;
+mod reproduce;
 mod results;
 mod submit;
 mod sweep;
@@ -78,11 +81,14 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Report(arguments) => report::run(arguments).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
+        Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

@@ -367,3 +367,17 @@ proptest! {
         check(&svg(&figure, look));
     }
 }
+
+#[test]
+fn pictures_in_the_documentation_are_drawings_of_ours() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let page = std::fs::read_to_string(docs.join("FIGURES.md")).unwrap();
+    let pictures: Vec<&str> = page.split("](figures/").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    for picture in &pictures {
+        let drawn = std::fs::read_to_string(docs.join("figures").join(picture)).unwrap_or_else(|error| panic!("{picture}: {error}"));
+        assert!(drawn.contains("role=\"img\"") && drawn.contains("prefers-color-scheme"), "{picture}");
+        check(&drawn);
+    }
+    let there = std::fs::read_dir(docs.join("figures")).unwrap().count();
+    assert_eq!(there, pictures.len(), "every picture is shown once");
+}

@@ -3,6 +3,7 @@
 //! - [`groups`]: which jobs are compared in one panel, and over which seeds.
 //! - [`drawn`]: figures from rows.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use offramp_domain::table::{self, Value};
 use offramp_figures::{Figure, Look, Theme};
 use offramp_proto::v1;
 
-use crate::args::{PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments};
+use crate::args::{CostChoice, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Fields, say, write};
@@ -27,23 +28,28 @@ pub(crate) async fn run(command: &PlotCommand) -> Result<Exit, Failure> {
         PlotCommand::Frontier(arguments) => {
             // A picture that could not be written is not worth reading for.
             let picture = Picture::check(&arguments.picture)?;
-            let jobs = read(&arguments.jobs).await?;
-            picture.write(drawn::frontier(&jobs, arguments)?, &looked_for(&arguments.jobs))
+            let jobs = read(&arguments.jobs, points(|_| true)).await?;
+            let (axis, bands) = (arguments.axis, !arguments.no_bands);
+            let lines = drawn::Lines { by: arguments.by, axis, knee: arguments.knee, bands };
+            picture.write(drawn::frontier(&jobs, lines)?, &looked_for(&arguments.jobs, points_with(axis.cost)))
         }
         PlotCommand::Curves(arguments) => {
             let picture = Picture::check(&arguments.picture)?;
-            let jobs = read(&arguments.jobs).await?;
-            picture.write(drawn::curves(&jobs, arguments)?, &looked_for(&arguments.jobs))
+            let jobs = read(&arguments.jobs, points(|policy| policy == arguments.policy || policy == "fixed")).await?;
+            let what = points_with(arguments.axis.cost);
+            picture.write(drawn::curves(&jobs, &arguments.policy, arguments.axis)?, &looked_for(&arguments.jobs, what))
         }
         PlotCommand::Shares(arguments) => {
             let picture = Picture::check(&arguments.picture)?;
-            let jobs = read(&arguments.jobs).await?;
-            picture.write(drawn::leaving(&jobs, arguments)?, &looked_for(&arguments.jobs))
+            let jobs = read(&arguments.jobs, points(|policy| policy == arguments.policy || policy == "fixed")).await?;
+            let what = points_with(arguments.axis.cost);
+            picture.write(drawn::leaving(&jobs, &arguments.policy, arguments.axis)?, &looked_for(&arguments.jobs, what))
         }
         PlotCommand::Learning(arguments) => {
             let picture = Picture::check(&arguments.picture)?;
-            let jobs = read(&arguments.jobs).await?;
-            picture.write(drawn::learning(&jobs)?, &looked_for(&arguments.jobs))
+            let jobs = read(&arguments.jobs, |detail| v1::JobDetail { job: detail.job, epochs: detail.epochs, ..v1::JobDetail::default() })
+                .await?;
+            picture.write(drawn::learning(&jobs)?, &looked_for(&arguments.jobs, "epochs"))
         }
         PlotCommand::History(arguments) => history(arguments).await,
         PlotCommand::Compare(arguments) => {
@@ -72,8 +78,17 @@ async fn history(arguments: &PlotHistoryArguments) -> Result<Exit, Failure> {
 /// Jobs read in one call; the most that a coordinator gives.
 const PAGE: u32 = 10_000;
 
-/// The finished jobs asked for, with all that is known of each.
-async fn read(asked: &PlotJobsArguments) -> Result<Vec<v1::JobDetail>, Failure> {
+/// Keeps of a job its operating points under the policies that are wanted, and one of each other policy, to say which there are.
+fn points(wanted: impl Fn(&str) -> bool) -> impl Fn(v1::JobDetail) -> v1::JobDetail {
+    move |mut detail| {
+        let mut others = HashSet::new();
+        detail.operating_points.retain(|point| wanted(&point.policy) || others.insert(point.policy.clone()));
+        v1::JobDetail { job: detail.job, operating_points: detail.operating_points, ..v1::JobDetail::default() }
+    }
+}
+
+/// The finished jobs asked for, and of each what `keep` leaves: all that is known of thousands of jobs is much.
+async fn read(asked: &PlotJobsArguments, keep: impl Fn(v1::JobDetail) -> v1::JobDetail) -> Result<Vec<v1::JobDetail>, Failure> {
     let filter = filter(&asked.filter)?;
     let source = Source::open(&asked.source).await?;
     let mut details = Vec::new();
@@ -84,7 +99,7 @@ async fn read(asked: &PlotJobsArguments) -> Result<Vec<v1::JobDetail>, Failure> 
         let is_last = jobs.len() < PAGE as usize;
         for job in jobs {
             if filter.as_ref().is_none_or(|filter| matches(filter, &job)) {
-                details.push(source.job(&job.job).await?);
+                details.push(keep(source.job(&job.job).await?));
             }
         }
         if is_last {
@@ -130,10 +145,18 @@ fn value(fields: &Fields, column: &str) -> Value {
     }
 }
 
-fn looked_for(asked: &PlotJobsArguments) -> String {
+/// What a picture of such a cost is drawn from.
+const fn points_with(cost: CostChoice) -> &'static str {
+    match cost {
+        CostChoice::Latency => "a measured latency (a sweep file asks for it under `[evaluation]`)",
+        CostChoice::Macs | CostChoice::MacsSelected | CostChoice::Params => "operating points to draw",
+    }
+}
+
+fn looked_for(asked: &PlotJobsArguments, what: &str) -> String {
     let sweep = escape_control(&asked.sweep);
     let filter = if asked.filter.is_empty() { String::new() } else { format!(" where {}", escape_control(&asked.filter)) };
-    format!("nothing to draw: no finished job of sweep `{sweep}`{filter} has what is to be drawn")
+    format!("nothing to draw: no finished job of sweep `{sweep}`{filter} has {what}")
 }
 
 /// What a picture is written as.

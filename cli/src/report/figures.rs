@@ -7,10 +7,8 @@ use offramp_domain::compare::Comparison;
 use offramp_figures::{Figure, Look, Size, Theme, comparison, svg};
 use offramp_proto::v1;
 
-use crate::args::{
-    CostAxis, CostChoice, GroupingChoice, PictureArguments, PlotCurvesArguments, PlotFrontierArguments, PlotJobsArguments, ThemeChoice,
-};
-use crate::commands::plot::drawn;
+use crate::args::{CostAxis, CostChoice, GroupingChoice};
+use crate::commands::plot::drawn::{self, Lines};
 use crate::report::Material;
 use crate::report::parts::{note, text};
 use crate::text::percent_whole;
@@ -52,17 +50,15 @@ impl Figures {
         } else {
             GroupingChoice::Dataset
         };
-        let frontier = PlotFrontierArguments { jobs: all_jobs(), by, axis: AXIS, knee: true, no_bands: false, picture: in_page() };
         let policy = most_common_policy(&details);
-        let curves = PlotCurvesArguments { jobs: all_jobs(), policy, axis: AXIS, picture: in_page() };
         let drawing = |drawn: Result<Option<Figure>, crate::failure::Failure>| match drawn {
             Ok(Some(figure)) => Drawing::of(&figure),
             Ok(None) => Drawing::default(),
             Err(failure) => Drawing::Not(format!("No figure: {}.", failure.parts().0)),
         };
         Self {
-            frontier: drawing(drawn::frontier(&details, &frontier)),
-            curves: drawing(drawn::curves(&details, &curves)),
+            frontier: drawing(drawn::frontier(&details, Lines { by, axis: AXIS, knee: true, bands: true })),
+            curves: drawing(drawn::curves(&details, &policy, AXIS)),
             learning: drawing(drawn::learning(&details)),
         }
     }
@@ -84,14 +80,6 @@ impl Figures {
 fn most_common_policy(details: &[v1::JobDetail]) -> String {
     let policies = || details.iter().flat_map(|detail| &detail.operating_points).map(|point| point.policy.as_str());
     policies().find(|policy| *policy != "fixed").unwrap_or("fixed").to_owned()
-}
-
-fn all_jobs() -> PlotJobsArguments {
-    PlotJobsArguments { sweep: String::new(), filter: String::new(), source: crate::args::SourceArguments::default() }
-}
-
-fn in_page() -> PictureArguments {
-    PictureArguments { out: "-".into(), force: false, theme: ThemeChoice::Auto, size: Size::PAGE, width: None }
 }
 
 impl Drawing {

@@ -38,6 +38,8 @@ mod opening_postgres;
 mod order;
 mod placement;
 mod plans;
+mod removal;
+mod reader_role;
 mod results;
 mod reuse;
 mod select;

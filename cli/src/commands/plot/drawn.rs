@@ -14,7 +14,7 @@ use offramp_figures::{Figure, comparison, curves, frontier, history, learning, l
 use offramp_proto::v1;
 
 use super::groups::{Group, Job, Pattern, groups, jobs};
-use crate::args::{CostChoice, GroupingChoice, PlotCurvesArguments, PlotFrontierArguments, plot_axis};
+use crate::args::{CostAxis, CostChoice, GroupingChoice, plot_axis};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text;
@@ -47,11 +47,24 @@ fn panels(n_panels: usize) -> Result<(), Failure> {
     Err(Failure::with_exit(Exit::Usage, error).hint("choose jobs with --where, such as `backbone = resnet56`"))
 }
 
+/// How a frontier is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines {
+    /// What has a line of its own.
+    pub(crate) by: GroupingChoice,
+    /// The cost.
+    pub(crate) axis: CostAxis,
+    /// Whether to mark where lines bend most.
+    pub(crate) knee: bool,
+    /// Whether to draw what single seeds attain, where there are enough of them.
+    pub(crate) bands: bool,
+}
+
 /// What each seed reached.
 type Seeds = BTreeMap<u64, Vec<Point>>;
 
 /// The frontier, a panel for each dataset.
-pub(crate) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments) -> Result<Option<Figure>, Failure> {
+pub(crate) fn frontier(details: &[v1::JobDetail], asked: Lines) -> Result<Option<Figure>, Failure> {
     let choice = asked.axis.cost;
     // Panel, line, seed: what was reached.
     let mut found: BTreeMap<String, BTreeMap<(usize, String), Seeds>> = BTreeMap::new();
@@ -89,7 +102,7 @@ pub(crate) fn frontier(details: &[v1::JobDetail], asked: &PlotFrontierArguments)
         let is_best: std::collections::BTreeSet<usize> = best.iter().copied().collect();
         let dominated = all.iter().enumerate().filter(|(index, _)| !is_best.contains(index)).map(|(_, point)| *point);
         let sets: Vec<Vec<Point>> = seeds.values().cloned().collect();
-        let band = (sets.len() >= BAND_SEEDS && !asked.no_bands).then(|| Band {
+        let band = (sets.len() >= BAND_SEEDS && asked.bands).then(|| Band {
             best: pairs(&attainment::best(&sets)),
             median: pairs(&attainment::median(&sets)),
             worst: pairs(&attainment::worst(&sets)),
@@ -124,16 +137,16 @@ fn estimate(at: f64, values: &[f64]) -> Estimate {
 }
 
 /// Accuracy against cost, a panel for each group.
-pub(crate) fn curves(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> Result<Option<Figure>, Failure> {
-    check_policy(details, &asked.policy)?;
-    let choice = asked.axis.cost;
+pub(crate) fn curves(details: &[v1::JobDetail], policy: &str, axis: CostAxis) -> Result<Option<Figure>, Failure> {
+    check_policy(details, policy)?;
+    let choice = axis.cost;
     let groups = groups(details);
     panels(groups.len())?;
     let group = |group: &Group<'_>| {
         let curves = group.patterns.iter().map(|pattern| Curve {
             name: pattern.name.clone(),
             exits: exits(pattern, choice),
-            policy: if asked.policy == "fixed" { Vec::new() } else { thresholds(pattern, &asked.policy, choice, asked.axis.log) },
+            policy: if policy == "fixed" { Vec::new() } else { thresholds(pattern, policy, choice, axis.log) },
         });
         let curves: Vec<Curve> = curves.filter(|curve| !curve.exits.is_empty() || !curve.policy.is_empty()).collect();
         curves::Group { name: group.name.clone(), conditions: group.conditions.clone(), curves }
@@ -143,8 +156,8 @@ pub(crate) fn curves(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> 
         Figure::Curves(Curves {
             title: "Accuracy against cost".to_owned(),
             cost: plot_axis(choice),
-            log_cost: asked.axis.log,
-            policy: format!("{} policy", asked.policy),
+            log_cost: axis.log,
+            policy: format!("{policy} policy"),
             interval: INTERVAL_LABEL.to_owned(),
             groups,
         })
@@ -224,14 +237,14 @@ fn between(curve: &[(f64, f64)], at: f64) -> f64 {
 }
 
 /// Which part leaves at each exit, a panel for each group and pattern.
-pub(super) fn leaving(details: &[v1::JobDetail], asked: &PlotCurvesArguments) -> Result<Option<Figure>, Failure> {
-    check_policy(details, &asked.policy)?;
+pub(crate) fn leaving(details: &[v1::JobDetail], policy: &str, axis: CostAxis) -> Result<Option<Figure>, Failure> {
+    check_policy(details, policy)?;
     let mut drawn: Vec<leaving::Group> = Vec::new();
     for group in groups(details) {
         for pattern in &group.patterns {
             let Some(job) = pattern.jobs.iter().min_by_key(|job| job.row.seed) else { continue };
             let points: Vec<(f64, Vec<f64>)> =
-                points(job, &asked.policy, asked.axis.cost).map(|(point, cost)| (cost, point.exit_shares.clone())).collect();
+                points(job, policy, axis.cost).map(|(point, cost)| (cost, point.exit_shares.clone())).collect();
             // One point has no extent, as of networks with one exit.
             if points.len() > 1 {
                 let of = [group.name.as_str(), group.conditions.as_str()];
@@ -242,8 +255,8 @@ pub(super) fn leaving(details: &[v1::JobDetail], asked: &PlotCurvesArguments) ->
         }
     }
     panels(drawn.len())?;
-    let title = format!("Where images leave under {}", asked.policy);
-    Ok((!drawn.is_empty()).then(|| Figure::Leaving(Leaving { title, cost: plot_axis(asked.axis.cost), groups: drawn })))
+    let title = format!("Where images leave under {policy}");
+    Ok((!drawn.is_empty()).then(|| Figure::Leaving(Leaving { title, cost: plot_axis(axis.cost), groups: drawn })))
 }
 
 /// Loss and accuracy over epochs: for each group a panel of the loss and one of each exit.
@@ -308,7 +321,7 @@ fn over_seeds(seeds: &[Vec<&v1::EpochRow>], value: &dyn Fn(&v1::EpochRow) -> Opt
 }
 
 /// How frontiers grew.
-pub(super) fn history(rows: &[v1::FrontierHistoryRow]) -> Option<Figure> {
+pub(crate) fn history(rows: &[v1::FrontierHistoryRow]) -> Option<Figure> {
     let mut lines: Vec<history::Line> = Vec::new();
     for row in rows {
         let parts = [Some(row.dataset.as_str()), row.backbone.as_deref(), row.pattern.as_deref(), row.trainer.as_deref()];
@@ -324,7 +337,7 @@ pub(super) fn history(rows: &[v1::FrontierHistoryRow]) -> Option<Figure> {
 }
 
 /// Differences with their intervals.
-pub(super) fn comparison(answer: &v1::CompareResponse) -> Option<Figure> {
+pub(crate) fn comparison(answer: &v1::CompareResponse) -> Option<Figure> {
     let difference = |pair: &v1::ComparePairRow| {
         let p = pair.p_holm.or(pair.p_value).map_or_else(String::new, |p| format!(", p = {}", text::p_value(p)));
         Some(comparison::Difference {
@@ -353,7 +366,7 @@ fn metric(name: &str) -> String {
 }
 
 /// Mean ranks with their critical difference.
-pub(super) fn ranks(answer: &v1::CompareResponse) -> Option<Figure> {
+pub(crate) fn ranks(answer: &v1::CompareResponse) -> Option<Figure> {
     let test = answer.friedman.as_ref()?;
     let levels: Vec<(String, f64)> = answer.levels.iter().filter_map(|level| Some((level.level.clone(), level.mean_rank?))).collect();
     let note = format!("mean rank by {}; {} blocks, Friedman p = {}", metric(&answer.metric), test.n_blocks, text::p_value(test.p_value));

@@ -63,7 +63,8 @@ fn command(words: &str) -> PlotCommand {
 
 fn frontier(details: &[v1::JobDetail], words: &str) -> offramp_figures::frontier::Frontier {
     let PlotCommand::Frontier(arguments) = command(&format!("frontier --out a.svg {words}")) else { panic!("another command") };
-    match drawn::frontier(details, &arguments).unwrap() {
+    let lines = drawn::Lines { by: arguments.by, axis: arguments.axis, knee: arguments.knee, bands: !arguments.no_bands };
+    match drawn::frontier(details, lines).unwrap() {
         Some(Figure::Frontier(frontier)) => frontier,
         other => panic!("{other:?}"),
     }
@@ -98,7 +99,8 @@ fn bands_need_three_seeds() {
 #[test]
 fn nothing_measured_is_nothing_drawn() {
     let PlotCommand::Frontier(arguments) = command("frontier --out a.svg --cost latency") else { panic!("another command") };
-    assert_eq!(drawn::frontier(&sweep(), &arguments).unwrap(), None);
+    let lines = drawn::Lines { by: arguments.by, axis: arguments.axis, knee: false, bands: true };
+    assert_eq!(drawn::frontier(&sweep(), lines).unwrap(), None);
     assert_eq!(drawn::learning(&[]).unwrap(), None);
     assert_eq!(drawn::history(&[]), None);
     assert_eq!(drawn::comparison(&v1::CompareResponse::default()), None);
@@ -108,7 +110,7 @@ fn nothing_measured_is_nothing_drawn() {
 #[test]
 fn curves_are_means_over_seeds_beside_the_backbone_alone() {
     let PlotCommand::Curves(arguments) = command("curves --out a.svg") else { panic!("another command") };
-    let Some(Figure::Curves(curves)) = drawn::curves(&sweep(), &arguments).unwrap() else { panic!("no curves") };
+    let Some(Figure::Curves(curves)) = drawn::curves(&sweep(), &arguments.policy, arguments.axis).unwrap() else { panic!("no curves") };
     let names: Vec<_> = curves.groups.iter().map(|group| (group.name.as_str(), group.conditions.as_str(), group.curves.len())).collect();
     assert_eq!(names, [("resnet8 on digits", "", 2), ("resnet14 on digits", "", 1)]);
     let constant = &curves.groups[0].curves[1];
@@ -137,7 +139,7 @@ fn groups_say_what_tells_them_apart() {
 #[test]
 fn an_unknown_policy_is_answered_with_the_known_ones() {
     let PlotCommand::Curves(arguments) = command("curves --out a.svg --policy max-sofmax") else { panic!("another command") };
-    let failure = drawn::curves(&sweep(), &arguments).unwrap_err();
+    let failure = drawn::curves(&sweep(), &arguments.policy, arguments.axis).unwrap_err();
     assert_eq!(failure.exit(), Exit::NothingMatched);
     assert_eq!(failure.render(), "error: no result has policy `max-sofmax`\nhint: results have `fixed`, `max-softmax`\n");
 }
@@ -145,7 +147,7 @@ fn an_unknown_policy_is_answered_with_the_known_ones() {
 #[test]
 fn images_leave_by_pattern_of_the_first_seed() {
     let PlotCommand::Shares(arguments) = command("shares --out a.svg") else { panic!("another command") };
-    let Some(Figure::Leaving(leaving)) = drawn::leaving(&sweep(), &arguments).unwrap() else { panic!("nothing") };
+    let Some(Figure::Leaving(leaving)) = drawn::leaving(&sweep(), &arguments.policy, arguments.axis).unwrap() else { panic!("nothing") };
     let panels: Vec<_> = leaving.groups.iter().map(|group| (group.name.as_str(), group.conditions.as_str(), group.points.len())).collect();
     assert_eq!(panels, [("constant", "resnet8 on digits, seed 0", 2), ("constant", "resnet14 on digits, seed 0", 2)]);
 }
