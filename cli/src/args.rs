@@ -19,6 +19,7 @@ mod job;
 mod plan;
 mod plot;
 mod policy;
+mod report;
 mod reproduce;
 mod results;
 mod serve;
@@ -39,6 +40,7 @@ pub(crate) use job::{
 pub(crate) use plan::PlanArguments;
 pub(crate) use plot::{CostAxis, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis};
 pub(crate) use policy::PolicyArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use reproduce::ReproduceArguments;
 pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
     #[command(subcommand)]
     Plot(PlotCommand),
+    /// Write a sweep down as one HTML file: what was asked, what ran, what came of it
+    Report(ReportArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

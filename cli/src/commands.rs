@@ -21,9 +21,10 @@ mod fleet;
 pub(crate) mod import;
 mod job;
 mod plan;
-mod plot;
+pub(crate) mod plot;
 mod policy;
 mod removal;
+mod report;
 mod reproduce;
 mod results;
 mod submit;
@@ -84,6 +85,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
+        Command::Report(arguments) => report::run(arguments).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
