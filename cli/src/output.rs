@@ -2,6 +2,7 @@
 //!
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
 //! - [`table`], [`json`], [`csv`]: the three formats, all from the same columns.
+//! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
 use std::io::{IsTerminal, Write};
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
+pub(crate) mod sink;
 pub(crate) mod table;
 pub(crate) mod view;
 

@@ -129,13 +129,10 @@ async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Respon
     let Ok(_permit) = api.requests.try_acquire() else {
         return Refusal::busy(format!("{REQUESTS_MOST} requests are being answered already")).into_response();
     };
-    match tokio::time::timeout(WITHIN, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let message = format!("there is no answer after {} s", WITHIN.as_secs());
-            Refusal::new(StatusCode::GATEWAY_TIMEOUT, message).hint("ask for less, with `where` or `limit`").into_response()
-        }
-    }
+    tokio::time::timeout(WITHIN, next.run(request)).await.unwrap_or_else(|_| {
+        let message = format!("there is no answer after {} s", WITHIN.as_secs());
+        Refusal::new(StatusCode::GATEWAY_TIMEOUT, message).hint("ask for less, with `where` or `limit`").into_response()
+    })
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
