@@ -256,6 +256,16 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.results.diff_sweeps(request).await }).await
     }
 
+    /// Rows of a view, as they come.
+    pub(crate) async fn select(&self, request: v1::SelectRequest) -> Result<Streaming<v1::RowBatch>, Failure> {
+        // As with a watch: the beginning has a time limit, and a large answer takes its time.
+        self.repeat(|mut stubs| {
+            let request = request.clone();
+            async move { stubs.results.select(request).await }
+        })
+        .await
+    }
+
     /// Makes a call whose deadline the coordinator knows, too: it need not finish what nobody waits for any more.
     async fn call<Q, A, Answer>(&self, request: Q, send: impl Fn(Stubs, Request<Q>) -> Answer) -> Result<A, Failure>
     where

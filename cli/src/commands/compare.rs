@@ -45,6 +45,7 @@ pub(crate) async fn patterns(arguments: &PatternsArguments, format: Format) -> R
             format!("{title}\n{}", table::render(&rows, output::table_width()))
         }
         Format::Csv => csv::render(&rows),
+        Format::Jsonl => json::lines(&rows),
         Format::Json => json::detail(
             "cells",
             &[
@@ -108,7 +109,7 @@ pub(super) fn render(answer: &v1::CompareResponse, format: Format, width: Option
     let pairs = Rows::new(by_metric(&answer.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &answer.pairs);
     match format {
         Format::Csv => csv::render(&pairs),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&answer.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &answer.levels);
             let friedman = Rows::new(&view::FRIEDMAN, answer.friedman.as_slice());
             json::detail("compare", &parts(answer, &levels, &pairs, &friedman))
@@ -181,7 +182,7 @@ pub(super) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width
     let pairs = Rows::new(by_metric(&comparison.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &comparison.pairs);
     match format {
         Format::Csv => csv::render(&differences),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&comparison.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &comparison.levels);
             let friedman = Rows::new(&view::FRIEDMAN, comparison.friedman.as_slice());
             let whole = [
