@@ -22,6 +22,7 @@ use crate::source::{Frontiers, Source};
 use laboratory::Laboratory;
 
 pub(crate) mod laboratory;
+mod selection;
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);

@@ -42,10 +42,10 @@ fn written(format: Format, batches: &[Batch]) -> String {
 fn rows_are_written_as_they_come() {
     let two = [batch(), batch()];
     expect![[r#"
-        job           final     ECE
-        0123456789ab  yes    0.9300
+        job            final     ECE
+        0123456789ab   yes    0.9300
         =1+1\u{1b}[2J  no          -
-        0123456789ab  yes    0.9300
+        0123456789ab   yes    0.9300
         =1+1\u{1b}[2J  no          -
     "#]]
     .assert_eq(&written(Format::Table, &two));
