@@ -13,10 +13,12 @@ use crate::text::parse_duration;
 mod compare;
 mod data;
 mod database;
+mod export;
 mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod reproduce;
 mod results;
 mod select;
 mod serve;
@@ -28,6 +30,7 @@ pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArgument
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
 pub(crate) use database::{DatabaseParser, parse_database, without_password};
+pub(crate) use export::{ExportArguments, ExportFormat, ImportArguments, ImportSource};
 pub(crate) use fleet::{DrainArguments, ListWorkersArguments, WorkersCommand};
 pub(crate) use job::{
     ControlJobArguments, DeleteJobArguments, ExplainJobArguments, JobCommand, ListJobsArguments, PrioritizeJobArguments, RetryJobArguments,
@@ -35,6 +38,7 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
+pub(crate) use reproduce::ReproduceArguments;
 pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use select::SelectArguments;
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
@@ -109,6 +113,10 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Write rows of any view, whole results or the whole database to files
+    Export(ExportArguments),
+    /// Take results from another database or an archive
+    Import(ImportArguments),
     /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval
@@ -118,6 +126,8 @@ pub(crate) enum Command {
     Data(DataCommand),
     /// Evaluate exit policies of a finished job from its per-sample records, without training
     Policy(PolicyArguments),
+    /// Train a finished job again on this machine, and compare digit for digit
+    Reproduce(ReproduceArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input

@@ -11,17 +11,20 @@ use crate::output::{self, Format, Rows};
 use control::Verb;
 
 mod capabilities;
-mod compare;
+pub(crate) mod compare;
 mod control;
 mod coordinator;
 pub(crate) mod data;
 mod doctor;
+pub(crate) mod export;
 mod fleet;
+pub(crate) mod import;
 mod job;
 mod listing;
 mod plan;
 mod policy;
 mod removal;
+mod reproduce;
 mod results;
 mod submit;
 mod sweep;
@@ -76,10 +79,13 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
+        Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

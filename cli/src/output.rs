@@ -4,6 +4,7 @@
 //! - [`table`], [`json`], [`csv`]: the formats, all from the same columns.
 //! - [`selected`]: rows of a database's view, as they come or gathered.
 //! - [`chart`]: shares of the branch cost, drawn.
+//! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
 use std::io::{IsTerminal, Write};
@@ -18,6 +19,7 @@ pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
 pub(crate) mod selected;
+pub(crate) mod sink;
 pub(crate) mod table;
 pub(crate) mod view;
 

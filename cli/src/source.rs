@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use offramp_coordinator::Database;
 use offramp_coordinator::store::{
-    ComparisonError, CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Query, Reader,
+    ComparisonError, CostMetric, DatabaseError, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Query, Reader,
 };
 use offramp_domain::lifecycle::State;
 use offramp_domain::table::{Batch, View};
@@ -264,6 +264,19 @@ pub(crate) fn watched_coordinator(arguments: &SourceArguments) -> Result<String,
 pub(crate) fn open_failure(error: OpenError) -> Failure {
     let hint = error.hint();
     with_hint(Failure::new(error), hint)
+}
+
+/// The id of the sweep that is meant.
+///
+/// # Errors
+/// When there is none, and those of the database.
+pub(crate) async fn sweep_id(reader: &Reader, selector: &str) -> Result<i64, Failure> {
+    Ok(reader.sweep(selector).await.map_err(lookup_failure)?.sweep)
+}
+
+/// Why a database could not be read, with the library's hint.
+pub(crate) fn database_failure(error: DatabaseError) -> Failure {
+    lookup_failure(error.into())
 }
 
 fn lookup_failure(error: LookupError) -> Failure {

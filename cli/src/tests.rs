@@ -21,6 +21,8 @@ use crate::source::{Frontiers, Source};
 
 use laboratory::Laboratory;
 
+mod comparisons;
+mod export;
 pub(crate) mod laboratory;
 mod selection;
 
@@ -64,6 +66,7 @@ impl Coordinator {
             quarantine_after: Config::QUARANTINE_AFTER,
             failpoints: offramp_coordinator::Failpoints::default(),
             insecure: false,
+            hosts: Vec::new(),
         };
         let running = offramp_coordinator::start(config, stop.clone()).await.unwrap();
         Self { folder, running, stop }

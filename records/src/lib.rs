@@ -7,8 +7,9 @@
 //! - [`read`](fn@read): back, refusing whatever is not such a file.
 //! - [`layout`]: the columns and their meaning.
 //!
-//! Besides, [`table`] has rows of any view as Parquet files, for export and import.
+//! Besides, [`table`] has rows of any view as Parquet files, and [`archive`] whole results, for export and import.
 
+pub mod archive;
 pub mod layout;
 mod read;
 pub mod table;

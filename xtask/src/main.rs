@@ -4,6 +4,7 @@
 mod bench;
 mod chaos;
 mod command;
+mod debian;
 mod parity;
 mod postgres;
 mod python;

@@ -1,12 +1,12 @@
 //! A PostgreSQL server for the tests: found or installed, started in `target/postgres`, gone when they are over.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use offramp_tests::postgres::{Installation, Postgres};
 
-use crate::command::{run, say};
+use crate::command::say;
+use crate::debian;
 
 /// Names the folder of PostgreSQL's programs, where there are several or they lie in an unusual place.
 const CHOICE: &str = "OFFRAMP_PG_BIN";
@@ -20,7 +20,7 @@ pub(crate) fn installation() -> anyhow::Result<Option<Installation>> {
     if let Some(found) = Installation::find(chosen.as_deref())? {
         return Ok(Some(found));
     }
-    if !can_install() {
+    if !debian::can_install() {
         return Ok(None);
     }
     say("there is no PostgreSQL on this machine: installing Debian's package");
@@ -43,31 +43,15 @@ pub(crate) fn start(installation: &Installation) -> anyhow::Result<Postgres> {
     Ok(postgres)
 }
 
-fn can_install() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    let is_root = output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == "0");
-    let has_apt = Command::new("apt-get").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    is_root && has_apt.is_ok_and(|status| status.success())
-}
-
 fn install() -> anyhow::Result<()> {
-    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
-    let package = |name: &str| {
-        let arguments = ["install", "--yes", "--no-install-recommends", "-qq", name];
-        // The lists of packages may be old, or absent as in many containers.
-        run("apt-get", &arguments, &quiet).or_else(|_| {
-            run("apt-get", &["update", "-qq"], &quiet)?;
-            run("apt-get", &arguments, &quiet)
-        })
-    };
     // First the part that reads the setting, then what would make the cluster.
-    package("postgresql-common")?;
+    debian::install(&["postgresql-common"])?;
     let file = Path::new(NO_MAIN_CLUSTER);
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     }
     std::fs::write(file, "create_main_cluster = false\n").with_context(|| format!("`{NO_MAIN_CLUSTER}` cannot be written"))?;
-    let installed = package("postgresql");
+    let installed = debian::install(&["postgresql"]);
     std::fs::remove_file(file).with_context(|| format!("`{NO_MAIN_CLUSTER}` cannot be removed"))?;
     installed
 }

@@ -8,7 +8,7 @@ use offramp_tests::postgres::{Installation, Postgres};
 
 use crate::chaos as task;
 use crate::command::{cargo_with, root, say};
-use crate::{bench, postgres, python};
+use crate::{bench, debian, postgres, python};
 
 /// Crates whose tests need neither Burn nor the built binary.
 const QUICK: &[&str] = &[
@@ -57,6 +57,7 @@ pub(crate) fn run(quick: bool, without_postgres: bool) -> anyhow::Result<()> {
     let trained = ["test", "--release", "--quiet", "--package", "offramp", "--package", "offramp-train"];
     cargo(&[&trained, filter].concat(), &variables)?;
     let python = python::environment()?;
+    debian::install_for_recipes();
     let binary = root().join("target/release/offramp");
     variables.push(("OFFRAMP_TEST_BINARY", text(&binary)?));
     variables.push(("OFFRAMP_TEST_PYTHON", text(&python)?));

@@ -119,7 +119,9 @@ pub(super) fn stored(name: &str) -> &'static table::View {
 
 /// Reads what is asked for.
 pub(super) fn parse(stored: &'static table::View, select: &SelectArguments) -> Result<Query, Failure> {
-    Query::parse(stored, select.filter.as_deref().unwrap_or_default(), &select.sort, &select.columns).map_err(wrong)
+    // A filter that is there and empty is a mistake, as of a script's variable that was not set.
+    let filter = select.filter.as_deref().map_or("", |filter| if filter.is_empty() { " " } else { filter });
+    Query::parse(stored, filter, &select.sort, &select.columns).map_err(wrong)
 }
 
 fn wrong(error: QueryError) -> Failure {

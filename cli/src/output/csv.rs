@@ -34,7 +34,7 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 /// Puts an apostrophe before text that a spreadsheet would run as a formula.
-fn defused(text: &str) -> String {
+pub(crate) fn defused(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     // `-` alone stands for nothing and starts no formula.
     if is_formula && text != "-" && text.parse::<f64>().is_err() { format!("'{text}") } else { text.to_owned() }

@@ -2,11 +2,14 @@
 
 mod compare;
 mod data;
+mod reproduce;
 
 pub(crate) use compare::{
-    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, PATTERNS, SWEEP_CELL_DIFFERENCES,
+    SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
 #[derive(Debug)]
@@ -286,6 +289,19 @@ pub(crate) const FITS: View = View {
 /// What trying again came to.
 pub(crate) const RETRY: View = View { kind: "retry", columns: &[shown("n_retried_jobs", "retried jobs", Integer)] };
 
+/// What an import came to.
+pub(crate) const IMPORT: View = View {
+    kind: "import",
+    columns: &[
+        shown("n_imported", "results imported", Integer),
+        shown("n_known", "known already", Integer),
+        shown("n_differing", "other results here", Integer),
+        shown("n_leased", "being trained here", Integer),
+        shown("n_refused", "refused", Integer),
+        shown("n_sweeps", "sweeps imported", Integer),
+    ],
+};
+
 /// What deleting came to.
 pub(crate) const DELETED: View =
     View { kind: "deleted", columns: &[shown("n_deleted_jobs", "deleted jobs", Integer), shown("n_kept_jobs", "kept jobs", Integer)] };
@@ -434,28 +450,6 @@ const fn history(cost: Column) -> [Column; 18] {
     ]
 }
 
-/// Rows of `v_patterns`.
-pub(crate) const PATTERNS: View = View {
-    kind: "patterns",
-    columns: &[
-        hidden("sweep", Integer),
-        shown("backbone", "backbone", Text),
-        varied("dataset", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        shown("pattern", "pattern", Text),
-        shown("n_seeds", "seeds", Integer),
-        shown("area_mean", "area", Decimal),
-        wide("area_deviation", "+-", Decimal),
-        shown("final_accuracy_mean", "final exit", Share),
-        wide("final_accuracy_deviation", "+-", Share),
-        spare("budget_error", "budget error", Error),
-        spare("branch_macs", "branch MACs", Macs),
-        hidden("backbone_macs", Macs),
-    ],
-};
-
 /// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {
     kind: "plan",
@@ -584,6 +578,7 @@ mod tests {
             check::<v1::FrontierHistoryRow>(view);
         }
         check::<v1::PatternRow>(&PATTERNS);
+        check::<crate::commands::import::Summary>(&IMPORT);
         check::<crate::commands::data::DatasetRow>(&DATASETS);
         check::<crate::commands::data::FetchedRow>(&FETCHED);
         check::<crate::commands::data::VerifiedRow>(&VERIFIED);

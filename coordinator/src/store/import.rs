@@ -24,7 +24,7 @@ use super::report::{self, Answer, AttemptEnd, AttemptReport, Reported, Wanted};
 use super::sessions::SessionId;
 use super::{Store, Transaction, json, placements, sql, submit};
 
-/// Longest name of a worker, of its version and of a trainer, as where workers introduce themselves.
+/// Longest name of a worker, of its version and of a trainer, as where workers introduce themselves, characters.
 const NAME_MAX_CHARS: usize = 200;
 /// More epochs than anybody trains.
 const EPOCHS_MOST: usize = 1_000_000;
@@ -195,8 +195,8 @@ impl Store {
             });
             tx.insert(sql::INSERT_EPOCH, rows.collect()).await?;
             let message = match origin.by.reason.as_str() {
-                "" => format!("from {}, trained by {}", origin.from, job.worker),
-                reason => format!("from {}, trained by {}: {reason}", origin.from, job.worker),
+                "" => format!("from {}, trained by {}", origin.from, name(&job.worker)),
+                reason => format!("from {}, trained by {}: {reason}", origin.from, name(&job.worker)),
             };
             let state = State::Succeeded.as_str();
             events.push(args![now_us, *job_id, None::<i64>, number, "imported", state, &origin.by.who, message].to_vec());
@@ -300,27 +300,32 @@ async fn lease(tx: &mut Transaction, checked: &Checked<'_>, now_us: i64) -> Resu
 
 /// The session that stands for the worker elsewhere: it has no slots and has ended.
 async fn session(tx: &mut Transaction, checked: &Checked<'_>, now_us: i64) -> Result<SessionId, sqlx::Error> {
-    let (FinishedJob { worker, version, .. }, trainer) = (checked.job, &checked.outcome.trainer);
-    if let Some(row) = tx.optional(sql::IMPORT_SESSION, args![worker, version, trainer]).await? {
+    let (worker, version, trainer) = (name(&checked.job.worker), name(&checked.job.version), &checked.outcome.trainer);
+    if let Some(row) = tx.optional(sql::IMPORT_SESSION, args![&worker, &version, trainer]).await? {
         return Ok(SessionId { id: row.get("id")?, opened_us: row.get("opened_us")? });
     }
-    let values = args![worker, version, trainer, 0_u32, false, now_us, "", None::<i64>, "[]", "[]"];
+    let values = args![&worker, &version, trainer, 0_u32, false, now_us, "", None::<i64>, "[]", "[]"];
     let session = SessionId { id: tx.one(sql::INSERT_SESSION, values).await?.get("id")?, opened_us: now_us };
     tx.run(sql::END_SESSION, args![session.id, session.opened_us, now_us]).await?;
     Ok(session)
 }
 
+/// A name as it may end up on terminals: short, and without anything that steers one.
+fn name(text: &str) -> String {
+    printable(text).chars().take(NAME_MAX_CHARS).collect()
+}
+
 /// Checks all that can be told without the database.
 fn check(job: &FinishedJob) -> Result<Checked<'_>, ImportRefusal> {
     let (config, network): (JobConfig, Network) = job.network()?;
-    for (field, text) in [("worker", &job.worker), ("version", &job.version), ("trainer", &job.outcome.trainer)] {
-        if text.is_empty() {
-            return Err(DecodeError::Missing(field).into());
-        }
-        if text.chars().count() > NAME_MAX_CHARS || printable(text) != *text {
-            let value = format!("`{}`", printable(&text.chars().take(40).collect::<String>()));
-            return Err(DecodeError::Range { field, value, expected: "at most 200 printable characters" }.into());
-        }
+    // A trainer's name is compared and decides what may stand beside it, so it is taken as it is or not at all.
+    let trainer = &job.outcome.trainer;
+    if trainer.is_empty() {
+        return Err(DecodeError::Missing("trainer").into());
+    }
+    if name(trainer) != *trainer {
+        let value = format!("`{}`", printable(&trainer.chars().take(40).collect::<String>()));
+        return Err(DecodeError::Range { field: "trainer", value, expected: "at most 200 printable characters" }.into());
     }
     // As it would arrive from a worker.
     let outcome = Outcome::try_from(v1::Outcome::from(job.outcome.clone()))?;

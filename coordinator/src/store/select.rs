@@ -4,6 +4,7 @@
 //! evaluated here, so that they mean the same on both engines. A reader holds up nobody, however slow it is: it has a connection of its own,
 //! and neither engine has readers lock out writers.
 
+pub(crate) mod page;
 mod parse;
 mod rows;
 pub(super) mod statement;

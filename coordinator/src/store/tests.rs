@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
 pub(crate) use on_both_engines;
 
 mod batches;
+mod comparisons;
 mod concurrency;
 mod control;
 mod dependencies;
@@ -37,6 +38,8 @@ mod opening_postgres;
 mod order;
 mod placement;
 mod plans;
+mod reader_role;
+mod removal;
 mod results;
 mod reuse;
 mod select;

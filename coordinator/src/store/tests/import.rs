@@ -12,6 +12,7 @@ on_both_engines! {
     another_result_of_a_job_is_told_and_not_taken,
     simulated_results_stay_apart_from_real_ones,
     a_result_that_cannot_be_keeps_none_of_the_others_out,
+    a_hostile_name_is_made_harmless,
     only_the_jobs_of_a_sweep_are_told_of_it,
     snapshots_are_whole_and_stand_alone,
 }
@@ -125,7 +126,7 @@ async fn what_ended_without_a_result_gets_one(store: Fixture) {
     store.fail(session, &first.attempt, FailureKind::Diverged, "nan", START_US).await;
     let state = async |store: &Store| store.jobs().await.into_iter().map(|job| job.state).collect::<Vec<_>>();
     assert_eq!(state(&store).await, ["diverged", "queued", "failed"]);
-    store.retry_job(&first.attempt.key, &by("ann"), START_US).await.unwrap();
+    store.retry_job(&first.attempt.key, false, &by("ann"), START_US).await.unwrap();
     assert_eq!(state(&store).await, ["queued", "queued", "blocked"]);
     store.cancel_job(&first.attempt.key, &by("ann"), START_US).await.unwrap();
     assert_eq!(state(&store).await[0], "cancelled");
@@ -197,7 +198,7 @@ async fn a_result_that_cannot_be_keeps_none_of_the_others_out(store: Fixture) {
         (spoilt(|job| job.outcome.operating_points.clear()), "`outcome.operating_points` is missing"),
         (spoilt(|job| job.outcome.operating_points[0].policy = "'; drop table jobs".into()), "`operating_point.policy` is"),
         (spoilt(|job| job.epochs[0].exit_accuracy[0] = -1.0), "`progress.exit_accuracy` is -1"),
-        (spoilt(|job| job.worker = "a\u{1b}[2J".into()), "`worker` is"),
+        (spoilt(|job| job.outcome.trainer = "a\u{1b}[2J".into()), "`trainer` is"),
         (spoilt(|job| job.config_json = job.config_json.replace("\"seed\":0", "\"seed\":9")), "its configuration has the key"),
         (spoilt(|job| job.config_json = "{".into()), "its configuration cannot be understood"),
     ] {
@@ -209,6 +210,16 @@ async fn a_result_that_cannot_be_keeps_none_of_the_others_out(store: Fixture) {
     }
     assert_eq!(told(&store).await, sorted(jobs[1..].to_vec()), "nothing is left of what was refused");
     assert_eq!(store.count("jobs").await, 1);
+}
+
+async fn a_hostile_name_is_made_harmless(store: Fixture) {
+    let (_other, mut jobs) = elsewhere().await;
+    jobs[0].worker = format!("a\u{1b}[2J{}", "x".repeat(300));
+    assert_eq!(import(&store, &jobs).await, [Imported::Added, Imported::Added]);
+    let worker = told(&store).await.into_iter().find(|job| job.key == jobs[0].key).unwrap().worker;
+    assert!(worker.starts_with("a\\u{1b}[2Jx") && worker.chars().count() == 200, "{worker}");
+    let job = store.reader().job(jobs[0].key.as_str()).await.unwrap();
+    assert!(job.events.iter().all(|event| !event.message.contains('\u{1b}')), "{:?}", job.events);
 }
 
 async fn only_the_jobs_of_a_sweep_are_told_of_it(store: Fixture) {
