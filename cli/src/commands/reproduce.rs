@@ -203,7 +203,7 @@ fn digits(number: Option<f64>) -> String {
 
 fn render(job: &v1::JobRow, stored: &Origin, here: &Origin, compared: &Compared, format: Format, width: Option<u16>) -> String {
     match format {
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let (kinds, differences) = (Rows::new(&view::COMPARED, &compared.kinds), Rows::new(&view::DIFFERENCES, &compared.differences));
             let value = |value: &Origin| serde_json::to_value(value).unwrap_or_default();
             json::detail(

@@ -21,7 +21,7 @@ pub(crate) struct View {
 }
 
 /// One column.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     /// Its name in JSON, CSV and SQL.
     pub(crate) name: &'static str,
@@ -50,6 +50,8 @@ pub(crate) enum Shown {
     IfPresentAndFits,
     /// The same, where there is room. These go with the columns that have room alone.
     IfPresentAndRoom,
+    /// It was asked for.
+    Chosen,
     /// In JSON and CSV alone.
     Never,
 }
