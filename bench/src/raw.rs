@@ -76,9 +76,26 @@ impl Place {
             VALUES ('raw', '0.0.0', '{TRAINER}', 1, 0, 1, 1)
             RETURNING id"
         );
+        let sweep = connection.number("SELECT max(id) FROM sweeps").await?;
+        // The frontiers that a result of this sweep belongs to; which of them there are is found out once.
+        let groups = format!(
+            "INSERT INTO frontier_groups (sweep_id, grouping, dataset, backbone, pattern, trainer, cost_metric, reference_accuracy)
+            SELECT scopes.sweep_id, groupings.grouping, 'digits', groupings.backbone, groupings.pattern, '', metrics.cost_metric, 0.1
+            FROM (SELECT {sweep} AS sweep_id UNION ALL SELECT NULL) AS scopes
+            CROSS JOIN (
+                SELECT 'dataset' AS grouping, '' AS backbone, '' AS pattern UNION ALL SELECT 'backbone', 'resnet8', ''
+                UNION ALL SELECT 'pattern', '', 'none'
+            ) AS groupings
+            CROSS JOIN (
+                SELECT 'macs_cascade' AS cost_metric UNION ALL SELECT 'macs_selected' UNION ALL SELECT 'params'
+            ) AS metrics
+            WHERE true
+            ON CONFLICT DO NOTHING"
+        );
+        connection.run(&groups).await?;
         Ok(Self {
             session: connection.number(&session).await?,
-            sweep: connection.number("SELECT max(id) FROM sweeps").await?,
+            sweep,
             placement: connection.number("SELECT max(placement_id) FROM job_states").await?,
         })
     }

@@ -18,6 +18,7 @@ mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod reproduce;
 mod results;
 mod serve;
 mod sweep;
@@ -36,6 +37,7 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
+pub(crate) use reproduce::ReproduceArguments;
 pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -121,6 +123,8 @@ pub(crate) enum Command {
     Data(DataCommand),
     /// Evaluate exit policies of a finished job from its per-sample records, without training
     Policy(PolicyArguments),
+    /// Train a finished job again on this machine, and compare digit for digit
+    Reproduce(ReproduceArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input

@@ -215,7 +215,7 @@ impl Client {
         Ok(self.call(request, |mut stubs, request| async move { stubs.fleet.drain_workers(request).await }).await?.workers)
     }
 
-    /// Frontiers of a sweep; of all sweeps together where none is named.
+    /// Frontiers of a sweep, however many answers their points take; of all sweeps together where none is named.
     pub(crate) async fn frontier(
         &self,
         sweep: &str,
@@ -224,7 +224,17 @@ impl Client {
     ) -> Result<v1::GetFrontierResponse, Failure> {
         let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
         let request = v1::GetFrontierRequest { sweep, grouping, cost_metric, ..Default::default() };
-        self.call(request, |mut stubs, request| async move { stubs.results.get_frontier(request).await }).await
+        let ask = async |offset| {
+            let request = v1::GetFrontierRequest { offset, ..request.clone() };
+            self.call(request, |mut stubs, request| async move { stubs.results.get_frontier(request).await }).await
+        };
+        let mut answer = ask(0).await?;
+        while answer.more && !answer.points.is_empty() {
+            let next = ask(answer.points.len() as u64).await?;
+            answer.more = next.more && !next.points.is_empty();
+            answer.points.extend(next.points);
+        }
+        Ok(answer)
     }
 
     /// Every point that is or was on such frontiers.
@@ -236,19 +246,49 @@ impl Client {
     ) -> Result<v1::GetFrontierHistoryResponse, Failure> {
         let (sweep, grouping, cost_metric) = (sweep.to_owned(), grouping.into(), metric.into());
         let request = v1::GetFrontierHistoryRequest { sweep, grouping, cost_metric, ..Default::default() };
-        self.call(request, |mut stubs, request| async move { stubs.results.get_frontier_history(request).await }).await
+        let ask = async |offset| {
+            let request = v1::GetFrontierHistoryRequest { offset, ..request.clone() };
+            self.call(request, |mut stubs, request| async move { stubs.results.get_frontier_history(request).await }).await
+        };
+        let mut answer = ask(0).await?;
+        while answer.more && !answer.points.is_empty() {
+            let next = ask(answer.points.len() as u64).await?;
+            answer.more = next.more && !next.points.is_empty();
+            answer.points.extend(next.points);
+        }
+        Ok(answer)
     }
 
     /// The exits of a sweep's finished jobs.
     pub(crate) async fn results(&self, sweep: &str) -> Result<v1::ListResultsResponse, Failure> {
         let request = v1::ListResultsRequest { sweep: sweep.to_owned(), ..Default::default() };
-        self.call(request, |mut stubs, request| async move { stubs.results.list_results(request).await }).await
+        let ask = async |offset| {
+            let request = v1::ListResultsRequest { offset, ..request.clone() };
+            self.call(request, |mut stubs, request| async move { stubs.results.list_results(request).await }).await
+        };
+        let mut answer = ask(0).await?;
+        while answer.more && !answer.exits.is_empty() {
+            let next = ask(answer.exits.len() as u64).await?;
+            answer.more = next.more && !next.exits.is_empty();
+            answer.exits.extend(next.exits);
+        }
+        Ok(answer)
     }
 
     /// The patterns of a sweep over their seeds.
     pub(crate) async fn patterns(&self, sweep: &str) -> Result<v1::ListPatternsResponse, Failure> {
         let request = v1::ListPatternsRequest { sweep: sweep.to_owned(), ..Default::default() };
-        self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
+        let ask = async |offset| {
+            let request = v1::ListPatternsRequest { offset, ..request.clone() };
+            self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
+        };
+        let mut answer = ask(0).await?;
+        while answer.more && !answer.patterns.is_empty() {
+            let next = ask(answer.patterns.len() as u64).await?;
+            answer.more = next.more && !next.patterns.is_empty();
+            answer.patterns.extend(next.patterns);
+        }
+        Ok(answer)
     }
 
     /// What differs in one factor alone.

@@ -23,6 +23,7 @@ mod job;
 mod plan;
 mod policy;
 mod removal;
+mod reproduce;
 mod results;
 mod submit;
 mod sweep;
@@ -83,6 +84,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
+        Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::fleet::Fleet;
 pub(crate) use self::results::Results;
-pub(crate) use self::select::SELECTS_MOST;
+pub(crate) use self::select::{SELECTS_MOST, SelectedRows};
 pub(crate) use self::status::ending;
 pub(crate) use self::sweeps::Sweeps;
 pub(crate) use self::workers::{CLAIM_WAIT_MOST_MS, Workers};

@@ -41,7 +41,8 @@ NEXT = {
     # A sweep that comes later may have a job wait that did not wait before.
     "queued": {"blocked", "leased", "cancelled"},
     "leased": {"succeeded", "failed", "diverged", "quarantined", "cancelled", "queued"},
-    "succeeded": set(),
+    # Its result may be taken back.
+    "succeeded": {"queued", "blocked"},
     "failed": {"queued", "blocked"},
     "diverged": {"queued", "blocked"},
     "quarantined": {"queued", "blocked"},
@@ -86,6 +87,8 @@ class Database:
 def jobs(db, options):
     """Every job is open or final; an accepted result is there exactly where the job succeeded, once, and complete."""
     exits = db.groups("select job, is_final from v_exits")
+    query = "select job from v_events where event = 'retried' and message like 'its result was taken back%'"
+    taken_back = Counter(job for (job,) in db.rows(query))
     points = Counter(job for (job,) in db.rows("select job from v_operating_points"))
     attempts = db.groups("select job, outcome from v_attempts")
     for job, state in db.rows("select job, state from v_jobs"):
@@ -98,7 +101,7 @@ def jobs(db, options):
         if options.quiescent and state == "leased":
             yield f"{job}: is leased, and nobody works any more"
         expected = 1 if state == "succeeded" else 0
-        n_results = sum(outcome == "succeeded" for (outcome,) in attempts[job])
+        n_results = sum(outcome == "succeeded" for (outcome,) in attempts[job]) - taken_back[job]
         if n_results != expected:
             yield f"{job}: {state} with {n_results} accepted results"
         if (len(exits[job]) > 0) != (expected == 1) or (points[job] > 0) != (expected == 1):
@@ -111,15 +114,16 @@ def jobs(db, options):
 
 
 def sweeps(db, _options):
-    """Every sweep has all the jobs that it was submitted with, and its counts are those of its jobs."""
+    """Every sweep has as many jobs as it says, and its counts are those of its jobs."""
     states = dict(db.rows("select job, state from v_jobs"))
     members = db.groups("select sweep, position, job from v_sweep_jobs order by sweep, position")
     for sweep, state, n_jobs, *counts in db.rows(
         "select sweep, state, n_jobs, n_blocked, n_queued, n_leased, n_succeeded, n_failed, n_diverged, n_quarantined, n_cancelled from v_sweeps"
     ):
         positions = [position for position, _ in members[sweep]]
-        if positions != list(range(n_jobs)):
-            yield f"sweep {sweep}: was submitted with {n_jobs} jobs, has {len(positions)}"
+        # Whoever deletes a job leaves its place empty.
+        if len(positions) != n_jobs or len(set(positions)) != n_jobs:
+            yield f"sweep {sweep}: is to have {n_jobs} jobs, has {len(positions)}"
         if len({job for _, job in members[sweep]}) != len(positions):
             yield f"sweep {sweep}: holds a job twice"
         found = Counter(states[job] for _, job in members[sweep])
@@ -241,25 +245,70 @@ def ends(state, steps):
 
 
 def frontiers(db, _options):
-    """The stored frontier of every sweep, dataset and metric is the one found anew by sorting."""
+    """The stored frontier of every sweep and of all, every grouping and every cost is the one found anew by sorting, and so is the area under it."""
     stored = defaultdict(list)
-    for row in db.rows("select sweep, dataset, cost_metric, cost, accuracy, job, policy, setting from v_frontier"):
-        stored[row[:3]].append(row[3:])
-    points = defaultdict(list)
     query = (
-        "select s.sweep, p.dataset, p.macs_cascade, p.macs_selected, p.accuracy, p.job, p.policy, p.setting"
-        " from v_operating_points p join v_sweep_jobs s on s.job = p.job"
+        "select sweep, grouping, dataset, backbone, pattern, trainer, cost_metric, cost, accuracy, job, policy, setting from v_frontier"
     )
-    for sweep, dataset, cascade, selected, *rest in db.rows(query):
-        points[sweep, dataset, "macs_cascade"].append((cascade, *rest))
-        points[sweep, dataset, "macs_selected"].append((selected, *rest))
+    for sweep, grouping, dataset, backbone, pattern, trainer, metric, *rest in db.rows(query):
+        stored[group(sweep, grouping, dataset, backbone, pattern, trainer, metric)].append(tuple(rest))
+    points = defaultdict(list)
+    sweeps_of = db.groups("select job, sweep from v_sweep_jobs")
+    query = (
+        "select p.job, j.dataset, j.backbone, j.pattern, j.trainer, p.macs_cascade, p.macs_selected, j.params, p.latency_us, p.accuracy,"
+        " p.policy, p.setting from v_operating_points p join v_jobs j on j.job = p.job"
+    )
+    for job, dataset, backbone, pattern, trainer, cascade, selected, params, latency, accuracy, policy, setting in db.rows(query):
+        costs = {"macs_cascade": cascade, "macs_selected": selected, "params": params, "latency_us": latency}
+        for sweep in [None] + [sweep for (sweep,) in sweeps_of[job]]:
+            for metric, cost in costs.items():
+                if cost is not None:
+                    for grouping in ("dataset", "backbone", "pattern"):
+                        key = group(sweep, grouping, dataset, backbone, pattern, trainer, metric)
+                        points[key].append((cost, accuracy, job, policy, setting))
     for key in points.keys() | stored.keys():
         found, expected = set(stored[key]), non_dominated(points[key])
-        name = "sweep {}, {}, {}".format(*key)
+        name = "{}, by {}, {}".format("all sweeps" if key[0] is None else f"sweep {key[0]}", *key[1:])
         if len(found) != len(stored[key]):
             yield f"{name}: the frontier holds a point twice"
         if found != expected:
             yield f"{name}: {len(found - expected)} stored points are dominated, {len(expected - found)} non-dominated ones are missing"
+    yield from histories(db, stored)
+
+
+def histories(db, stored):
+    """Of every frontier, what has not left it stands on it, and the newest area is that of what stands."""
+    standing, newest = defaultdict(list), {}
+    query = (
+        "select sweep, grouping, dataset, backbone, pattern, trainer, cost_metric, cost, accuracy, job, policy, setting, entered_us, left_us,"
+        " displaced_by, hypervolume, reference_cost, reference_accuracy from v_frontier_history"
+    )
+    for row in db.rows(query):
+        key, (point, (entered, left, by, *area)) = group(*row[:7]), (row[7:12], row[12:])
+        if left is None:
+            standing[key].append(tuple(point))
+        elif left <= entered or by is None:
+            yield f"{key}: a point of job {point[2]} left before it entered, or for nobody"
+        if key not in newest or newest[key][0] < entered:
+            newest[key] = (entered, *area)
+    for key in standing.keys() | stored.keys():
+        if sorted(standing[key]) != sorted(stored[key]):
+            yield f"{key}: what the history says has not left is not what stands"
+    for key, (_, said, cost, accuracy) in newest.items():
+        # Along a frontier accuracy rises: each point adds the strip between the accuracy before and its own.
+        area, below = 0.0, accuracy
+        for point in sorted(stored[key]):
+            if point[1] > below:
+                area += (cost - point[0]) * (point[1] - below)
+                below = point[1]
+        if abs(area - said) > 1e-9 * max(area, 1e-300):
+            yield f"{key}: the area is {area}, the history says {said}"
+
+
+def group(sweep, grouping, dataset, backbone, pattern, trainer, metric):
+    """What tells a frontier from all others."""
+    part = {"dataset": None, "backbone": backbone, "pattern": pattern}[grouping]
+    return sweep, grouping, dataset, part, metric, trainer if metric == "latency_us" else None
 
 
 def non_dominated(points):

@@ -111,13 +111,19 @@ fn every_kind_of_damage_is_seen() {
             "its events don't lead there",
         ),
         // Results.
-        ("delete from frontier where rowid = (select min(rowid) from frontier)".to_owned(), "non-dominated ones are missing"),
         (
-            "insert or ignore into frontier select sweep_jobs.sweep_id, 'digits', 'macs_cascade', operating_points.job_id, point
-             from operating_points join sweep_jobs on sweep_jobs.job_id = operating_points.job_id"
+            "delete from frontier where id = (select min(id) from frontier where left_us is null)".to_owned(),
+            "non-dominated ones are missing",
+        ),
+        (
+            "insert into frontier (group_id, job_id, point, cost, accuracy, entered_us)
+             select frontier_groups.id, operating_points.job_id, point, macs_cascade, accuracy, 1
+             from operating_points join frontier_groups
+             on frontier_groups.cost_metric = 'macs_cascade' and grouping = 'dataset' and sweep_id is null"
                 .to_owned(),
             "stored points are dominated",
         ),
+        ("update frontier_advances set hypervolume = hypervolume * 1.001".to_owned(), "the history says"),
         (format!("update results set area = area + 0.001 where job_id = {ONE}"), "area"),
         (format!("update results set final_accuracy = 1.5 where job_id = {ONE}"), "final accuracy 1.5"),
         (format!("update exits set macs_cascade = macs_cascade + 1 where job_id = {ONE}"), "its parts say otherwise"),

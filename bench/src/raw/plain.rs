@@ -34,10 +34,12 @@ struct Texts {
     points: &'static str,
     /// Keeps others from the frontier of sweep $1; empty where there are none.
     lock: &'static str,
-    /// What points of accuracy $2 and costs $3 and $4 displace on the frontier of sweep $1.
+    /// What points of accuracy $1 of job $2 displace at $3 on every frontier: all jobs' networks cost the same.
     displace: &'static str,
-    /// Points of accuracy $2, costs $3 and $4 and job $5 enter it, unless one is there that dominates them.
+    /// Points of accuracy $1, costs $2 and $3 and job $4 enter at $5, unless one is there that dominates them.
     enter: &'static str,
+    /// What the frontiers come to that points of accuracy $1 of job $2 entered at $3.
+    advance: &'static str,
     /// $1: session, $2: end of the lease, $3: placement. Answers with job, attempt, key and configuration.
     claim: &'static str,
     /// $1: job, $2: attempt, $3: session, $4: now.
@@ -46,7 +48,7 @@ struct Texts {
 
 impl Texts {
     /// In a dialect: how the queue's first job is kept from others, where there are any.
-    fn new(begin: &'static str, lock: &'static str, skip_locked: &str) -> Self {
+    fn new(begin: &'static str, lock: &'static str, skip_locked: &str, greatest: &str) -> Self {
         let [fixed, max_softmax] = POLICIES;
         Self {
             begin,
@@ -73,22 +75,21 @@ impl Texts {
             )
             .leak(),
             lock,
-            displace: "DELETE FROM frontier
-                WHERE sweep_id = $1 AND dataset = 'digits' AND EXISTS (
-                    SELECT 1 FROM operating_points AS old
-                    WHERE old.job_id = frontier.job_id AND old.point = frontier.point AND $2 > old.accuracy
-                        AND CASE frontier.cost_metric WHEN 'macs_cascade' THEN $3 <= old.macs_cascade ELSE $4 <= old.macs_selected END
-                )",
-            enter: "INSERT INTO frontier (sweep_id, dataset, cost_metric, job_id, point)
-                SELECT $1, 'digits', metrics.column1, $5, points.column1
-                FROM (VALUES ('macs_cascade', $3), ('macs_selected', $4)) AS metrics CROSS JOIN (VALUES (0), (1)) AS points
-                WHERE NOT EXISTS (
-                    SELECT 1 FROM frontier
-                    JOIN operating_points AS old ON old.job_id = frontier.job_id AND old.point = frontier.point
-                    WHERE frontier.sweep_id = $1 AND frontier.dataset = 'digits' AND frontier.cost_metric = metrics.column1
-                        AND old.accuracy > $2
-                        AND CASE metrics.column1 WHEN 'macs_cascade' THEN old.macs_cascade ELSE old.macs_selected END <= metrics.column2
-                )",
+            displace: format!("UPDATE frontier SET left_us = {greatest}($3, entered_us + 1), displaced_by = $2
+        WHERE left_us IS NULL AND accuracy < $1").leak(),
+            enter: "INSERT INTO frontier (group_id, job_id, point, cost, accuracy, entered_us)
+        SELECT frontier_groups.id, $4, points.point, CASE frontier_groups.cost_metric WHEN 'macs_cascade' THEN $2 WHEN 'macs_selected' THEN $3
+            ELSE (SELECT CAST(jobs.params AS DOUBLE PRECISION) FROM jobs WHERE jobs.id = $4) END, $1, $5
+        FROM frontier_groups CROSS JOIN (SELECT 0 AS point UNION ALL SELECT 1) AS points
+        WHERE NOT EXISTS (
+            SELECT 1 FROM frontier AS old
+            WHERE old.group_id = frontier_groups.id AND old.left_us IS NULL AND old.accuracy > $1
+        )",
+            advance: "INSERT INTO frontier_advances (group_id, at_us, hypervolume, reference_cost)
+        SELECT frontier.group_id, $3, frontier.cost * (1 - $1), 2 * frontier.cost
+        FROM frontier
+        WHERE frontier.job_id = $2 AND frontier.point = 0
+        ON CONFLICT (group_id, at_us) DO UPDATE SET hypervolume = excluded.hypervolume, reference_cost = excluded.reference_cost",
             claim: format!(
                 "UPDATE job_states SET state = 'leased', attempt = attempt + 1, session_id = $1, lease_until_us = $2
                 WHERE job_id = (
@@ -123,10 +124,10 @@ impl Loops {
     pub(crate) async fn open(database: &Database, n_workers: usize) -> anyhow::Result<Self> {
         let (n_connections, texts) = match database {
             // One writer: others would wait for it.
-            Database::Sqlite(_) => (1, Texts::new("BEGIN IMMEDIATE", "", "")),
+            Database::Sqlite(_) => (1, Texts::new("BEGIN IMMEDIATE", "", "", "max")),
             Database::Postgres { .. } => {
                 let lock = "SELECT id FROM sweeps WHERE id = $1 FOR NO KEY UPDATE";
-                (n_workers, Texts::new("BEGIN", lock, "FOR NO KEY UPDATE SKIP LOCKED"))
+                (n_workers, Texts::new("BEGIN", lock, "FOR NO KEY UPDATE SKIP LOCKED", "greatest"))
             }
         };
         let mut connections = Vec::with_capacity(n_connections);
@@ -240,8 +241,9 @@ impl Step {
                 if !texts.lock.is_empty() {
                     sqlx::query(texts.lock).bind(place.sweep).execute(&mut *on).await?;
                 }
-                sqlx::query(texts.displace).bind(place.sweep).bind(accuracy).bind(costs.0).bind(costs.1).execute(&mut *on).await?;
-                sqlx::query(texts.enter).bind(place.sweep).bind(accuracy).bind(costs.0).bind(costs.1).bind(job).execute(&mut *on).await?;
+                sqlx::query(texts.displace).bind(accuracy).bind(job).bind(now_us).execute(&mut *on).await?;
+                sqlx::query(texts.enter).bind(accuracy).bind(costs.0).bind(costs.1).bind(job).bind(now_us).execute(&mut *on).await?;
+                sqlx::query(texts.advance).bind(accuracy).bind(job).bind(now_us).execute(&mut *on).await?;
             }
         }
         if !claims {

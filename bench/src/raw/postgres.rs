@@ -92,9 +92,9 @@ fn statement() -> String {
         CROSS JOIN (
             SELECT count(*) AS n_better
             FROM frontier
-            JOIN operating_points AS old ON old.job_id = frontier.job_id AND old.point = frontier.point
-            WHERE frontier.sweep_id = $7 AND frontier.dataset = 'digits' AND old.accuracy > (SELECT max(accuracy) FROM done)
-                AND CASE frontier.cost_metric WHEN 'macs_cascade' THEN old.macs_cascade <= $5 ELSE old.macs_selected <= $6 END
+            JOIN frontier_groups ON frontier_groups.id = frontier.group_id
+            WHERE frontier_groups.sweep_id = $7 AND frontier.left_us IS NULL AND frontier.accuracy > (SELECT max(accuracy) FROM done)
+                AND frontier.cost <= CASE frontier_groups.cost_metric WHEN 'macs_cascade' THEN $5 WHEN 'macs_selected' THEN $6 ELSE 'infinity' END
         ) AS better
         LEFT JOIN claimed ON true"
     )
@@ -103,24 +103,26 @@ fn statement() -> String {
 /// Keeps others from the frontier of sweep $1.
 const LOCK: &str = "SELECT id FROM sweeps WHERE id = $1 FOR NO KEY UPDATE";
 
-/// Lets a point of accuracy $2 and costs $3 and $4 displace what it dominates on the frontier of sweep $1.
-const DISPLACE: &str = "DELETE FROM frontier
-    WHERE sweep_id = $1 AND dataset = 'digits' AND EXISTS (
-        SELECT 1 FROM operating_points AS old
-        WHERE old.job_id = frontier.job_id AND old.point = frontier.point AND $2 > old.accuracy
-            AND CASE frontier.cost_metric WHEN 'macs_cascade' THEN $3 <= old.macs_cascade ELSE $4 <= old.macs_selected END
-    )";
+/// Lets a point of accuracy $1 of job $2 displace at $3 what it dominates on every frontier: all jobs' networks cost the same.
+const DISPLACE: &str = "UPDATE frontier SET left_us = greatest($3, entered_us + 1), displaced_by = $2
+        WHERE left_us IS NULL AND accuracy < $1";
 
-/// Lets the points of job $5 enter it, unless one is there that dominates them.
-const ENTER: &str = "INSERT INTO frontier (sweep_id, dataset, cost_metric, job_id, point)
-    SELECT $1, 'digits', metrics.name, $5, points.point
-    FROM (VALUES ('macs_cascade', $3), ('macs_selected', $4)) AS metrics (name, cost) CROSS JOIN (VALUES (0), (1)) AS points (point)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM frontier
-        JOIN operating_points AS old ON old.job_id = frontier.job_id AND old.point = frontier.point
-        WHERE frontier.sweep_id = $1 AND frontier.dataset = 'digits' AND frontier.cost_metric = metrics.name AND old.accuracy > $2
-            AND CASE metrics.name WHEN 'macs_cascade' THEN old.macs_cascade ELSE old.macs_selected END <= metrics.cost
-    )";
+/// Lets the points of job $4 enter at $5, of accuracy $1 and costs $2 and $3, unless one is there that dominates them.
+const ENTER: &str = "INSERT INTO frontier (group_id, job_id, point, cost, accuracy, entered_us)
+        SELECT frontier_groups.id, $4, points.point, CASE frontier_groups.cost_metric WHEN 'macs_cascade' THEN $2 WHEN 'macs_selected' THEN $3
+            ELSE (SELECT CAST(jobs.params AS DOUBLE PRECISION) FROM jobs WHERE jobs.id = $4) END, $1, $5
+        FROM frontier_groups CROSS JOIN (SELECT 0 AS point UNION ALL SELECT 1) AS points
+        WHERE NOT EXISTS (
+            SELECT 1 FROM frontier AS old
+            WHERE old.group_id = frontier_groups.id AND old.left_us IS NULL AND old.accuracy > $1
+        )";
+
+/// Notes what the frontiers come to that job $2 entered at $3.
+const ADVANCE: &str = "INSERT INTO frontier_advances (group_id, at_us, hypervolume, reference_cost)
+        SELECT frontier.group_id, $3, frontier.cost * (1 - $1), 2 * frontier.cost
+        FROM frontier
+        WHERE frontier.job_id = $2 AND frontier.point = 0
+        ON CONFLICT (group_id, at_us) DO UPDATE SET hypervolume = excluded.hypervolume, reference_cost = excluded.reference_cost";
 
 impl Loops {
     pub(crate) async fn open(database: &Database, n_workers: usize) -> anyhow::Result<Self> {
@@ -192,8 +194,10 @@ impl Loop {
         let mut tx = self.connection.begin().await?;
         tx.execute(sqlx::query(LOCK).bind(place.sweep)).await?;
         let (jobs, _) = write(&mut tx, statement, place, costs, held, &accuracies, n_next).await?;
-        tx.execute(sqlx::query(DISPLACE).bind(place.sweep).bind(accuracy).bind(costs.0).bind(costs.1)).await?;
-        tx.execute(sqlx::query(ENTER).bind(place.sweep).bind(accuracy).bind(costs.0).bind(costs.1).bind(job)).await?;
+        let now_us = clock::unix_us();
+        tx.execute(sqlx::query(DISPLACE).bind(accuracy).bind(job).bind(now_us)).await?;
+        tx.execute(sqlx::query(ENTER).bind(accuracy).bind(costs.0).bind(costs.1).bind(job).bind(now_us)).await?;
+        tx.execute(sqlx::query(ADVANCE).bind(accuracy).bind(job).bind(now_us)).await?;
         tx.commit().await?;
         best.set(best.get().max(*accuracy));
         Ok(jobs)

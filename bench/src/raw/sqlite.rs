@@ -50,22 +50,21 @@ fn text(n_done: usize) -> String {
         )
         SELECT done.column1, policies.column1, policies.column2, 0.0, $7, $8, done.column2, done.column2, $7, '[1.0]'
         FROM (VALUES {done}) AS done CROSS JOIN (VALUES (0, '{fixed}'), (1, '{max_softmax}')) AS policies;
-        DELETE FROM frontier
-        WHERE sweep_id = $4 AND dataset = 'digits' AND EXISTS (
-            SELECT 1 FROM operating_points AS old
-            WHERE old.job_id = frontier.job_id AND old.point = frontier.point AND $10 > old.accuracy
-                AND CASE frontier.cost_metric WHEN 'macs_cascade' THEN $7 <= old.macs_cascade ELSE $8 <= old.macs_selected END
-        );
-        INSERT INTO frontier (sweep_id, dataset, cost_metric, job_id, point)
-        SELECT $4, 'digits', metrics.column1, $9, points.column1
-        FROM (VALUES ('macs_cascade', $7), ('macs_selected', $8)) AS metrics CROSS JOIN (VALUES (0), (1)) AS points
+        UPDATE frontier SET left_us = max($2, entered_us + 1), displaced_by = $9
+        WHERE left_us IS NULL AND accuracy < $10;
+        INSERT INTO frontier (group_id, job_id, point, cost, accuracy, entered_us)
+        SELECT frontier_groups.id, $9, points.point, CASE frontier_groups.cost_metric WHEN 'macs_cascade' THEN $7 WHEN 'macs_selected' THEN $8
+            ELSE (SELECT CAST(jobs.params AS DOUBLE PRECISION) FROM jobs WHERE jobs.id = $9) END, $10, $2
+        FROM frontier_groups CROSS JOIN (SELECT 0 AS point UNION ALL SELECT 1) AS points
         WHERE NOT EXISTS (
-            SELECT 1 FROM frontier
-            JOIN operating_points AS old ON old.job_id = frontier.job_id AND old.point = frontier.point
-            WHERE frontier.sweep_id = $4 AND frontier.dataset = 'digits' AND frontier.cost_metric = metrics.column1
-                AND old.accuracy > $10
-                AND CASE metrics.column1 WHEN 'macs_cascade' THEN old.macs_cascade ELSE old.macs_selected END <= metrics.column2
-        );"
+            SELECT 1 FROM frontier AS old
+            WHERE old.group_id = frontier_groups.id AND old.left_us IS NULL AND old.accuracy > $10
+        );
+        INSERT INTO frontier_advances (group_id, at_us, hypervolume, reference_cost)
+        SELECT frontier.group_id, $2, frontier.cost * (1 - $10), 2 * frontier.cost
+        FROM frontier
+        WHERE frontier.job_id = $9 AND frontier.point = 0
+        ON CONFLICT (group_id, at_us) DO UPDATE SET hypervolume = excluded.hypervolume, reference_cost = excluded.reference_cost;"
     );
     let claim = "UPDATE job_states SET state = 'leased', attempt = attempt + 1, session_id = $1, lease_until_us = $3
         WHERE job_id IN (

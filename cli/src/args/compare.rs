@@ -201,17 +201,8 @@ fn parse_confidence(text: &str) -> Result<f64, String> {
     (0.5..=0.9999).contains(&share).then_some(share).ok_or_else(wanted)
 }
 
-/// Reads `20M`, `1.5G`, `20000000` or `50%`.
 fn parse_cost(text: &str) -> Result<Cost, String> {
-    let wanted = || "MACs such as 20M, or a share of the backbone's MACs such as 50%".to_owned();
-    let number = |digits: &str| digits.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0).ok_or_else(wanted);
-    if let Some(digits) = text.strip_suffix('%') {
-        return Ok(Cost::Share(number(digits)? / 100.0));
-    }
-    let prefixes = [('k', 1e3), ('M', 1e6), ('G', 1e9), ('T', 1e12), ('P', 1e15)];
-    let prefixed = prefixes.into_iter().find_map(|(prefix, scale)| Some((text.strip_suffix(prefix)?, scale)));
-    let (digits, scale) = prefixed.unwrap_or((text, 1.0));
-    Ok(Cost::Macs(number(digits)? * scale))
+    Cost::parse(text).ok_or_else(|| "MACs such as 20M, or a share of the backbone's MACs such as 50%".to_owned())
 }
 
 #[cfg(test)]

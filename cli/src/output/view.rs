@@ -2,11 +2,13 @@
 
 mod compare;
 mod data;
+mod reproduce;
 
 pub(crate) use compare::{
     CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ struct Watched {
 /// A sweep of four jobs.
 async fn watched() -> Watched {
     let Fixture { store, home } = Fixture::sqlite().await;
-    let sweep = store.submit_text(&sweep_text("a", r#"["none"]"#, "[0, 1, 2, 3]")).await.sweep;
+    let sweep = store.submit_text(&sweep_text("a", r#"["constant"]"#, "[0, 1, 2, 3]")).await.sweep;
     let session = store.session("w").await;
     Watched { watches: Arc::default(), store, live: Arc::default(), shutdown: CancellationToken::new(), sweep, session, _home: home }
 }
@@ -46,8 +46,9 @@ impl Watched {
         receiver
     }
 
-    async fn complete_next(&self, cost: f64, accuracy: f64) {
-        self.store.complete_next(self.session, &[(cost, accuracy)]).await;
+    /// Completes a job with one point: this share of the samples goes all the way, and the others leave at the first exit.
+    async fn complete_next(&self, share: f64, accuracy: f64) {
+        self.store.complete_next(self.session, &[(share, accuracy)]).await;
         self.live.results_changed();
     }
 
@@ -73,26 +74,29 @@ fn accuracies(points: &[v1::FrontierRow]) -> Vec<f64> {
 #[tokio::test]
 async fn a_viewer_hears_what_there_is_and_then_what_changes() {
     let watched = watched().await;
-    watched.complete_next(1.0, 0.5).await;
+    watched.complete_next(0.5, 0.5).await;
     let mut viewer = watched.view("");
     let first = next(&mut viewer).await.unwrap();
     assert_eq!((first.whole, accuracies(&first.entered), first.left.len(), first.groups.len()), (true, vec![0.5], 0, 1));
     assert_eq!((first.groups[0].dataset.as_str(), first.groups[0].n_points), ("digits", 1));
 
-    watched.complete_next(2.0, 0.7).await;
+    watched.complete_next(1.0, 0.7).await;
     let second = next(&mut viewer).await.unwrap();
     assert_eq!((second.whole, accuracies(&second.entered), second.left.len()), (false, vec![0.7], 0));
     assert_eq!(second.groups[0].n_points, 2);
     assert!(second.groups[0].hypervolume > first.groups[0].hypervolume);
 
     // Both are displaced: whoever adds up what it was told has what there is.
-    watched.complete_next(1.0, 0.9).await;
+    watched.complete_next(0.5, 0.9).await;
     let third = next(&mut viewer).await.unwrap();
     assert_eq!((accuracies(&third.entered), accuracies(&third.left)), (vec![0.9], vec![0.5, 0.7]));
-    // Costs 1, up to the power of two that no cost so far is above, and accuracies from chance among ten classes up.
+    // One rectangle: up to the power of two that no cost so far is above, and from chance among ten classes up.
     let group = &third.groups[0];
-    assert_eq!((group.n_points, group.reference_cost, group.reference_accuracy), (1, 2.0, 0.1));
-    assert!((group.hypervolume - 0.8).abs() < 1e-12, "{}", group.hypervolume);
+    let dearest = second.entered[0].cost;
+    assert!((dearest..2.0 * dearest).contains(&group.reference_cost) && group.reference_cost.log2().fract() == 0.0, "{group:?}");
+    assert_eq!((group.n_points, group.reference_accuracy), (1, 0.1));
+    let area = (group.reference_cost - third.entered[0].cost) * 0.8;
+    assert!((group.hypervolume - area).abs() <= 1e-12 * area, "{} is not {area}", group.hypervolume);
 }
 
 #[tokio::test]
@@ -103,12 +107,12 @@ async fn many_viewers_are_one_question_and_what_changes_nothing_is_not_told() {
         assert_eq!(next(viewer).await.unwrap(), v1::FrontierChange { whole: true, ..Default::default() });
     }
     assert_eq!(watched.n_looks(), 1);
-    watched.complete_next(1.0, 0.5).await;
+    watched.complete_next(0.5, 0.5).await;
     watched.holds(1).await;
     let n_looks = watched.n_looks();
     // Dominated: the next message is of what comes after it.
-    watched.complete_next(2.0, 0.4).await;
-    watched.complete_next(2.0, 0.6).await;
+    watched.complete_next(1.0, 0.4).await;
+    watched.complete_next(1.0, 0.6).await;
     for viewer in &mut viewers {
         assert_eq!(accuracies(&next(viewer).await.unwrap().entered), [0.5]);
         assert_eq!(accuracies(&next(viewer).await.unwrap().entered), [0.6]);
@@ -122,8 +126,8 @@ async fn a_slow_viewer_gets_one_large_change() {
     let mut viewer = watched.view("");
     watched.holds(0).await;
     // The first message fills the room there is; what happens while it lies there becomes one.
-    for (cost, accuracy) in [(1.0, 0.3), (2.0, 0.5), (3.0, 0.7), (4.0, 0.9)] {
-        watched.complete_next(cost, accuracy).await;
+    for (share, accuracy) in [(0.25, 0.3), (0.5, 0.5), (0.75, 0.7), (1.0, 0.9)] {
+        watched.complete_next(share, accuracy).await;
     }
     watched.holds(4).await;
     let mut heard = Vec::new();

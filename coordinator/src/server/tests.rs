@@ -4,6 +4,7 @@ mod control;
 mod generated;
 mod protocol;
 
+mod http;
 mod leases;
 mod refusals;
 mod select;
@@ -73,6 +74,7 @@ fn config(database: &Database) -> Config {
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,
+        hosts: Vec::new(),
     }
 }
 

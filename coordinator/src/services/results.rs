@@ -52,11 +52,11 @@ impl ResultService for Results {
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
-        Ok(Response::new(self.0.store.reader().compare(request.get_ref()).await?))
+        Ok(Response::new(self.0.compare(request.get_ref()).await?))
     }
 
     async fn list_cells(&self, request: Request<v1::ListCellsRequest>) -> Result<Response<v1::ListCellsResponse>, Status> {
-        Ok(Response::new(self.0.store.reader().cells(request.get_ref()).await?))
+        Ok(Response::new(self.0.cells(request.get_ref()).await?))
     }
 
     async fn diff_sweeps(&self, request: Request<v1::DiffSweepsRequest>) -> Result<Response<v1::DiffSweepsResponse>, Status> {
@@ -85,7 +85,7 @@ impl Context {
     pub(crate) async fn frontier(&self, request: v1::GetFrontierRequest) -> Result<v1::GetFrontierResponse, Status> {
         let v1::GetFrontierRequest { sweep, cost_metric, grouping, r#where, sort, limit, offset } = request;
         let (view, query) = query("frontier", &r#where, &sort, offset)?;
-        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let (sweep, filter) = self.which_frontiers(&sweep, cost_metric, grouping).await?;
         let points = self.store.reader().frontier(filter).await?;
         let (points, more) = narrow(view, &query, points, rows_most(limit));
         Ok(v1::GetFrontierResponse { sweep, points, more })
@@ -94,7 +94,7 @@ impl Context {
     pub(crate) async fn frontier_history(&self, request: v1::GetFrontierHistoryRequest) -> Result<v1::GetFrontierHistoryResponse, Status> {
         let v1::GetFrontierHistoryRequest { sweep, cost_metric, grouping, r#where, sort, limit, offset } = request;
         let (view, query) = query("frontier_history", &r#where, &sort, offset)?;
-        let (sweep, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let (sweep, filter) = self.which_frontiers(&sweep, cost_metric, grouping).await?;
         let points = self.store.reader().frontier_history(filter).await?;
         let (points, more) = narrow(view, &query, points, rows_most(limit));
         Ok(v1::GetFrontierHistoryResponse { sweep, points, more })
@@ -118,10 +118,18 @@ impl Context {
         Ok(v1::ListPatternsResponse { sweep: Some(sweep), patterns, more })
     }
 
+    pub(crate) async fn compare(&self, request: &v1::CompareRequest) -> Result<v1::CompareResponse, Status> {
+        Ok(self.store.reader().compare(request).await?)
+    }
+
+    pub(crate) async fn cells(&self, request: &v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Status> {
+        Ok(self.store.reader().cells(request).await?)
+    }
+
     pub(crate) async fn watch_frontier(&self, request: v1::WatchFrontierRequest) -> Result<FrontierChanges, Status> {
         let v1::WatchFrontierRequest { sweep, cost_metric, grouping, dataset } = request;
         printable_text("dataset", &dataset, DATASET_MAX_CHARS, "at most 200 printable characters").map_err(|error| malformed(&error))?;
-        let (_, filter) = self.frontiers(&sweep, cost_metric, grouping).await?;
+        let (_, filter) = self.which_frontiers(&sweep, cost_metric, grouping).await?;
         // One message of room: a slow viewer gets fewer, larger changes instead of a backlog.
         let (sender, receiver) = mpsc::channel(1);
         let seen = self.frontiers.follow(filter, &self.store, &self.live, &self.shutdown)?;
@@ -130,7 +138,7 @@ impl Context {
     }
 
     /// Which frontiers are asked about, and the sweep where it is one.
-    async fn frontiers(&self, sweep: &str, metric: i32, by: i32) -> Result<(Option<v1::SweepRow>, FrontierFilter), Status> {
+    async fn which_frontiers(&self, sweep: &str, metric: i32, by: i32) -> Result<(Option<v1::SweepRow>, FrontierFilter), Status> {
         let metric = cost_metric(metric).map_err(|error| malformed(&error))?;
         let grouping = grouping(by).map_err(|error| malformed(&error))?;
         let sweep = if sweep.is_empty() { None } else { Some(self.sweep(sweep).await?) };

@@ -388,12 +388,10 @@ impl Around {
         let mut around = Self::default();
         for row in rows {
             let (group, cost, accuracy): (i64, f64, f64) = (row.get("group_id")?, row.get("cost")?, row.get("accuracy")?);
-            match row.get::<Option<i64>>("id")? {
-                Some(id) => around.neighbours.entry(group).or_default().push(Neighbour { id, at: Point { cost, accuracy } }),
-                None => {
-                    let extent = Extent { at_us: row.get("at_us")?, hypervolume: accuracy, reference_cost: cost };
-                    around.extents.insert(group, extent);
-                }
+            if let Some(id) = row.get::<Option<i64>>("id")? {
+                around.neighbours.entry(group).or_default().push(Neighbour { id, at: Point { cost, accuracy } });
+            } else {
+                around.extents.insert(group, Extent { at_us: row.get("at_us")?, hypervolume: accuracy, reference_cost: cost });
             }
         }
         Ok(around)

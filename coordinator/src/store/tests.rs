@@ -38,6 +38,7 @@ mod order;
 mod placement;
 mod plans;
 mod reader_role;
+mod removal;
 mod results;
 mod reuse;
 mod select;

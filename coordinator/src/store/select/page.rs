@@ -26,8 +26,10 @@ impl Reader {
         query: Query,
         limit: usize,
     ) -> Result<Page<R>, DatabaseError> {
+        // What rows have beside where they are those of a sweep.
+        let n_columns = view.columns.len() + if query.sweep.is_some() { view.beside.len() } else { 0 };
         // One more than is wanted tells whether there are more.
-        let query = Query { columns: Query::all(view).columns, limit: Some(limit as u64 + 1), ..query };
+        let query = Query { columns: (0..n_columns).collect(), limit: Some(limit as u64 + 1), ..query };
         let mut batches = self.select(view, query);
         let mut rows = Vec::new();
         while let Some(batch) = batches.next().await {
@@ -45,13 +47,13 @@ impl Reader {
 /// A batch's rows by their columns' names.
 fn fields(view: &View, batch: &Batch) -> impl Iterator<Item = Map<String, Json>> {
     (0..batch.n_rows).map(move |row| {
-        let columns = view.columns.iter().zip(&batch.columns);
-        columns.map(|(column, array)| (column.name.to_owned(), json(column.name, column.kind, array, row))).collect()
+        let columns = view.all_columns().zip(&batch.columns);
+        columns.map(|(column, array)| (column.name.to_owned(), json_value(column.name, column.kind, array, row))).collect()
     })
 }
 
 /// A row's value in a column as JSON. Seeds have 64 bits without a sign, of which databases know nothing.
-pub(crate) fn json(name: &str, kind: Kind, array: &Array, row: usize) -> Json {
+pub(crate) fn json_value(name: &str, kind: Kind, array: &Array, row: usize) -> Json {
     match array.get(row) {
         ValueRef::Null => Json::Null,
         ValueRef::Integer(value) if name == "seed" => value.cast_unsigned().into(),

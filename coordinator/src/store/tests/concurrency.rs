@@ -350,3 +350,75 @@ async fn control_is_tried_again_where_it_lost() {
     assert!(paused.unwrap().changed);
     assert_eq!(store.reader().sweep("a").await.unwrap().state, "paused");
 }
+
+/// Takes results back while workers bring others, until it has done so often enough.
+async fn take_back(store: Store, enough: Arc<std::sync::atomic::AtomicBool>) -> u64 {
+    let (mut choices, mut n_removed) = (Choices(99), 0);
+    while n_removed < 30 {
+        let rows = store.rows("SELECT jobs.key FROM results JOIN jobs ON jobs.id = results.job_id ORDER BY jobs.key").await;
+        if rows.is_empty() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let key: String = rows[choices.below(rows.len() as u64) as usize].get("key").unwrap();
+        let key = offramp_domain::job::JobKey::parse(&key).unwrap();
+        let taken_back = if choices.below(6) == 0 {
+            store.delete_job(&key, &by("me"), START_US).await.map(|deleted| deleted.changed)
+        } else {
+            store.retry_job(&key, true, &by("me"), START_US).await.map(|taken| taken.changed)
+        };
+        match taken_back {
+            Ok(changed) => n_removed += u64::from(changed),
+            // Somebody was faster, or the job is the last one.
+            Err(error) => assert!(matches!(error, ControlError::NotOver { .. } | ControlError::Running(_)), "{}", crate::chain(&error)),
+        }
+    }
+    enough.store(true, Ordering::Release);
+    n_removed
+}
+
+/// Completes jobs until no result is taken back any more and none is missing.
+async fn complete_all(store: Store, worker: u64, enough: Arc<std::sync::atomic::AtomicBool>) {
+    let (session, retried, mut choices) = (store.session(&format!("w{worker}")).await, AtomicU64::new(0), Choices(worker));
+    loop {
+        // Asked first: what is taken back after that is still to come.
+        let over = enough.load(Ordering::Acquire);
+        let reply = apply(&store, Request { n_jobs: 2, ..Request::new(session) }, START_US, &retried).await;
+        if reply.claimed.is_empty() {
+            let left: i64 = store.rows("SELECT count(*) AS n FROM job_states WHERE finished_us IS NULL").await[0].get("n").unwrap();
+            if over && left == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let mut reports = Vec::new();
+        for job in reply.claimed {
+            // Early results are better, so that what is taken back had displaced others.
+            let points = [(0.25, choices.below(50) as f64 / 50.0), (0.75, choices.below(50) as f64 / 50.0)];
+            let end = AttemptEnd::Completed(Box::new(outcome(&job.config_json, 0.9, &points)));
+            reports.push(AttemptReport { attempt: job.attempt, end });
+        }
+        apply(&store, Request { reports, ..Request::new(session) }, START_US, &retried).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn results_are_taken_back_while_others_are_accepted() {
+    let Some((first, second)) = two_stores().await else { return };
+    first.submit_text(&sweep_text("a", r#"["none", "constant"]"#, "{ from = 0, to = 29 }")).await;
+    first.submit_text(&sweep_text("b", r#"["constant"]"#, "{ from = 10, to = 49 }")).await;
+    let enough = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut workers = JoinSet::new();
+    for worker in 0..4 {
+        let store = if worker % 2 == 0 { first.store.clone() } else { second.clone() };
+        workers.spawn(complete_all(store, worker, Arc::clone(&enough)));
+    }
+    let removed = tokio::spawn(take_back(second.clone(), enough));
+    while let Some(done) = workers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(removed.await.unwrap(), 30);
+    assert_eq!(first.count("results").await, first.count("jobs").await);
+    frontier::check_standing(&first).await;
+}
