@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["."],
     )?;
     std::fs::write(out_dir()?.join("offramp_descriptor.bin"), descriptors.encode_to_vec())?;
-    // Rows are printed as JSON with their field names, so the wire, the views and `--output json` share one vocabulary.
-    tonic_prost_build::configure().type_attribute(".offramp.v1", "#[derive(serde::Serialize)]").compile_fds(descriptors)?;
+    // Rows are printed as JSON with their field names, so the wire, the views and `--output json` share one vocabulary. From rows of the views they are
+    // made by the same names.
+    tonic_prost_build::configure()
+        .type_attribute(".offramp.v1", "#[derive(serde::Serialize, serde::Deserialize)]")
+        .message_attribute(".offramp.v1", "#[serde(default)]")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -34,6 +34,7 @@ pub(crate) fn serve(database: &str) -> anyhow::Result<()> {
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,
+        hosts: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

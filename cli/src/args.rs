@@ -10,17 +10,20 @@ use crate::exit::Exit;
 use crate::output::Format;
 use crate::text::parse_duration;
 
+mod compare;
 mod data;
 mod database;
 mod fleet;
 mod job;
 mod plan;
 mod policy;
+mod reproduce;
 mod results;
 mod serve;
 mod sweep;
 mod up;
 
+pub(crate) use compare::{CompareArguments, DiffSweepsArguments, PatternsArguments};
 #[cfg(test)]
 pub(crate) use data::DataFolder;
 pub(crate) use data::{DataCommand, FetchDataArguments, ListDataArguments, VerifyDataArguments};
@@ -32,6 +35,7 @@ pub(crate) use job::{
 };
 pub(crate) use plan::PlanArguments;
 pub(crate) use policy::PolicyArguments;
+pub(crate) use reproduce::ReproduceArguments;
 pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -104,11 +108,17 @@ pub(crate) enum Command {
     Frontier(FrontierArguments),
     /// Show what every exit of a sweep's finished jobs reaches
     Results(ResultsArguments),
+    /// Compare cells that differ in one factor alone: differences with intervals, and paired tests
+    Compare(CompareArguments),
+    /// Show cells over their seeds: mean, deviation, interval
+    Patterns(PatternsArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),
     /// Evaluate exit policies of a finished job from its per-sample records, without training
     Policy(PolicyArguments),
+    /// Train a finished job again on this machine, and compare digit for digit
+    Reproduce(ReproduceArguments),
     /// Check what this machine can do: devices, database, datasets
     Doctor(DoctorArguments),
     /// Train jobs that a worker sends on standard input

@@ -241,6 +241,21 @@ impl Client {
         self.call(request, |mut stubs, request| async move { stubs.results.list_patterns(request).await }).await
     }
 
+    /// What differs in one factor alone.
+    pub(crate) async fn compare(&self, request: v1::CompareRequest) -> Result<v1::CompareResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.compare(request).await }).await
+    }
+
+    /// Cells over their seeds.
+    pub(crate) async fn cells(&self, request: v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.list_cells(request).await }).await
+    }
+
+    /// What differs between two sweeps.
+    pub(crate) async fn diff_sweeps(&self, request: v1::DiffSweepsRequest) -> Result<v1::DiffSweepsResponse, Failure> {
+        self.call(request, |mut stubs, request| async move { stubs.results.diff_sweeps(request).await }).await
+    }
+
     /// Makes a call whose deadline the coordinator knows, too: it need not finish what nobody waits for any more.
     async fn call<Q, A, Answer>(&self, request: Q, send: impl Fn(Stubs, Request<Q>) -> Answer) -> Result<A, Failure>
     where

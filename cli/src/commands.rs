@@ -11,6 +11,7 @@ use crate::output::{self, Format, Rows};
 use control::Verb;
 
 mod capabilities;
+mod compare;
 mod control;
 mod coordinator;
 pub(crate) mod data;
@@ -20,6 +21,7 @@ mod job;
 mod plan;
 mod policy;
 mod removal;
+mod reproduce;
 mod results;
 mod submit;
 mod sweep;
@@ -55,6 +57,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Sweep(SweepCommand::Wait(arguments)) => wait::run(arguments, format).await,
         Command::Sweep(SweepCommand::List(arguments)) => sweep::list(arguments, format).await,
         Command::Sweep(SweepCommand::Show(arguments)) => sweep::show(arguments, format).await,
+        Command::Sweep(SweepCommand::Diff(arguments)) => compare::diff_sweeps(arguments, format).await,
         Command::Sweep(SweepCommand::Pause(arguments)) => control::sweep(arguments, Verb::Pause, format).await,
         Command::Sweep(SweepCommand::Resume(arguments)) => control::sweep(arguments, Verb::Resume, format).await,
         Command::Sweep(SweepCommand::Cancel(arguments)) => control::sweep(arguments, Verb::Cancel, format).await,
@@ -73,8 +76,11 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
+        Command::Compare(arguments) => compare::compare(arguments, format).await,
+        Command::Patterns(arguments) => compare::patterns(arguments, format).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
+        Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
         Command::Doctor(arguments) => doctor::run(arguments, format).await,
         Command::Trainer(arguments) => trainer::run(arguments),
     }

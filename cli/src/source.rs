@@ -1,7 +1,7 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
 use offramp_coordinator::Database;
-use offramp_coordinator::store::{CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
+use offramp_coordinator::store::{ComparisonError, CostMetric, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader};
 use offramp_domain::lifecycle::State;
 use offramp_proto::v1;
 
@@ -153,6 +153,30 @@ impl Source {
             }
         }
     }
+
+    /// What differs in one factor alone.
+    pub(crate) async fn compare(&self, request: v1::CompareRequest) -> Result<v1::CompareResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.compare(request).await,
+            Self::Database(reader) => reader.compare(&request).await.map_err(comparison_failure),
+        }
+    }
+
+    /// Cells over their seeds.
+    pub(crate) async fn cells(&self, request: v1::ListCellsRequest) -> Result<v1::ListCellsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.cells(request).await,
+            Self::Database(reader) => reader.cells(&request).await.map_err(comparison_failure),
+        }
+    }
+
+    /// What differs between two sweeps.
+    pub(crate) async fn diff_sweeps(&self, request: v1::DiffSweepsRequest) -> Result<v1::DiffSweepsResponse, Failure> {
+        match self {
+            Self::Coordinator(client) => client.diff_sweeps(request).await,
+            Self::Database(reader) => reader.diff_sweeps(&request).await.map_err(comparison_failure),
+        }
+    }
 }
 
 /// The database: the one asked for, or the default.
@@ -199,6 +223,16 @@ fn lookup_failure(error: LookupError) -> Failure {
         LookupError::Database(_) => Exit::Error,
     };
     with_hint(Failure::with_exit(exit, error), hint)
+}
+
+fn comparison_failure(error: ComparisonError) -> Failure {
+    let exit = match error {
+        ComparisonError::Lookup(error) => return lookup_failure(error),
+        ComparisonError::Config { .. } | ComparisonError::File(_) => Exit::Error,
+        _ => Exit::Usage,
+    };
+    let hint = error.hint();
+    with_hint(Failure::with_exit(exit, error), hint.as_deref())
 }
 
 fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {

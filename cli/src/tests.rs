@@ -63,6 +63,7 @@ impl Coordinator {
             quarantine_after: Config::QUARANTINE_AFTER,
             failpoints: offramp_coordinator::Failpoints::default(),
             insecure: false,
+            hosts: Vec::new(),
         };
         let running = offramp_coordinator::start(config, stop.clone()).await.unwrap();
         Self { folder, running, stop }

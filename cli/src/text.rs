@@ -54,6 +54,40 @@ pub(crate) fn signed_percent(share: f64) -> String {
     }
 }
 
+/// A share as whole per cent, with decimals where there are any: `95 %`, `99.5 %`.
+pub(crate) fn percent_whole(share: f64) -> String {
+    // Two decimals at most: 0.999 in binary is a hair off.
+    format!("{} %", (share * 1e4).round() / 1e2)
+}
+
+/// A difference with its sign and four decimals; what rounds to nothing has no sign.
+pub(crate) fn signed(value: f64) -> String {
+    if !value.is_finite() {
+        "-".to_owned()
+    } else if value.abs() < 5e-5 {
+        "0.0000".to_owned()
+    } else {
+        format!("{value:+.4}")
+    }
+}
+
+/// A difference of shares in percentage points, with its sign: `+1.25 pp`; what rounds to nothing has none.
+pub(crate) fn points(difference: f64) -> String {
+    signed_percent(difference).replace('%', "pp")
+}
+
+/// A p-value with two digits that count, or what it is below: `0.00024`, `< 1e-6`.
+pub(crate) fn p_value(p: f64) -> String {
+    if !p.is_finite() {
+        return "-".to_owned();
+    }
+    if p < 1e-6 {
+        return "< 1e-6".to_owned();
+    }
+    let decimals = (1.0 - p.log10().floor()).clamp(3.0, 7.0) as usize;
+    format!("{p:.decimals$}")
+}
+
 /// A number as it is if it is whole, otherwise with four decimals.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {

@@ -139,6 +139,8 @@ pub struct Config {
     pub failpoints: Failpoints,
     /// Serve addresses that are not loopback, although nothing is authenticated or encrypted.
     pub insecure: bool,
+    /// Names, besides those of this machine, by which requests over HTTP may call a coordinator that listens on loopback.
+    pub hosts: Vec<String>,
 }
 
 /// One thing wrong with a configuration.
@@ -253,6 +255,7 @@ mod tests {
             quarantine_after: Config::QUARANTINE_AFTER,
             failpoints: Failpoints::default(),
             insecure: false,
+            hosts: Vec::new(),
         }
     }
 

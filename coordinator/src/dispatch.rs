@@ -321,6 +321,9 @@ impl<L: Ledger> Worker<L> {
         };
         let Applied { replies, ended, queued, changed } = applied;
         self.live.forget(&ended);
+        if requests.iter().any(|request| !request.reports.is_empty()) {
+            self.live.results_changed();
+        }
         if queued {
             self.live.jobs_queued();
         } else if changed {

@@ -1,11 +1,12 @@
-//! The coordinator: keeps sweeps, jobs and results in a database, leases jobs to workers, and answers questions, over gRPC.
+//! The coordinator: keeps sweeps, jobs and results in a database, leases jobs to workers, and answers questions, over gRPC
+//! and, to read alone, as JSON over HTTP.
 //!
 //! - [`config`]: what a coordinator is told, and what is wrong with that.
 //! - [`server`]: [`start`] puts one together and serves it until its shutdown token is cancelled.
 //! - [`store`]: the database; [`store::Reader`] reads it without a coordinator, too.
 //!
-//! Inside: `services` holds the handlers (decode, call, encode), `dispatch` gathers what workers ask for into transactions, `janitor` takes back
-//! what was lost, `live` keeps what is worth showing but not storing, `watches` follows sweeps for all that look on, and `clock` is the one
+//! Inside: `services` holds the handlers (decode, call, encode), `http` the routes to some of them, `dispatch` gathers what workers ask for into transactions, `janitor` takes back
+//! what was lost, `live` keeps what is worth showing but not storing, `watches` and `frontiers` follow sweeps and frontiers for all that look on, and `clock` is the one
 //! place that reads the time. `failpoint` fails on request, where a test of the whole system wants to see what is left.
 
 pub mod config;
@@ -15,6 +16,8 @@ pub mod store;
 mod clock;
 mod dispatch;
 mod failpoint;
+mod frontiers;
+mod http;
 mod janitor;
 mod live;
 mod services;

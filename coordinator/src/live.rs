@@ -15,6 +15,7 @@ use crate::store::AttemptRef;
 pub(crate) struct Live {
     queued: watch::Sender<u64>,
     changed: watch::Sender<u64>,
+    results: watch::Sender<u64>,
     /// A heartbeat arrived and could not be recorded, since this was last asked for.
     heartbeat_failed: AtomicBool,
     /// By job key: only the newest attempt at a job is shown.
@@ -45,7 +46,14 @@ impl Live {
     /// Jobs may have become claimable.
     pub(crate) fn jobs_queued(&self) {
         self.queued.send_modify(|count| *count = count.wrapping_add(1));
+        // A sweep that is submitted may bring results along, and a job that is tried again loses its own.
+        self.results_changed();
         self.jobs_changed();
+    }
+
+    /// Results were accepted, or were removed.
+    pub(crate) fn results_changed(&self) {
+        self.results.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Something that a sweep's status shows has changed.
@@ -71,6 +79,11 @@ impl Live {
     /// Wakes when a sweep's status may have changed since the last look.
     pub(crate) fn watch_changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Wakes when results may have come or gone since the last look.
+    pub(crate) fn watch_results(&self) -> watch::Receiver<u64> {
+        self.results.subscribe()
     }
 
     /// Notes where an attempt stands. A sign of life without progress leaves what is known: epochs take longer than heartbeats.

@@ -11,12 +11,12 @@ use offramp_proto::v1::result_service_server::ResultServiceServer;
 use offramp_proto::v1::sweep_service_server::SweepServiceServer;
 use offramp_proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::server::NamedService;
-use tonic::service::InterceptorLayer;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
@@ -25,8 +25,9 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigProblem};
+use crate::http::{self, Hosts};
 use crate::live::Live;
-use crate::services::{CLAIM_WAIT_MOST_MS, Context, Fleet, Results, Sweeps, Workers};
+use crate::services::{CLAIM_WAIT_MOST_MS, Context, Fleet, Results, SELECTS_MOST, Sweeps, Workers};
 use crate::store::{DatabaseError, OpenError, Store};
 use crate::watches::Watches;
 use crate::{chain, dispatch, janitor};
@@ -177,16 +178,19 @@ async fn run(
         live: Arc::clone(&live),
         dispatch,
         watches: Arc::new(Watches::default()),
+        frontiers: Arc::default(),
+        selects: Arc::new(Semaphore::new(SELECTS_MOST)),
         lease: config.lease,
         heartbeat: config.heartbeat,
         shutdown: shutdown.clone(),
     };
+    let hosts = Hosts::new(address, &config.hosts);
     let (works, working) = watch::channel(true);
     let janitor = tokio::spawn(janitor::run(store.clone(), clock, live, grace_us, works, shutdown.clone()));
     let join = tokio::spawn({
         let store = store.clone();
         async move {
-            let served = serve(context, working, listener, &shutdown).await;
+            let served = serve(context, hosts, working, listener, &shutdown).await;
             // However serving ended, nothing else of this coordinator goes on.
             shutdown.cancel();
             end.cancel();
@@ -212,12 +216,13 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 async fn serve(
     context: Context,
+    hosts: Hosts,
     working: watch::Receiver<bool>,
     listener: TcpListener,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
     let incoming = connections::accept(listener, connections::most(), SILENCE, shutdown.clone());
-    let router = router(context, working).await;
+    let router = router(context, hosts, working).await;
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
@@ -245,7 +250,7 @@ fn message_max_bytes(path: &str) -> usize {
     }
 }
 
-async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<Guarded> {
+async fn router(context: Context, hosts: Hosts, mut working: watch::Receiver<bool>) -> Router<Guarded> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SweepServiceServer<Sweeps>>().await;
     health.set_serving::<WorkerServiceServer<Workers>>().await;
@@ -272,8 +277,18 @@ async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<
     };
     let compiled_in = "the descriptors were compiled with this binary";
     let check: Check = check_protocol;
+    let grpc = Routes::new(health_service)
+        .add_service(reflection().build_v1().expect(compiled_in))
+        // Clients older than the stable name still ask for this one.
+        .add_service(reflection().build_v1alpha().expect(compiled_in))
+        .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
+        .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(REPORT_MAX_BYTES))
+        .add_service(FleetServiceServer::new(Fleet(context.clone())).max_decoding_message_size(MESSAGE_MAX_BYTES))
+        .add_service(ResultServiceServer::new(Results(context.clone())).max_decoding_message_size(MESSAGE_MAX_BYTES));
     Server::builder()
         .timeout(REQUEST_TIMEOUT)
+        // For the routes of HTTP alone, see there.
+        .accept_http1(true)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MOST)
@@ -281,14 +296,7 @@ async fn router(context: Context, mut working: watch::Receiver<bool>) -> Router<
         .layer(InterceptorLayer::new(check))
         .layer(RestateMalformed)
         .layer(Intake::new(REQUESTS_MAX_BYTES, message_max_bytes))
-        .add_service(health_service)
-        .add_service(reflection().build_v1().expect(compiled_in))
-        // Clients older than the stable name still ask for this one.
-        .add_service(reflection().build_v1alpha().expect(compiled_in))
-        .add_service(SweepServiceServer::new(Sweeps(context.clone())).max_decoding_message_size(SWEEP_MESSAGE_MAX_BYTES))
-        .add_service(WorkerServiceServer::new(Workers(context.clone())).max_decoding_message_size(REPORT_MAX_BYTES))
-        .add_service(FleetServiceServer::new(Fleet(context.clone())).max_decoding_message_size(MESSAGE_MAX_BYTES))
-        .add_service(ResultServiceServer::new(Results(context)).max_decoding_message_size(MESSAGE_MAX_BYTES))
+        .add_routes(http::beside(grpc.into_axum_router(), context, hosts).into())
 }
 
 /// Parts with clients that speak another version of the protocol. Clients that do not say what they speak are not ours, and know what they do.

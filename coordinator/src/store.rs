@@ -56,7 +56,8 @@ pub use self::open::OpenError;
 pub use self::read::{JobsFilter, LookupError, Reader, SweepActivity};
 pub use self::removal::Deleted;
 pub use self::report::{Answer, AttemptEnd, AttemptReport};
-pub use self::select::Query;
+pub(crate) use self::select::page::{json_value, narrow};
+pub use self::select::{Query, QueryError};
 pub use self::sessions::{NewSession, OpenSessionError, SessionError, SessionId};
 pub use self::submit::{Preview, SubmitError, Submitted};
 

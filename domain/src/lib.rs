@@ -36,7 +36,7 @@ pub mod placement;
 pub mod problem;
 pub mod recipes;
 pub mod shape;
-mod spelling;
+pub mod spelling;
 pub mod statistics;
 pub mod sweep;
 pub mod table;

@@ -3,7 +3,7 @@
 use crate::problem::printable;
 
 /// The candidate that `name` most resembles, if it resembles one.
-pub(crate) fn suggest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub fn suggest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     // The distance takes quadratic time, and nothing this long resembles a name of ours.
     if name.len() > 64 {
         return None;
@@ -14,7 +14,7 @@ pub(crate) fn suggest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>)
 }
 
 /// Text in backticks, on one line and at most 40 characters of it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     format!("`{}`", extract(text))
 }
 

@@ -79,6 +79,17 @@ SELECT
     jobs.config AS config
 FROM jobs;
 
+CREATE VIEW v_epochs AS
+SELECT
+    substr(jobs.key, 1, 12) AS job,
+    epochs.attempt AS attempt,
+    epochs.epoch AS epoch,
+    epochs.loss AS loss,
+    epochs.exit_accuracy AS exit_accuracy,
+    epochs.images_per_second AS images_per_second
+FROM epochs
+JOIN jobs ON jobs.id = epochs.job_id;
+
 CREATE VIEW v_frontier AS
 SELECT
     frontier_groups.sweep_id AS sweep,

@@ -2,10 +2,12 @@
 //!
 //! - [`v1`]: what `offramp/v1/*.proto` generates.
 //! - [`convert`]: domain to message and back; decoding names the field that is wrong.
+//! - [`rows`]: rows of any view, by column.
 //! - [`DESCRIPTORS`]: the compiled descriptors, for the reflection service.
 //! - [`PROTOCOL`]: what clients say they speak, so that peers of other versions part with a clear message.
 
 pub mod convert;
+pub mod rows;
 
 /// Generated messages, clients and servers.
 #[expect(missing_docs, unused_qualifications, clippy::pedantic, clippy::allow_attributes, reason = "generated")]

@@ -32,6 +32,16 @@ class Client:
         )
         return stub(request, timeout=20)
 
+    def stream(self, service, method, **fields):
+        """A call that answers with a stream of messages; to be cancelled by who has heard enough."""
+        descriptor = self.pool.FindServiceByName(f"{PACKAGE}.{service}").FindMethodByName(method)
+        request = GetMessageClass(descriptor.input_type)(**fields)
+        answer = GetMessageClass(descriptor.output_type)
+        stub = self.channel.unary_stream(
+            f"/{PACKAGE}.{service}/{method}", request_serializer=lambda m: m.SerializeToString(), response_deserializer=answer.FromString
+        )
+        return stub(request, timeout=20)
+
     def refused(self, code, service, method, **fields):
         try:
             self.call(service, method, **fields)
@@ -39,6 +49,50 @@ class Client:
             assert error.code() == code, f"{method}: {error.code()} {error.details()}, expected {code}"
             return error.details()
         raise AssertionError(f"{method} {fields} was accepted")
+
+
+def values(column):
+    """A column's values, None where there is none."""
+    held = getattr(column, column.WhichOneof("values")).values
+    is_there = [not column.present or bool(column.present[row // 8] >> row % 8 & 1) for row in range(len(held))]
+    return [value if there else None for value, there in zip(held, is_there)]
+
+
+def read_results(client, job, n_exits):
+    """What can be asked of results once one job has one."""
+    everywhere = client.call("ResultService", "GetFrontier", cost_metric=3, grouping=3)
+    assert [p.HasField("sweep") for p in everywhere.points] == [False], everywhere
+    none = client.call("ResultService", "GetFrontier", sweep="last", cost_metric=1, where="accuracy > 0.5")
+    assert not none.points and not none.more
+    (stay,) = client.call("ResultService", "GetFrontierHistory", sweep="last", cost_metric=1).points
+    assert stay.job == job and not stay.HasField("left_us") and stay.hypervolume > 0, stay
+    page = client.call("ResultService", "ListResults", sweep="last", sort=["-exit"], limit=1)
+    assert [(exit.job, exit.exit) for exit in page.exits] == [(job, n_exits - 1)] and page.more == (n_exits > 1), page
+    assert len(client.call("ResultService", "ListPatterns", sweep="last").patterns) == 1
+    compared = client.call("ResultService", "Compare", sweeps=["last"], metric="final_accuracy")
+    assert compared.by == "pattern" and sum(level.n_jobs for level in compared.levels) == 1, compared
+
+    batches = list(client.stream("ResultService", "Select", view="jobs", sweep="last", columns=["job", "final_accuracy", "attempt"]))
+    assert sum(batch.n_rows for batch in batches) == 16
+    names = [[column.name for column in batch.columns] for batch in batches]
+    assert names == [["job", "final_accuracy", "attempt"]] * len(batches), names
+    jobs, accuracies = (sum((values(batch.columns[index]) for batch in batches), []) for index in (0, 1))
+    assert {j: a for j, a in zip(jobs, accuracies) if a is not None} == {job: 0.5}, accuracies
+    (empty,) = client.stream("ResultService", "Select", view="v_exits", where="accuracy > 0.9", columns=["exit"])
+    assert empty.n_rows == 0 and [column.kind for column in empty.columns] == ["integer"], empty
+
+    invalid, missing = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+    hint = client.refused(invalid, "ResultService", "ListResults", sweep="last", sort=["acuracy"])
+    assert "did you mean `accuracy`?" in hint, hint
+    client.refused(invalid, "ResultService", "GetFrontier", sweep="last", cost_metric=1, where="accuracy >")
+    client.refused(invalid, "ResultService", "GetFrontier", sweep="last", cost_metric=77)
+    client.refused(invalid, "ResultService", "Compare", by="weather")
+    client.refused(missing, "ResultService", "GetFrontierHistory", sweep="nothing of this name", cost_metric=1)
+    try:
+        list(client.stream("ResultService", "Select", view="jbos"))
+        raise AssertionError("an unknown view was read")
+    except grpc.RpcError as error:
+        assert error.code() == invalid and "did you mean `jobs`?" in error.details(), error
 
 
 def main():
@@ -109,12 +163,20 @@ def main():
     client.refused(invalid, "SweepService", "SubmitSweep", text="name = 3")
     client.refused(grpc.StatusCode.NOT_FOUND, "SweepService", "GetJob", job="ffffffffffff")
 
+    watched = client.stream("ResultService", "WatchFrontier", sweep="last", cost_metric=1)
+    whole = next(watched)
+    assert whole.whole and not whole.entered, whole
     answers = [report(attempt, outcome=outcome).answer for _ in range(3)]
     assert answers == [accepted] * 3, answers
     assert report(stale, outcome=outcome).answer == stale_answer
     frontier = client.call("ResultService", "GetFrontier", sweep="last", cost_metric=1)
     assert [(p.cost, p.accuracy) for p in frontier.points] == [(cascade, 0.5)], frontier
     client.refused(invalid, "ResultService", "GetFrontier", sweep="last")
+    change = next(watched)
+    assert not change.whole and [p.accuracy for p in change.entered] == [0.5] and not change.left, change
+    assert [(g.dataset, g.n_points) for g in change.groups] == [("digits", 1)], change
+    watched.cancel()
+    read_results(client, lease.job_key[:12], n_exits)
     detail = client.call("SweepService", "GetJob", job=lease.job_key[:12])
     assert detail.job.state == "succeeded" and len(detail.attempts) == 1, detail
     client.call("WorkerService", "CloseSession", session=session.session)

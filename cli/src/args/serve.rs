@@ -34,6 +34,9 @@ pub(crate) struct CoordinatorArguments {
     /// Allow an address that other machines reach, without authentication or encryption
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Another name by which HTTP requests may call it, such as that of a proxy before it; repeat for more
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
     /// How long a lease lasts without a sign of life from its worker
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) lease_seconds: u32,

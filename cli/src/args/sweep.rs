@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{CoordinatorAddress, DEFAULT_COORDINATOR, Reason, SourceArguments, parse_coordinator};
+use crate::args::{CoordinatorAddress, DEFAULT_COORDINATOR, DiffSweepsArguments, Reason, SourceArguments, parse_coordinator};
 use crate::text::parse_duration;
 
 /// What to do with sweeps.
@@ -27,6 +27,8 @@ pub(crate) enum SweepCommand {
     Cancel(ControlSweepArguments),
     /// Have a sweep's jobs handed out earlier or later than those of other sweeps
     Priority(PrioritizeSweepArguments),
+    /// Show what differs between two sweeps: their files, their jobs, their results
+    Diff(DiffSweepsArguments),
     /// Try jobs again that ended without a result
     Retry(RetrySweepArguments),
     /// Delete a sweep, and its jobs that no other sweep has, with their results

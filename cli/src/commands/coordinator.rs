@@ -26,6 +26,7 @@ pub(crate) async fn run(arguments: &CoordinatorArguments, format: Format) -> Res
         quarantine_after: arguments.quarantine_after,
         failpoints: arguments.failpoints.clone().unwrap_or_default(),
         insecure: arguments.insecure,
+        hosts: arguments.hosts.clone(),
         ..config(arguments.listen, database.clone())
     };
     let signals = Signals::listen()?;
@@ -50,6 +51,7 @@ pub(crate) fn config(listen: SocketAddr, database: Database) -> Config {
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,
+        hosts: Vec::new(),
     }
 }
 

@@ -57,7 +57,7 @@ fn total_width(rows: &Rows, columns: &[&Column], prose_most: usize) -> usize {
 }
 
 const fn is_wrapped(quantity: Quantity) -> bool {
-    matches!(quantity, Quantity::Prose | Quantity::Recipe | Quantity::Shares)
+    matches!(quantity, Quantity::Prose | Quantity::Recipe | Quantity::Shares | Quantity::Numbers)
 }
 
 fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> String {
@@ -158,13 +158,18 @@ fn says_something(value: Option<&Value>) -> bool {
 
 fn cell(column: &Column, text: String) -> Cell {
     let alignment = match column.quantity {
-        Quantity::Text | Quantity::Prose | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Flag => CellAlignment::Left,
+        Quantity::Text | Quantity::Prose | Quantity::Recipe | Quantity::Time | Quantity::Shares | Quantity::Numbers | Quantity::Flag => {
+            CellAlignment::Left
+        }
         Quantity::Integer
         | Quantity::Ordinal
         | Quantity::Number
         | Quantity::Decimal
         | Quantity::Share
         | Quantity::Error
+        | Quantity::Signed
+        | Quantity::Points
+        | Quantity::P
         | Quantity::Macs
         | Quantity::Seconds => CellAlignment::Right,
     };
@@ -190,6 +195,9 @@ fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
         Quantity::Decimal => number(|value| format!("{value:.4}")),
         Quantity::Share => number(text::percent),
         Quantity::Error => number(text::signed_percent),
+        Quantity::Signed => number(text::signed),
+        Quantity::Points => number(text::points),
+        Quantity::P => number(text::p_value),
         Quantity::Macs => number(text::macs),
         Quantity::Seconds => number(text::seconds),
         Quantity::Time => value.and_then(Value::as_i64).map_or_else(absent, text::time),
@@ -197,6 +205,9 @@ fn value_text(quantity: Quantity, value: Option<&Value>) -> String {
             let shares = shares.iter().filter_map(Value::as_f64).map(|share| format!("{:.1}", share * 100.0));
             format!("{} %", shares.collect::<Vec<_>>().join(" / "))
         }),
+        Quantity::Numbers => value
+            .and_then(Value::as_array)
+            .map_or_else(absent, |numbers| numbers.iter().map(Value::to_string).collect::<Vec<_>>().join(" ")),
         Quantity::Flag => value.and_then(Value::as_bool).map_or_else(absent, |flag| if flag { "yes" } else { "no" }.to_owned()),
     }
 }

@@ -1,8 +1,14 @@
 //! Which columns each kind of row has. Names and order are those of the database's views; JSON and CSV carry all of them.
 
+mod compare;
 mod data;
+mod reproduce;
 
+pub(crate) use compare::{
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
+};
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
 #[derive(Debug)]
@@ -68,6 +74,14 @@ pub(crate) enum Quantity {
     Share,
     /// A relative error, shown as per cent with its sign.
     Error,
+    /// A number with four decimals and its sign.
+    Signed,
+    /// A difference of shares, in percentage points with its sign.
+    Points,
+    /// Whole numbers, a list.
+    Numbers,
+    /// A probability of a test.
+    P,
     /// MACs, or a count as large.
     Macs,
     /// Seconds.

@@ -4,8 +4,10 @@ mod control;
 mod generated;
 mod protocol;
 
+mod http;
 mod leases;
 mod refusals;
+mod select;
 mod starting;
 mod sweeps;
 
@@ -72,6 +74,7 @@ fn config(database: &Database) -> Config {
         quarantine_after: Config::QUARANTINE_AFTER,
         failpoints: Failpoints::default(),
         insecure: false,
+        hosts: Vec::new(),
     }
 }
 

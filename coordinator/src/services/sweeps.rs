@@ -2,7 +2,7 @@
 
 use offramp_domain::lifecycle::State;
 use offramp_domain::problem::{self, Problem};
-use offramp_domain::sweep;
+use offramp_domain::{sweep, table};
 use offramp_proto::v1;
 use offramp_proto::v1::sweep_service_server::SweepService;
 use tokio::sync::mpsc;
@@ -13,8 +13,9 @@ use tracing::info;
 use super::Context;
 use super::control::{self, requester};
 use super::fields::{at_most_chars, quoted, selector};
+use super::select::wrong_query;
 use super::status::{at_fault, malformed};
-use crate::store::{JobsFilter, RetryStates};
+use crate::store::{JobsFilter, Query, RetryStates};
 use crate::watches;
 
 /// How much of a rendered list of problems goes into a status message. It travels as a header, of which clients take 16 KiB in all.
@@ -85,13 +86,11 @@ impl SweepService for Sweeps {
     }
 
     async fn list_sweeps(&self, request: Request<v1::ListSweepsRequest>) -> Result<Response<v1::ListSweepsResponse>, Status> {
-        let limit = bounded(request.into_inner().limit, SWEEPS_DEFAULT, SWEEPS_MOST);
-        Ok(Response::new(v1::ListSweepsResponse { sweeps: self.0.store.reader().sweeps(limit).await? }))
+        Ok(Response::new(v1::ListSweepsResponse { sweeps: self.0.sweeps(request.into_inner().limit).await? }))
     }
 
     async fn get_sweep(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<v1::SweepStatus>, Status> {
-        let sweep = self.0.sweep(&request.into_inner().sweep).await?;
-        Ok(Response::new(status(&self.0, sweep.sweep).await?))
+        Ok(Response::new(self.0.sweep_status(&request.into_inner().sweep).await?))
     }
 
     async fn get_sweep_file(&self, request: Request<v1::GetSweepRequest>) -> Result<Response<v1::SweepFile>, Status> {
@@ -193,9 +192,47 @@ impl SweepService for Sweeps {
     }
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::JobDetail>, Status> {
-        let job = request.into_inner().job;
-        selector("job", &job)?;
-        Ok(Response::new(self.0.store.reader().job(&job).await?))
+        Ok(Response::new(self.0.job(&request.into_inner().job).await?))
+    }
+}
+
+/// What is answered as JSON over HTTP, too.
+impl Context {
+    pub(crate) async fn sweeps(&self, limit: u32) -> Result<Vec<v1::SweepRow>, Status> {
+        Ok(self.store.reader().sweeps(bounded(limit, SWEEPS_DEFAULT, SWEEPS_MOST)).await?)
+    }
+
+    pub(crate) async fn sweep_status(&self, sweep: &str) -> Result<v1::SweepStatus, Status> {
+        let sweep = self.sweep(sweep).await?;
+        status(self, sweep.sweep).await
+    }
+
+    pub(crate) async fn job(&self, job: &str) -> Result<v1::JobDetail, Status> {
+        selector("job", job)?;
+        Ok(self.store.reader().job(job).await?)
+    }
+
+    /// A sweep's jobs in its order unless another one is asked for, and whether there are more.
+    pub(crate) async fn jobs(
+        &self,
+        sweep: &str,
+        state: &str,
+        filter: &str,
+        sort: &[String],
+        limit: u32,
+        offset: u64,
+    ) -> Result<(Vec<v1::JobRow>, bool), Status> {
+        let view = table::view("jobs").map_err(|error| Status::internal(error.to_string()))?;
+        let none: [&str; 0] = [];
+        let read = |filter: &str| Query::parse(view, filter, sort, &none).map_err(|error| wrong_query(&error));
+        // As it was written, so that what is wrong with it is told of what was written.
+        let mut query = read(filter)?;
+        if !state.is_empty() {
+            let state = State::parse(state).ok_or_else(|| unknown_state(state))?.as_str();
+            query = read(&if filter.is_empty() { format!("state = {state}") } else { format!("({filter}) and state = {state}") })?;
+        }
+        let query = Query { sweep: Some(self.sweep_id(sweep).await?), offset, ..query };
+        Ok(self.store.reader().page(view, query, bounded(limit, JOBS_DEFAULT, JOBS_MOST) as usize).await?)
     }
 }
 

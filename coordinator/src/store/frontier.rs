@@ -87,7 +87,7 @@ impl Grouping {
 }
 
 /// Which frontiers to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FrontierFilter {
     /// Of one sweep, by id; `None` for those of all sweeps together.
     pub sweep: Option<i64>,

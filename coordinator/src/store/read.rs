@@ -249,6 +249,14 @@ impl Reader {
         decode(&self.pool.all(sql::FRONTIER_POINTS, filter.values()).await?, rows::frontier_point)
     }
 
+    /// The same, and what each of them comes to, at one moment.
+    pub(crate) async fn frontiers(&self, filter: FrontierFilter) -> Result<(Vec<v1::FrontierRow>, Vec<v1::FrontierGroup>), DatabaseError> {
+        let mut tx = self.pool.begin_reading().await?;
+        let points = tx.all(sql::FRONTIER_POINTS, filter.values()).await?;
+        let groups = tx.all(sql::STANDING_GROUPS, filter.values()).await?;
+        Ok((decode(&points, rows::frontier_point)?, decode(&groups, rows::frontier_group)?))
+    }
+
     /// Every point that is or was on these frontiers, one frontier after the other, each in the order in which they entered.
     ///
     /// # Errors

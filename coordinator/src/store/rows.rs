@@ -197,6 +197,19 @@ pub(super) fn frontier_stay(row: &Row) -> Decoded<v1::FrontierHistoryRow> {
     })
 }
 
+pub(super) fn frontier_group(row: &Row) -> Decoded<v1::FrontierGroup> {
+    Ok(v1::FrontierGroup {
+        dataset: row.get("dataset")?,
+        backbone: row.get("backbone")?,
+        pattern: row.get("pattern")?,
+        trainer: row.get("trainer")?,
+        n_points: row.get::<i64>("n_points")?.cast_unsigned(),
+        hypervolume: row.get("hypervolume")?,
+        reference_cost: row.get("reference_cost")?,
+        reference_accuracy: row.get("reference_accuracy")?,
+    })
+}
+
 pub(super) fn pattern(row: &Row) -> Decoded<v1::PatternRow> {
     Ok(v1::PatternRow {
         sweep: row.get("sweep")?,

@@ -4,6 +4,8 @@
 //! evaluated here, so that they mean the same on both engines. A reader holds up nobody, however slow it is: it has a connection of its own,
 //! and neither engine has readers lock out writers.
 
+pub(crate) mod page;
+mod parse;
 mod rows;
 pub(super) mod statement;
 
@@ -19,6 +21,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::engine::{Pool, Row};
 use super::error::DatabaseError;
 use super::read::Reader;
+pub use parse::QueryError;
 use rows::Gathering;
 
 /// Batches that wait to be taken: one is taken while the next one is read.

@@ -157,6 +157,7 @@ statements! {
         SHRINK_SWEEP = "shrink_sweep",
         SPONSOR = "sponsor",
         SWEEPS_OF_JOB = "sweeps_of_job",
+        STANDING_GROUPS = "standing_groups",
         SWEEP_BY_ID = "sweep_by_id",
         SWEEP_BY_KEY = "sweep_by_key",
         SWEEP_FILES = "sweep_files",

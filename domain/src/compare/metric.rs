@@ -28,6 +28,23 @@ pub enum Cost {
     Share(f64),
 }
 
+impl Cost {
+    /// Reads `20M`, `1.5G`, `20000000` or, for a share of the backbone's own, `50%`; `None` where it is no cost.
+    ///
+    /// # Units
+    /// MACs a sample.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| digits.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+        if let Some(digits) = text.strip_suffix('%') {
+            return Some(Self::Share(number(digits)? / 100.0));
+        }
+        let prefixes = [('k', 1e3), ('M', 1e6), ('G', 1e9), ('T', 1e12), ('P', 1e15)];
+        let prefixed = prefixes.into_iter().find_map(|(prefix, scale)| Some((text.strip_suffix(prefix)?, scale)));
+        let (digits, scale) = prefixed.unwrap_or((text, 1.0));
+        Some(Self::Macs(number(digits)? * scale))
+    }
+}
+
 /// A metric that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no metric is called {}", spelling::quote(.name))]

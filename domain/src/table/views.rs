@@ -50,6 +50,7 @@ pub const VIEWS: &[View] = &[
     FRONTIER,
     FRONTIER_HISTORY,
     PATTERNS,
+    EPOCHS,
     CONFIGS,
 ];
 
@@ -284,7 +285,8 @@ const FRONTIER: View = View {
     ],
     beside: &[],
     of_sweep: OfSweep::Column,
-    key: &["sweep", "grouping", "dataset", "cost_metric", "trainer", "cost", "accuracy", "job", "policy", "setting"],
+    // The trainer comes late: but for latencies, results of several stand on one frontier.
+    key: &["sweep", "grouping", "dataset", "cost_metric", "cost", "accuracy", "backbone", "pattern", "trainer", "job", "policy", "setting"],
 };
 
 const FRONTIER_HISTORY: View = View {
@@ -328,14 +330,6 @@ const FRONTIER_HISTORY: View = View {
     ],
 };
 
-const CONFIGS: View = View {
-    name: "v_configs",
-    columns: &[text("job"), text("job_key"), json("config")],
-    beside: &[],
-    of_sweep: OfSweep::Job,
-    key: &["job_key"],
-};
-
 const PATTERNS: View = View {
     name: "v_patterns",
     columns: &[
@@ -358,4 +352,20 @@ const PATTERNS: View = View {
     beside: &[],
     of_sweep: OfSweep::Column,
     key: &["sweep", "dataset", "backbone", "exits", "budget", "recipe", "pattern"],
+};
+
+const EPOCHS: View = View {
+    name: "v_epochs",
+    columns: &[text("job"), integer("attempt"), integer("epoch"), maybe(real("loss")), json("exit_accuracy"), real("images_per_second")],
+    beside: &[],
+    of_sweep: OfSweep::Job,
+    key: &["job", "attempt", "epoch"],
+};
+
+const CONFIGS: View = View {
+    name: "v_configs",
+    columns: &[text("job"), text("job_key"), json("config")],
+    beside: &[],
+    of_sweep: OfSweep::Job,
+    key: &["job"],
 };

@@ -162,7 +162,7 @@ async fn a_sweep_has_its_order(store: Fixture) {
         let mut expected = rows(&store, view, Query::all(view)).await;
         expected.retain(belongs);
         let mut found = rows(&store, view, Query { sweep: Some(second), ..Query::all(view) }).await;
-        assert!(!found.is_empty() || view.name == "v_dependencies" || view.name == "v_artifacts", "{}", view.name);
+        assert!(!found.is_empty() || ["v_dependencies", "v_artifacts", "v_epochs"].contains(&view.name), "{}", view.name);
         expected.sort_by_key(by_name);
         found.sort_by_key(by_name);
         assert_eq!(found, expected, "{}", view.name);
@@ -266,7 +266,8 @@ fn is_alike(a: &Value, b: &Value) -> bool {
 #[tokio::test]
 async fn large_views_are_not_sorted_as_a_whole_on_sqlite() {
     let store = Fixture::sqlite().await;
-    for (name, sweep) in [("operating_points", None), ("exits", None), ("jobs", None), ("exits", Some(1)), ("operating_points", Some(1))] {
+    for (name, sweep) in [("operating_points", None), ("epochs", None), ("jobs", None), ("operating_points", Some(1)), ("epochs", Some(1))]
+    {
         let view = table::view(name).unwrap();
         let text = statement::text(view, &Query { sweep, ..Query::all(view) }, false);
         let plan = sqlite_plan(&store, &text, []).await;

@@ -84,11 +84,14 @@ async fn views_have_the_columns_of_the_messages(store: Fixture) {
     found.retain(|relation, _| relation.starts_with("v_"));
     let mut jobs = fields::<v1::JobRow>();
     assert!(jobs.remove("reused"), "it depends on the sweep, so v_sweep_jobs has it");
+    let mut epochs = fields::<v1::EpochRow>();
+    assert!(epochs.insert("job".to_owned()), "the message stands within its job");
     let expected = [
         ("v_artifacts", fields::<v1::ArtifactRow>()),
         ("v_attempts", fields::<v1::AttemptRow>()),
         ("v_configs", named(&["job", "job_key", "config"])),
         ("v_dependencies", named(&["job", "waits_for"])),
+        ("v_epochs", epochs),
         ("v_events", fields::<v1::EventRow>()),
         ("v_exits", fields::<v1::ExitRow>()),
         ("v_frontier", fields::<v1::FrontierRow>()),
