@@ -11,7 +11,7 @@ use crate::output::{self, Format, Rows};
 use control::Verb;
 
 mod capabilities;
-mod compare;
+pub(crate) mod compare;
 mod control;
 mod coordinator;
 pub(crate) mod data;

@@ -21,6 +21,7 @@ use crate::source::{Frontiers, Source};
 
 use laboratory::Laboratory;
 
+mod comparisons;
 pub(crate) mod laboratory;
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.

@@ -5,7 +5,8 @@ mod data;
 mod reproduce;
 
 pub(crate) use compare::{
-    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, PATTERNS, SWEEP_CELL_DIFFERENCES,
+    SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
 pub(crate) use reproduce::{COMPARED, DIFFERENCES};
@@ -433,28 +434,6 @@ const fn history(cost: Column) -> [Column; 18] {
         hidden("reference_accuracy", Share),
     ]
 }
-
-/// Rows of `v_patterns`.
-pub(crate) const PATTERNS: View = View {
-    kind: "patterns",
-    columns: &[
-        hidden("sweep", Integer),
-        shown("backbone", "backbone", Text),
-        varied("dataset", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        shown("pattern", "pattern", Text),
-        shown("n_seeds", "seeds", Integer),
-        shown("area_mean", "area", Decimal),
-        wide("area_deviation", "+-", Decimal),
-        shown("final_accuracy_mean", "final exit", Share),
-        wide("final_accuracy_deviation", "+-", Share),
-        spare("budget_error", "budget error", Error),
-        spare("branch_macs", "branch MACs", Macs),
-        hidden("backbone_macs", Macs),
-    ],
-};
 
 /// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {
