@@ -25,7 +25,7 @@ mod plan;
 pub(crate) mod plot;
 mod policy;
 mod removal;
-mod report;
+pub(crate) mod report;
 mod reproduce;
 mod results;
 mod submit;

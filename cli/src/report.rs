@@ -125,3 +125,6 @@ fn summary(material: &Material) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
