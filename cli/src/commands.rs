@@ -20,6 +20,7 @@ pub(crate) mod export;
 mod fleet;
 pub(crate) mod import;
 mod job;
+mod listing;
 mod plan;
 pub(crate) mod plot;
 mod policy;
@@ -94,7 +95,8 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
     }
 }
 
-/// Writes the rows of a list. An empty list is an answer, too: JSON and CSV get it as such, and stderr gets `nothing`.
+/// Writes the rows of a list. An empty list is an answer, too: JSON and CSV get it as such, stderr gets `nothing`,
+/// and the exit code says so.
 fn write_list(format: Format, rows: &Rows, nothing: &str) -> Result<Exit, Failure> {
     if rows.rows.is_empty() {
         output::say(nothing);
@@ -102,7 +104,7 @@ fn write_list(format: Format, rows: &Rows, nothing: &str) -> Result<Exit, Failur
     if !rows.rows.is_empty() || format != Format::Table {
         output::write_rows(format, rows)?;
     }
-    Ok(Exit::Ok)
+    Ok(if rows.rows.is_empty() { Exit::NothingMatched } else { Exit::Ok })
 }
 
 /// A sweep file, read and checked.

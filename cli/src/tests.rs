@@ -24,6 +24,7 @@ use laboratory::Laboratory;
 mod comparisons;
 mod export;
 pub(crate) mod laboratory;
+mod selection;
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);

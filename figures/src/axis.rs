@@ -215,7 +215,12 @@ fn plain(value: f64, decimals: usize, log: bool) -> String {
 /// How many decimals tell marks at even steps apart.
 fn decimals(marks: &[f64]) -> usize {
     let step = marks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-    if step.is_finite() && step > 0.0 { (-(step * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize } else { 2 }
+    if step.is_finite() && step > 0.0 {
+        return (-(step * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize;
+    }
+    // One mark alone, which is a multiple of a power of ten by a digit.
+    let size = marks.first().map_or(0.0, |mark| mark.abs());
+    if size > 0.0 { (-(size * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize } else { 0 }
 }
 
 /// Multiples of 1, 2 or 5 times a power of ten, at most so many.

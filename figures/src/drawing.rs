@@ -362,7 +362,7 @@ fn x_ticks(panel: &Panel, area: &Area<'_>) -> Vec<(f64, String)> {
     let apart = |ticks: &[(f64, String)]| {
         ticks.windows(2).all(|pair| {
             let widths = f64::midpoint(width(&pair[0].1, TICK, false), width(&pair[1].1, TICK, false));
-            area.at_x(pair[1].0) - area.at_x(pair[0].0) >= widths + 5.0
+            area.at_x(pair[1].0) - area.at_x(pair[0].0) >= widths + 4.0
         })
     };
     (1..=9).rev().map(|most| panel.x.ticks(most)).find(|ticks| apart(ticks)).unwrap_or_default()

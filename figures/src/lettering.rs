@@ -5,25 +5,39 @@ use std::sync::LazyLock;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
 
-/// Widths of the characters up to U+00FF in thousandths of the letter size, of the regular and the bold face.
-static WIDTHS: LazyLock<[[f64; 256]; 2]> = LazyLock::new(|| [dejavu::sans::regular(), dejavu::sans::bold()].map(widths));
+/// The regular and the bold face, with widths in thousandths of the letter size.
+static FACES: LazyLock<[Face; 2]> = LazyLock::new(|| [dejavu::sans::regular(), dejavu::sans::bold()].map(Face::new));
 
-/// What a character beyond the table is taken to be wide: a full square, as Chinese characters are.
+/// What a character that the font lacks is taken to be wide: a full square, as Chinese characters are.
 const WIDE: f64 = 1000.0;
 
-fn widths(font: &[u8]) -> [f64; 256] {
-    let font = FontRef::new(font).expect("the embedded font is one");
-    let (letters, metrics) = (font.charmap(), font.glyph_metrics(Size::new(1000.0), LocationRef::default()));
-    std::array::from_fn(|code| {
-        let glyph = char::from_u32(code as u32).and_then(|letter| letters.map(letter));
-        glyph.and_then(|glyph| metrics.advance_width(glyph)).map_or(WIDE, f64::from)
-    })
+struct Face {
+    font: FontRef<'static>,
+    /// Of the characters up to U+00FF, which is nearly all of them.
+    widths: [f64; 256],
+}
+
+impl Face {
+    fn new(bytes: &'static [u8]) -> Self {
+        let font = FontRef::new(bytes).expect("the embedded font is one");
+        let widths = std::array::from_fn(|code| char::from_u32(code as u32).map_or(WIDE, |letter| looked_up(&font, letter)));
+        Self { font, widths }
+    }
+
+    fn width(&self, letter: char) -> f64 {
+        self.widths.get(letter as usize).copied().unwrap_or_else(|| looked_up(&self.font, letter))
+    }
+}
+
+fn looked_up(font: &FontRef<'_>, letter: char) -> f64 {
+    let metrics = font.glyph_metrics(Size::new(1000.0), LocationRef::default());
+    font.charmap().map(letter).and_then(|glyph| metrics.advance_width(glyph)).map_or(WIDE, f64::from)
 }
 
 /// How wide a text is at a letter size, in the size's unit. Other sans-serif fonts are hardly ever wider.
 pub(crate) fn width(text: &str, size: f64, bold: bool) -> f64 {
-    let table = &WIDTHS[usize::from(bold)];
-    text.chars().map(|letter| table.get(letter as usize).copied().unwrap_or(WIDE)).sum::<f64>() * size / 1000.0
+    let face = &FACES[usize::from(bold)];
+    text.chars().map(|letter| face.width(letter)).sum::<f64>() * size / 1000.0
 }
 
 /// The text, or as much of it as fits before an ellipsis.
@@ -34,7 +48,7 @@ pub(crate) fn shortened(text: &str, room: f64, size: f64, bold: bool) -> String 
     let mut kept = String::new();
     for letter in text.chars() {
         kept.push(letter);
-        // The ellipsis itself is beyond the table, and so counts as a full square.
+        // The ellipsis is as wide as letters get.
         if width(&kept, size, bold) + size > room {
             kept.pop();
             break;
@@ -73,6 +87,9 @@ mod tests {
         // DejaVu Sans 2.37 has 2048 units to the em; its `hmtx` table, read with fontTools, says 1255 for `a`, 1401 for `A`, 651 for a space.
         let exact = (1255.0 + 1401.0 + 651.0) / 2048.0 * 10.0;
         assert!((width("aA ", 10.0, false) - exact).abs() < 0.01, "{}", width("aA ", 10.0, false));
+        // A minus sign is as wide as a plus, and what the font lacks is square.
+        assert_eq!(width("\u{2212}", 10.0, false), width("+", 10.0, false));
+        assert_eq!(width("\u{7f51}", 10.0, false), 10.0);
         assert!(width("aA", 10.0, true) > width("aA", 10.0, false));
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn render_cells(answer: &v1::ListCellsResponse, format: Format, width
             format!("{title}\n{}", table::render(&rows, width))
         }
         Format::Csv => csv::render(&rows),
+        Format::Jsonl => json::lines(&rows),
         Format::Json => json::detail(
             "cells",
             &[
@@ -112,7 +113,7 @@ pub(crate) fn render(answer: &v1::CompareResponse, format: Format, width: Option
     let pairs = Rows::new(by_metric(&answer.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &answer.pairs);
     match format {
         Format::Csv => csv::render(&pairs),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&answer.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &answer.levels);
             let friedman = Rows::new(&view::FRIEDMAN, answer.friedman.as_slice());
             json::detail("compare", &parts(answer, &levels, &pairs, &friedman))
@@ -186,7 +187,7 @@ pub(crate) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width
     let pairs = Rows::new(by_metric(&comparison.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &comparison.pairs);
     match format {
         Format::Csv => csv::render(&differences),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&comparison.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &comparison.levels);
             let friedman = Rows::new(&view::FRIEDMAN, comparison.friedman.as_slice());
             let whole = [

@@ -2,6 +2,7 @@
 
 mod compare;
 mod data;
+mod frontier;
 mod reproduce;
 
 pub(crate) use compare::{
@@ -9,6 +10,7 @@ pub(crate) use compare::{
     SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use frontier::{FRONTIER, FRONTIER_BY_LATENCY, FRONTIER_BY_PARAMS, HISTORY, HISTORY_BY_LATENCY, HISTORY_BY_PARAMS};
 pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
@@ -21,7 +23,7 @@ pub(crate) struct View {
 }
 
 /// One column.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     /// Its name in JSON, CSV and SQL.
     pub(crate) name: &'static str,
@@ -50,6 +52,8 @@ pub(crate) enum Shown {
     IfPresentAndFits,
     /// The same, where there is room. These go with the columns that have room alone.
     IfPresentAndRoom,
+    /// It was asked for.
+    Chosen,
     /// In JSON and CSV alone.
     Never,
 }
@@ -383,70 +387,6 @@ pub(crate) const EPOCHS: View = View {
         spare("images_per_second", "images/s", Integer),
     ],
 };
-
-/// Rows of `v_frontier`, by MACs.
-pub(crate) const FRONTIER: View = View { kind: "frontier", columns: &frontier(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier`, by parameters.
-pub(crate) const FRONTIER_BY_PARAMS: View = View { kind: "frontier", columns: &frontier(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier`, by latency.
-pub(crate) const FRONTIER_BY_LATENCY: View = View { kind: "frontier", columns: &frontier(shown("cost", "latency us", Number)) };
-
-const fn frontier(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("backbone", "backbone", Text),
-        shown("pattern", "pattern", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        spare("seed", "seed", Integer),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        extra("latency_us", "latency us", Integer),
-        extra("images_per_second", "images/s", Integer),
-        shown("job", "job", Text),
-    ]
-}
-
-/// Rows of `v_frontier_history`, by MACs.
-pub(crate) const HISTORY: View = View { kind: "frontier-history", columns: &history(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier_history`, by parameters.
-pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier-history", columns: &history(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier_history`, by latency.
-pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier-history", columns: &history(shown("cost", "latency us", Number)) };
-
-const fn history(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("backbone", Text),
-        varied("pattern", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("job", "job", Text),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        shown("entered_us", "entered", Time),
-        present("left_us", "left", Time),
-        present("displaced_by", "displaced by", Text),
-        spare("hypervolume", "area after", Macs),
-        hidden("reference_cost", Macs),
-        hidden("reference_accuracy", Share),
-    ]
-}
 
 /// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {

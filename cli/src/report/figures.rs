@@ -8,7 +8,7 @@ use offramp_figures::{Figure, Look, Size, Theme, comparison, svg};
 use offramp_proto::v1;
 
 use crate::args::{CostAxis, CostChoice, GroupingChoice};
-use crate::commands::plot::drawn::{self, Lines};
+use crate::commands::plot::drawn;
 use crate::report::Material;
 use crate::report::parts::{note, text};
 use crate::text::percent_whole;
@@ -50,6 +50,7 @@ impl Figures {
         } else {
             GroupingChoice::Dataset
         };
+        let lines = drawn::Lines { by, axis: AXIS, knee: true, bands: true };
         let policy = most_common_policy(&details);
         let drawing = |drawn: Result<Option<Figure>, crate::failure::Failure>| match drawn {
             Ok(Some(figure)) => Drawing::of(&figure),
@@ -57,7 +58,7 @@ impl Figures {
             Err(failure) => Drawing::Not(format!("No figure: {}.", failure.parts().0)),
         };
         Self {
-            frontier: drawing(drawn::frontier(&details, Lines { by, axis: AXIS, knee: true, bands: true })),
+            frontier: drawing(drawn::frontier(&details, lines)),
             curves: drawing(drawn::curves(&details, &policy, AXIS)),
             learning: drawing(drawn::learning(&details)),
         }
