@@ -17,9 +17,12 @@ mod export;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
+mod report;
 mod reproduce;
 mod results;
+mod select;
 mod serve;
 mod sweep;
 mod up;
@@ -36,9 +39,12 @@ pub(crate) use job::{
     ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use plot::{CostAxis, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis};
 pub(crate) use policy::PolicyArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use reproduce::ReproduceArguments;
-pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
+pub(crate) use select::SelectArguments;
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
     ControlSweepArguments, DeleteSweepArguments, ListSweepsArguments, PrioritizeSweepArguments, RetrySweepArguments, ShowSweepArguments,
@@ -61,8 +67,8 @@ pub(crate) const MOST_SLOTS: i64 = 128;
 #[command(after_help = "\
 Start here: offramp up sweeps/digits.toml
 
-Exit codes: 0 ok; 1 error; 2 wrong arguments or sweep file; 3 coordinator unreachable; 4 no such
-sweep, job or worker; 5 ended with failed jobs; 6 not authorised; 124 wait timed out;
+Exit codes: 0 ok; 1 error; 2 wrong arguments or sweep file; 3 coordinator unreachable; 4 nothing
+found; 5 ended with failed jobs; 6 not authorised; 124 wait timed out;
 130 interrupted.
 Data goes to stdout, everything else (errors too, in every output format) to stderr.")]
 pub(crate) struct Arguments {
@@ -77,7 +83,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// How data is written: a table for people (as wide as the terminal allows), versioned JSON, or CSV (all columns)
+    /// How data is written: a table for people (as wide as the terminal allows), versioned JSON, CSV, or
+    /// JSON lines: an object a row (all columns)
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table", env = "OFFRAMP_OUTPUT", hide_env_values = true, global = true)]
     pub(crate) output: Format,
     /// How much to log.
@@ -118,6 +125,11 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval
     Patterns(PatternsArguments),
+    /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
+    #[command(subcommand)]
+    Plot(PlotCommand),
+    /// Write a sweep down as one HTML file: what was asked, what ran, what came of it
+    Report(ReportArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

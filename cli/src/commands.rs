@@ -11,7 +11,7 @@ use crate::output::{self, Format, Rows};
 use control::Verb;
 
 mod capabilities;
-mod compare;
+pub(crate) mod compare;
 mod control;
 mod coordinator;
 pub(crate) mod data;
@@ -20,9 +20,12 @@ pub(crate) mod export;
 mod fleet;
 pub(crate) mod import;
 mod job;
+mod listing;
 mod plan;
+pub(crate) mod plot;
 mod policy;
 mod removal;
+pub(crate) mod report;
 mod reproduce;
 mod results;
 mod submit;
@@ -75,6 +78,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plot(command) => plot::run(command).await,
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
@@ -82,6 +86,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
+        Command::Report(arguments) => report::run(arguments).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Reproduce(arguments) => reproduce::run(arguments, format).await,
@@ -90,7 +95,8 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
     }
 }
 
-/// Writes the rows of a list. An empty list is an answer, too: JSON and CSV get it as such, and stderr gets `nothing`.
+/// Writes the rows of a list. An empty list is an answer, too: JSON and CSV get it as such, stderr gets `nothing`,
+/// and the exit code says so.
 fn write_list(format: Format, rows: &Rows, nothing: &str) -> Result<Exit, Failure> {
     if rows.rows.is_empty() {
         output::say(nothing);
@@ -98,7 +104,7 @@ fn write_list(format: Format, rows: &Rows, nothing: &str) -> Result<Exit, Failur
     if !rows.rows.is_empty() || format != Format::Table {
         output::write_rows(format, rows)?;
     }
-    Ok(Exit::Ok)
+    Ok(if rows.rows.is_empty() { Exit::NothingMatched } else { Exit::Ok })
 }
 
 /// A sweep file, read and checked.

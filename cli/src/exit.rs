@@ -14,7 +14,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No coordinator answers.
     Unreachable = 3,
-    /// There is no such sweep, job or worker. (An empty list is a fine answer.)
+    /// There is no such sweep, job or worker, or a list has no rows.
     NothingMatched = 4,
     /// The sweep is over and some of its jobs have no result, or so many failed that it was paused.
     FailedJobs = 5,

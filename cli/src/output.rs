@@ -1,8 +1,8 @@
 //! The only place that writes to stdout and stderr. Data goes to stdout, everything else to stderr.
 //!
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
-//! - [`table`], [`json`], [`csv`]: the three formats, all from the same columns.
-//! - [`chart`]: shares of the branch cost, drawn.
+//! - [`table`], [`json`], [`csv`]: the formats, all from the same columns.
+//! - [`selected`]: rows of a database's view, as they come or gathered.
 //! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) mod chart;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
+pub(crate) mod selected;
 pub(crate) mod sink;
 pub(crate) mod table;
 pub(crate) mod view;
@@ -31,6 +31,8 @@ pub(crate) enum Format {
     Json,
     /// A header and one line a row
     Csv,
+    /// One JSON object a row
+    Jsonl,
 }
 
 /// Rows of one kind, ready to be written.
@@ -38,6 +40,8 @@ pub(crate) enum Format {
 pub(crate) struct Rows {
     /// Their columns.
     pub(crate) view: &'static view::View,
+    /// The columns that were asked for, where the view's own are not wanted.
+    pub(crate) chosen: Option<Vec<view::Column>>,
     /// The rows' fields by name.
     pub(crate) rows: Vec<Fields>,
 }
@@ -52,7 +56,12 @@ impl Rows {
             Ok(serde_json::Value::Object(fields)) => fields,
             other => unreachable!("a row is a struct with string keys and plain values, not {other:?}"),
         };
-        Self { view, rows: rows.iter().map(fields).collect() }
+        Self { view, chosen: None, rows: rows.iter().map(fields).collect() }
+    }
+
+    /// The columns, in order.
+    pub(crate) fn columns(&self) -> &[view::Column] {
+        self.chosen.as_deref().unwrap_or(self.view.columns)
     }
 }
 
@@ -64,6 +73,7 @@ pub(crate) fn write_rows(format: Format, rows: &Rows) -> Result<(), Failure> {
     write(&match format {
         Format::Table => table::render(rows, table_width()),
         Format::Json => json::list(rows),
+        Format::Jsonl => json::lines(rows),
         Format::Csv => csv::render(rows),
     })
 }

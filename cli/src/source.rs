@@ -1,11 +1,15 @@
 //! Where reading commands read: a database or a coordinator. Both answer with the same rows.
 
+use std::pin::Pin;
+
 use offramp_coordinator::Database;
 use offramp_coordinator::store::{
-    ComparisonError, CostMetric, DatabaseError, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Reader,
+    ComparisonError, CostMetric, DatabaseError, FrontierFilter, Grouping, JobsFilter, LookupError, OpenError, Query, Reader,
 };
 use offramp_domain::lifecycle::State;
-use offramp_proto::v1;
+use offramp_domain::table::{Batch, View};
+use offramp_proto::{rows, v1};
+use tokio_stream::{Stream, StreamExt};
 
 use crate::args::{DEFAULT_COORDINATOR, SourceArguments, parse_coordinator, parse_database, without_password};
 use crate::client::{Client, PATIENCE};
@@ -15,6 +19,9 @@ use crate::failure::Failure;
 
 /// The default database's file, in the user's data folder.
 pub(crate) const DATABASE_FILE: &str = "offramp.db";
+
+/// Rows as they come.
+pub(crate) type Batches = Pin<Box<dyn Stream<Item = Result<Batch, Failure>> + Send>>;
 
 /// Something that answers reading commands.
 #[derive(Debug)]
@@ -34,6 +41,48 @@ impl Source {
         match Choice::make(arguments)? {
             Choice::Coordinator(url) => Ok(Self::Coordinator(Box::new(Client::new(&url, PATIENCE)?))),
             Choice::Database(database) => Ok(Self::Database(open_database(&database).await?)),
+        }
+    }
+
+    /// Rows of a view as they come, of one sweep where `sweep` says which. There is a first batch in any case.
+    ///
+    /// # Errors
+    /// When there is no such sweep, or the source cannot answer; the stream's last item may be a failure as well.
+    pub(crate) async fn select(&self, view: &'static View, sweep: Option<&str>, query: Query) -> Result<Batches, Failure> {
+        match self {
+            Self::Coordinator(client) => {
+                let name = |column: usize| view.column(column).map(|column| column.name);
+                let sort = query
+                    .sort
+                    .iter()
+                    .filter_map(|sort| Some(format!("{}{}", if sort.is_descending { "-" } else { "" }, name(sort.column)?)));
+                let columns: Vec<_> = query.columns.iter().filter_map(|column| view.column(*column)).collect();
+                let request = v1::SelectRequest {
+                    view: view.name.to_owned(),
+                    sweep: sweep.unwrap_or_default().to_owned(),
+                    r#where: query.filter.as_ref().map(ToString::to_string).unwrap_or_default(),
+                    sort: sort.collect(),
+                    columns: columns.iter().map(|column| column.name.to_owned()).collect(),
+                    limit: query.limit.unwrap_or(0),
+                    offset: query.offset,
+                };
+                let rows = client.select(request).await?;
+                let client = client.clone();
+                let batch = move |message: Result<v1::RowBatch, tonic::Status>| {
+                    let message = message.map_err(|status| client.refused(&status))?;
+                    rows::batch(columns.iter().copied(), message)
+                        .map_err(|error| Failure::new(anyhow::Error::new(error).context("the coordinator's answer cannot be read")))
+                };
+                Ok(Box::pin(rows.map(batch)))
+            }
+            Self::Database(reader) => {
+                let sweep = match sweep {
+                    Some(selector) => Some(reader.sweep(selector).await.map_err(lookup_failure)?.sweep),
+                    None => None,
+                };
+                let batches = reader.select(view, Query { sweep, ..query });
+                Ok(Box::pin(batches.map(|batch| batch.map_err(|error| lookup_failure(error.into())))))
+            }
         }
     }
 

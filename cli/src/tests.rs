@@ -21,8 +21,10 @@ use crate::source::{Frontiers, Source};
 
 use laboratory::Laboratory;
 
+mod comparisons;
 mod export;
 pub(crate) mod laboratory;
+mod selection;
 
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -41,7 +43,7 @@ batch_size = 32
 optimizer = { sgd = { lr = 0.1 } }
 "#;
 
-struct Coordinator {
+pub(crate) struct Coordinator {
     folder: TempDir,
     running: Running,
     stop: CancellationToken,
@@ -52,7 +54,7 @@ impl Coordinator {
         Self::start_in(tempfile::tempdir().unwrap(), ([127, 0, 0, 1], 0).into()).await
     }
 
-    async fn start_in(folder: TempDir, listen: SocketAddr) -> Self {
+    pub(crate) async fn start_in(folder: TempDir, listen: SocketAddr) -> Self {
         let stop = CancellationToken::new();
         let config = Config {
             listen,
@@ -83,13 +85,13 @@ impl Coordinator {
     }
 
     /// Both ways to read the same.
-    async fn sources(&self) -> [Source; 2] {
+    pub(crate) async fn sources(&self) -> [Source; 2] {
         let database = SourceArguments { database: Some(Self::database(&self.folder)), coordinator: None };
         let coordinator = SourceArguments { database: None, coordinator: Some(self.url()) };
         [Source::open(&database).await.unwrap(), Source::open(&coordinator).await.unwrap()]
     }
 
-    async fn stop(self) -> (TempDir, SocketAddr) {
+    pub(crate) async fn stop(self) -> (TempDir, SocketAddr) {
         self.stop.cancel();
         timeout(DEADLINE, self.running.join).await.unwrap().unwrap().unwrap();
         (self.folder, self.running.address)

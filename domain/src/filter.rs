@@ -160,6 +160,16 @@ impl Filter {
         self.root.holds(&mut |test| test.holds(value(test.field.column)))
     }
 
+    /// The rows that both take, which are filters on the same view.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let nodes = [self.root, other.root].into_iter().flat_map(|node| match node {
+            Node::All(nodes) => nodes,
+            node => vec![node],
+        });
+        Self { root: Node::All(nodes.collect()), view: self.view }
+    }
+
     /// The numbers of the columns that it looks at, each once, rising.
     pub fn columns(&self) -> Vec<usize> {
         let mut columns = BTreeSet::new();

@@ -1,5 +1,7 @@
 //! Statistics equal those of SciPy, on hundreds of samples: small and large, tied, skewed, with zeros.
 //!
+//! So does a whole comparison of a database, from the rows of its views on: the pairs, too, are found anew.
+//!
 //! The samples and what `offramp_domain::statistics` says of them go to `tests/python/scipy_oracle.py`, which works everything out anew.
 
 use std::io::Write;
@@ -10,7 +12,7 @@ use offramp_domain::statistics::friedman::friedman;
 use offramp_domain::statistics::wilcoxon::signed_rank;
 use offramp_domain::statistics::{effect, holm, mean, nemenyi, ranks, sample_deviation};
 use offramp_tests::chance::Chance;
-use offramp_tests::{python, script};
+use offramp_tests::{Home, python, script};
 use serde_json::{Value, json};
 
 /// Has SciPy check every case, and panics with what it disagrees with. Says how many of each kind there were.
@@ -173,4 +175,34 @@ fn bootstrap_intervals_of_other_resamples() {
         })
         .collect();
     hold_against_scipy(&cases);
+}
+
+offramp_tests::on_both_engines! {
+    a_comparison_is_what_scipy_makes_of_the_views,
+}
+
+/// Three patterns and none on two backbones and two budgets; some of the jobs fail.
+const SWEEP: &str = r#"
+name = "compared"
+[axes]
+backbone = ["resnet8", "resnet14"]
+dataset = "digits"
+budget = [{ levels = 3 }, { levels = 6 }]
+pattern = ["none", "constant", { increasing = 0.5 }, { decreasing = 0.5 }]
+seed = { from = 0, to = 4 }
+[recipe]
+epochs = 2
+batch_size = 64
+optimizer = { sgd = { lr = 0.1 } }
+"#;
+
+fn a_comparison_is_what_scipy_makes_of_the_views(home: &Home) {
+    let file = home.write("compared.toml", SWEEP);
+    let up = home.run(&["up", &file, "--trainer", "simulated", "--slots", "2", "--simulate", "epoch-ms=0,error=0.3"]);
+    assert!(matches!(up.code, Some(0 | 5)), "{}", up.stderr);
+    let rows = home.query("select backbone, dataset, exits, budget, recipe, pattern, seed, area from v_jobs");
+    assert_eq!(rows.len(), 70);
+    let answer = home.json(&["compare", "last"]);
+    let cells = home.rows(&["patterns", "last"]);
+    hold_against_scipy(&[json!({ "kind": "comparison", "rows": rows, "answer": answer, "cells": cells })]);
 }

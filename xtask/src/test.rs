@@ -15,6 +15,7 @@ const QUICK: &[&str] = &[
     "offramp-domain",
     "offramp-data",
     "offramp-records",
+    "offramp-figures",
     "offramp-proto",
     "offramp-coordinator",
     "offramp-worker",

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::args::{CoordinatorAddress, SourceArguments};
+use crate::args::{CoordinatorAddress, SelectArguments, SourceArguments};
 
 /// What to do with workers.
 #[derive(Debug, Subcommand)]
@@ -19,14 +19,15 @@ pub(crate) enum WorkersCommand {
 Examples:
   offramp workers list --coordinator http://node0:7717
   offramp workers list --all --database sqlite:results.db
+  offramp workers list --where 'device = cuda and n_leased = 0'
   offramp workers list --output json")]
 pub(crate) struct ListWorkersArguments {
     /// Also those that have ended
     #[arg(long)]
     pub(crate) all: bool,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,

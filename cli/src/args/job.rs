@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use offramp_domain::lifecycle::State;
 
-use crate::args::{CoordinatorAddress, Reason, SourceArguments};
+use crate::args::{CoordinatorAddress, Reason, SelectArguments, SourceArguments};
 
 /// What to do with jobs.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,7 @@ pub(crate) enum JobCommand {
 #[command(after_help = "\
 Examples:
   offramp job list last --state failed
+  offramp job list last --where 'pattern.slope > 0' --sort -area --columns job,pattern,seed,area
   offramp job list digits --output csv > jobs.csv")]
 pub(crate) struct ListJobsArguments {
     /// The sweep: `last`, an id, or a name [default: every job in the database]
@@ -37,12 +38,9 @@ pub(crate) struct ListJobsArguments {
     /// Only jobs in this state
     #[arg(long, value_enum, value_name = "STATE")]
     pub(crate) state: Option<StateFilter>,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Leave out this many at the start
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) offset: u64,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,

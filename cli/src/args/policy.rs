@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use offramp_domain::evaluation::FIXED;
 use offramp_domain::job::Policy;
 
-use crate::args::SourceArguments;
+use crate::args::{SelectArguments, SourceArguments};
 
 /// Arguments of `offramp policy`.
 #[derive(Debug, Args)]
@@ -37,6 +37,9 @@ pub(crate) struct PolicyArguments {
     /// This file of records, rather than the one that the database names
     #[arg(long, value_name = "FILE")]
     pub(crate) records: Option<PathBuf>,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to look the job up.
     #[command(flatten)]
     pub(crate) source: SourceArguments,

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use offramp_coordinator::store::{CostMetric, Grouping};
 
-use crate::args::SourceArguments;
+use crate::args::{SelectArguments, SourceArguments};
 
 /// Arguments of `offramp frontier`.
 #[derive(Debug, Args)]
@@ -13,6 +13,7 @@ Examples:
   offramp frontier digits --cost macs-selected
   offramp frontier digits --by pattern --cost params
   offramp frontier --global --cost latency
+  offramp frontier last --where 'cost <= 40M' --sort -accuracy --limit 10
   offramp frontier last --history --output csv > history.csv
   offramp frontier last --output csv > frontier.csv")]
 pub(crate) struct FrontierArguments {
@@ -31,6 +32,9 @@ pub(crate) struct FrontierArguments {
     /// Every point that ever was on a frontier: when it came, what displaced it, and the area under the frontier after it came
     #[arg(long)]
     pub(crate) history: bool,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,
@@ -88,11 +92,15 @@ impl GroupingChoice {
 #[command(after_help = "\
 Examples:
   offramp results
+  offramp results --where 'backbone = resnet56 and accuracy > 90%' --sort -accuracy
   offramp results digits --output csv > exits.csv")]
 pub(crate) struct ResultsArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
     pub(crate) sweep: String,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{CoordinatorAddress, DEFAULT_COORDINATOR, DiffSweepsArguments, Reason, SourceArguments, parse_coordinator};
+use crate::args::{
+    CoordinatorAddress, DEFAULT_COORDINATOR, DiffSweepsArguments, Reason, SelectArguments, SourceArguments, parse_coordinator,
+};
 use crate::text::parse_duration;
 
 /// What to do with sweeps.
@@ -85,11 +87,12 @@ pub(crate) struct WaitArguments {
 #[command(after_help = "\
 Examples:
   offramp sweep list --coordinator http://node0:7717
+  offramp sweep list --where 'n_failed > 0' --sort -n_failed
   offramp sweep list --output json")]
 pub(crate) struct ListSweepsArguments {
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) limit: u32,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Where to read.
     #[command(flatten)]
     pub(crate) source: SourceArguments,

@@ -36,15 +36,22 @@ pub(crate) async fn patterns(arguments: &PatternsArguments, format: Format) -> R
     if !has_results {
         say(&format!("no job has a result among {}", looked_for(&request.sweeps, &request.r#where)));
     }
+    output::write(&render_cells(&answer, format, output::table_width()))?;
+    Ok(if has_results { Exit::Ok } else { Exit::NothingMatched })
+}
+
+/// Renders cells.
+pub(crate) fn render_cells(answer: &v1::ListCellsResponse, format: Format, width: Option<u16>) -> String {
     let rows = Rows::new(by_metric(&answer.metric, &view::CELLS, &view::CELLS_BY_ACCURACY), &answer.cells);
-    let text = match format {
+    match format {
         Format::Table if answer.cells.is_empty() => String::new(),
         Format::Table => {
             let interval = text::percent_whole(answer.confidence);
             let title = format!("Cells: {}; mean and deviation over seeds, {interval} interval of the mean", answer.metric_label);
-            format!("{title}\n{}", table::render(&rows, output::table_width()))
+            format!("{title}\n{}", table::render(&rows, width))
         }
         Format::Csv => csv::render(&rows),
+        Format::Jsonl => json::lines(&rows),
         Format::Json => json::detail(
             "cells",
             &[
@@ -55,9 +62,7 @@ pub(crate) async fn patterns(arguments: &PatternsArguments, format: Format) -> R
                 ("rows", json::Part::List(&rows)),
             ],
         ),
-    };
-    output::write(&text)?;
-    Ok(if has_results { Exit::Ok } else { Exit::NothingMatched })
+    }
 }
 
 /// Tells two sweeps apart.
@@ -104,11 +109,11 @@ fn by_metric<'v>(metric: &str, area: &'v View, accuracy: &'v View) -> &'v View {
 }
 
 /// Renders a comparison.
-pub(super) fn render(answer: &v1::CompareResponse, format: Format, width: Option<u16>) -> String {
+pub(crate) fn render(answer: &v1::CompareResponse, format: Format, width: Option<u16>) -> String {
     let pairs = Rows::new(by_metric(&answer.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &answer.pairs);
     match format {
         Format::Csv => csv::render(&pairs),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&answer.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &answer.levels);
             let friedman = Rows::new(&view::FRIEDMAN, answer.friedman.as_slice());
             json::detail("compare", &parts(answer, &levels, &pairs, &friedman))
@@ -162,7 +167,8 @@ fn all_at_once(answer: &v1::CompareResponse) -> String {
         _ => "Iman and Davenport's F is infinite: all blocks agree".to_owned(),
     };
     format!(
-        "All levels at once (Friedman, {}): chi-squared = {} with {freedom} degrees of freedom, p = {}; {f}.\n\
+        "All levels at once (Friedman, {}): chi-squared = {} with {freedom} degrees of freedom, p = {}.\n\
+         {f}.\n\
          Mean ranks that are {} apart differ (Nemenyi, at {}).",
         count(u64::from(test.n_blocks), "block"),
         text::number(test.chi_squared),
@@ -173,7 +179,7 @@ fn all_at_once(answer: &v1::CompareResponse) -> String {
 }
 
 /// Renders what differs between two sweeps.
-pub(super) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width: Option<u16>) -> String {
+pub(crate) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width: Option<u16>) -> String {
     let differences = Rows::new(&view::SWEEP_DIFFERENCES, &answer.differences);
     let cells = Rows::new(&view::SWEEP_CELL_DIFFERENCES, &answer.cells);
     let (a, b) = (Rows::new(&view::SWEEPS, answer.a.as_slice()), Rows::new(&view::SWEEPS, answer.b.as_slice()));
@@ -181,7 +187,7 @@ pub(super) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width
     let pairs = Rows::new(by_metric(&comparison.metric, &view::PAIRS, &view::PAIRS_BY_ACCURACY), &comparison.pairs);
     match format {
         Format::Csv => csv::render(&differences),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let levels = Rows::new(by_metric(&comparison.metric, &view::LEVELS, &view::LEVELS_BY_ACCURACY), &comparison.levels);
             let friedman = Rows::new(&view::FRIEDMAN, comparison.friedman.as_slice());
             let whole = [
@@ -207,7 +213,8 @@ pub(super) fn render_diff(answer: &v1::DiffSweepsResponse, format: Format, width
                 text.extend(["\nWhat the files say differently\n", &table::render(&differences, width)]);
             }
             let jobs_of = |n: u32| count(u64::from(n), "job");
-            text += &format!("\n{} in both, {} in A alone, {} in B alone\n", jobs_of(answer.n_both), answer.n_only_a, answer.n_only_b);
+            let (both, only_a, only_b) = (jobs_of(answer.n_both), answer.n_only_a, answer.n_only_b);
+            text.extend(["\n", &format!("{both} in both, {only_a} in A alone, {only_b} in B alone"), "\n"]);
             if !cells.rows.is_empty() {
                 text += &table::render(&cells, width);
             }

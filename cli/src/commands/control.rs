@@ -145,7 +145,7 @@ fn write_sweep(answer: &v1::ControlSweepResponse, format: Format) -> Result<(), 
     output::write(&match format {
         Format::Table => table::render(&sweep, output::table_width()),
         Format::Csv => csv::render(&sweep),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let n_changed_jobs = json::Part::Value(answer.n_changed_jobs.into());
             json::detail("control", &[("n_changed_jobs", n_changed_jobs), ("sweep", json::Part::Row(&sweep))])
         }
@@ -157,7 +157,9 @@ fn write_job(answer: &v1::ControlJobResponse, format: Format) -> Result<(), Fail
     output::write(&match format {
         Format::Table => table::render(&job, output::table_width()),
         Format::Csv => csv::render(&job),
-        Format::Json => json::detail("control", &[("changed", json::Part::Value(answer.changed.into())), ("job", json::Part::Row(&job))]),
+        Format::Json | Format::Jsonl => {
+            json::detail("control", &[("changed", json::Part::Value(answer.changed.into())), ("job", json::Part::Row(&job))])
+        }
     })
 }
 
@@ -166,7 +168,7 @@ fn render_retry(answer: v1::RetryJobsResponse, format: Format) -> String {
     match format {
         Format::Table => table::render_detail(&rows, None),
         Format::Csv => csv::render(&rows),
-        Format::Json => json::detail("retry", &[("n_retried_jobs", json::Part::Value(answer.n_retried_jobs.into()))]),
+        Format::Json | Format::Jsonl => json::detail("retry", &[("n_retried_jobs", json::Part::Value(answer.n_retried_jobs.into()))]),
     }
 }
 

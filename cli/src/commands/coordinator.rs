@@ -76,7 +76,7 @@ fn announce(address: SocketAddr, database: &Database, format: Format) -> Result<
     output::write(&match format {
         Format::Table => format!("listening on {}\ndatabase {}\n", row.address, escape_control(&row.database)),
         Format::Csv => csv::render(&rows),
-        Format::Json => json::detail("coordinator", &[("coordinator", json::Part::Row(&rows))]),
+        Format::Json | Format::Jsonl => json::detail("coordinator", &[("coordinator", json::Part::Row(&rows))]),
     })
 }
 

@@ -4,19 +4,26 @@ use offramp_proto::v1;
 
 use crate::args::{DrainArguments, ListWorkersArguments};
 use crate::client::{Client, PATIENCE};
-use crate::commands::write_list;
+use crate::commands::listing::{Listing, TABLE_ROWS};
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, view};
-use crate::source::Source;
 use crate::text::count;
 
 /// Lists workers.
 pub(crate) async fn list(arguments: &ListWorkersArguments, format: Format) -> Result<Exit, Failure> {
-    let workers = Source::open(&arguments.source).await?.workers(arguments.all, arguments.limit).await?;
     let nothing = if arguments.all { "there has been no worker yet" } else { "no worker is open; --all lists those that have ended, too" };
-    write_list(format, &Rows::new(&view::WORKERS, &workers), nothing)
+    let listing = Listing {
+        view: &view::WORKERS,
+        stored: "v_workers",
+        sweep: None,
+        only: if arguments.all { String::new() } else { "ended_us is null".to_owned() },
+        order: &["-session"],
+        table_rows: TABLE_ROWS,
+        nothing: nothing.to_owned(),
+    };
+    listing.write(&arguments.source, &arguments.select, format).await
 }
 
 /// Sends a worker home.

@@ -248,7 +248,7 @@ fn write(summary: &Summary, format: Format) -> Result<(), Failure> {
     output::write(&match format {
         Format::Table => table::render_detail(&rows, None),
         Format::Csv => csv::render(&rows),
-        Format::Json => json::detail("import", &[("import", json::Part::Row(&rows))]),
+        Format::Json | Format::Jsonl => json::detail("import", &[("import", json::Part::Row(&rows))]),
     })
 }
 

@@ -7,29 +7,30 @@ use offramp_proto::v1;
 use serde::Serialize;
 
 use crate::args::{ExplainJobArguments, ListJobsArguments, ShowJobArguments};
-use crate::commands::write_list;
+use crate::commands::listing::{Listing, TABLE_ROWS};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, table, view};
 use crate::source::Source;
 use crate::text::escape_control;
 
+/// The order of jobs of all sweeps.
+const OLDEST_FIRST: &[&str] = &["created_us"];
+
 /// Lists jobs.
 pub(crate) async fn list(arguments: &ListJobsArguments, format: Format) -> Result<Exit, Failure> {
-    let request = v1::ListJobsRequest {
-        sweep: arguments.sweep.clone().unwrap_or_default(),
-        state: arguments.state.map_or("", |filter| filter.state().as_str()).to_owned(),
-        limit: arguments.limit,
-        offset: arguments.offset,
+    let state = arguments.state.map(|filter| filter.state().as_str());
+    let listing = Listing {
+        view: &view::JOBS,
+        stored: "v_jobs",
+        sweep: arguments.sweep.as_deref(),
+        only: state.map_or_else(String::new, |state| format!("state = '{state}'")),
+        // A sweep has an order of its own.
+        order: if arguments.sweep.is_some() { &[] } else { OLDEST_FIRST },
+        table_rows: TABLE_ROWS,
+        nothing: state.map_or_else(|| "there is no job".to_owned(), |state| format!("no job is {state}")),
     };
-    let jobs = Source::open(&arguments.source).await?.jobs(request).await?;
-    let full = jobs.len() as u64 >= u64::from(arguments.limit);
-    let exit = write_list(format, &Rows::new(&view::JOBS, &jobs), "no job matches")?;
-    if full {
-        let next = arguments.offset + jobs.len() as u64;
-        output::say(&format!("there may be more: --offset {next} shows the next, --limit changes how many"));
-    }
-    Ok(exit)
+    listing.write(&arguments.source, &arguments.select, format).await
 }
 
 /// Shows one job.
@@ -51,7 +52,7 @@ fn render(detail: &v1::JobDetail, format: Format, width: Option<u16>) -> String 
     let config = serde_json::from_str(&detail.config_json).unwrap_or_else(|_| detail.config_json.clone().into());
     match format {
         Format::Csv => csv::render(&job),
-        Format::Json => json::detail(
+        Format::Json | Format::Jsonl => json::detail(
             "job",
             &[
                 ("job", json::Part::Row(&job)),
@@ -110,7 +111,7 @@ fn render_explanation(explanation: &v1::JobExplanation, format: Format, width: O
     let workers = Rows::new(&view::FITS, &workers);
     match format {
         Format::Csv => csv::render(&workers),
-        Format::Json => json::detail(
+        Format::Json | Format::Jsonl => json::detail(
             "explanation",
             &[
                 ("job", json::Part::Row(&job)),

@@ -10,7 +10,7 @@ use offramp_proto::v1;
 use offramp_records::{Header, ReadError};
 
 use crate::args::PolicyArguments;
-use crate::commands::write_list;
+use crate::commands::listing;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Rows, view};
@@ -22,6 +22,9 @@ const RECORDS: &str = "records";
 
 /// Evaluates policies.
 pub(crate) async fn run(arguments: &PolicyArguments, format: Format) -> Result<Exit, Failure> {
+    let stored = listing::stored("v_operating_points");
+    // A mistake is told before anything is read.
+    listing::parse(stored, &arguments.select)?;
     let file = match (&arguments.records, &arguments.job) {
         (Some(path), _) => File { path: path.clone(), sha256: None },
         (None, Some(job)) => named_by(&Source::open(&arguments.source).await?.job(job).await?)?,
@@ -34,7 +37,9 @@ pub(crate) async fn run(arguments: &PolicyArguments, format: Format) -> Result<E
     }
     let points = points(arguments, &header, &records)?;
     let rows: Vec<v1::OperatingPointRow> = points.into_iter().map(|point| row(&header, point)).collect();
-    write_list(format, &Rows::new(&view::OPERATING_POINTS, &rows), "this network has no side exit, so no policy has a setting")
+    let rows = Rows::new(&view::OPERATING_POINTS, &rows);
+    let nothing = "this network has no side exit, so no policy has a setting";
+    listing::write_chosen(rows, stored, &arguments.select, format, nothing)
 }
 
 /// Where a job's records are, and what the file must be.

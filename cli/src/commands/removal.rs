@@ -78,7 +78,7 @@ fn render(answer: v1::DeleteJobsResponse, format: Format) -> String {
     match format {
         Format::Table => table::render_detail(&rows, None),
         Format::Csv => csv::render(&rows),
-        Format::Json => json::detail(
+        Format::Json | Format::Jsonl => json::detail(
             "deleted",
             &[
                 ("n_deleted_jobs", json::Part::Value(answer.n_deleted_jobs.into())),

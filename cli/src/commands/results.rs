@@ -3,7 +3,7 @@
 use offramp_proto::v1;
 
 use crate::args::{CostChoice, FrontierArguments, ResultsArguments};
-use crate::commands::write_list;
+use crate::commands::listing::{self, Listing, TABLE_ROWS};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::Stand;
@@ -14,6 +14,9 @@ use crate::text::escape_control;
 
 /// Shows frontiers of a sweep, or of all sweeps together.
 pub(crate) async fn frontier(arguments: &FrontierArguments, format: Format) -> Result<Exit, Failure> {
+    let stored = listing::stored(if arguments.history { "v_frontier_history" } else { "v_frontier" });
+    // A mistake is told before anything is opened.
+    listing::parse(stored, &arguments.select)?;
     let source = Source::open(&arguments.source).await?;
     let sweep = (!arguments.global).then_some(arguments.sweep.as_str());
     let asked = Frontiers { sweep, grouping: arguments.by.grouping(), metric: arguments.cost.metric() };
@@ -35,7 +38,7 @@ pub(crate) async fn frontier(arguments: &FrontierArguments, format: Format) -> R
         (answer.sweep, Rows::new(view, &answer.points))
     };
     say_unfinished(sweep.as_ref());
-    write_list(format, &rows, &no_points(sweep.as_ref(), arguments.cost))
+    listing::write_chosen(rows, stored, &arguments.select, format, &no_points(sweep.as_ref(), arguments.cost))
 }
 
 /// What was looked for, where nothing was found.
@@ -52,9 +55,24 @@ fn no_points(sweep: Option<&v1::SweepRow>, cost: CostChoice) -> String {
 
 /// Shows what every exit of a sweep's finished jobs reaches.
 pub(crate) async fn results(arguments: &ResultsArguments, format: Format) -> Result<Exit, Failure> {
-    let answer = Source::open(&arguments.source).await?.results(&arguments.sweep).await?;
-    say_unfinished(answer.sweep.as_ref());
-    write_list(format, &Rows::new(&view::EXITS, &answer.exits), &no_results(answer.sweep.as_ref()))
+    let listing = Listing {
+        view: &view::EXITS,
+        stored: "v_exits",
+        sweep: Some(&arguments.sweep),
+        only: String::new(),
+        order: &[],
+        table_rows: TABLE_ROWS,
+        nothing: String::new(),
+    };
+    // A mistake is told before anything is opened.
+    listing.query(&arguments.select)?;
+    let source = Source::open(&arguments.source).await?;
+    let sweep = source.sweep(&arguments.sweep).await?.sweep;
+    say_unfinished(sweep.as_ref());
+    // By its id: `last` may be another one by now.
+    let id = sweep.as_ref().map(|sweep| sweep.sweep.to_string());
+    let listing = Listing { sweep: id.as_deref(), nothing: no_results(sweep.as_ref()), ..listing };
+    listing.write_from(&source, &arguments.select, format).await
 }
 
 fn say_unfinished(sweep: Option<&v1::SweepRow>) {

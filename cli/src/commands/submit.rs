@@ -36,7 +36,7 @@ async fn submit(file: SweepFile, coordinator: &str, format: Format) -> Result<Ex
     output::write(&match format {
         Format::Table => table::render(&sweep, output::table_width()),
         Format::Csv => csv::render(&sweep),
-        Format::Json => json::detail(
+        Format::Json | Format::Jsonl => json::detail(
             "submission",
             &[
                 ("created", json::Part::Value(answer.created.into())),
@@ -60,7 +60,7 @@ async fn dry_run(file: &SweepFile, coordinator: &str, format: Format) -> Result<
     output::write(&match format {
         Format::Table => table::render(&rows, output::table_width()),
         Format::Csv => csv::render(&rows),
-        Format::Json => json::detail(
+        Format::Json | Format::Jsonl => json::detail(
             "plan",
             &[
                 ("name", json::Part::Value(file.sweep.name.clone().into())),

@@ -4,16 +4,28 @@ use offramp_proto::v1;
 use serde::Serialize;
 
 use crate::args::{ListSweepsArguments, ShowSweepArguments};
-use crate::commands::{watch, write_list};
+use crate::commands::listing::Listing;
+use crate::commands::watch;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Rows, csv, json, table, view};
 use crate::source::Source;
 
+/// Most sweeps of a table, unless told otherwise.
+const TABLE_SWEEPS: u64 = 100;
+
 /// Lists sweeps.
 pub(crate) async fn list(arguments: &ListSweepsArguments, format: Format) -> Result<Exit, Failure> {
-    let sweeps = Source::open(&arguments.source).await?.sweeps(arguments.limit).await?;
-    write_list(format, &Rows::new(&view::SWEEPS, &sweeps), "there are no sweeps yet; `offramp up SWEEP.toml` runs one")
+    let listing = Listing {
+        view: &view::SWEEPS,
+        stored: "v_sweeps",
+        sweep: None,
+        only: String::new(),
+        order: &["-sweep"],
+        table_rows: TABLE_SWEEPS,
+        nothing: "there are no sweeps yet; `offramp up SWEEP.toml` runs one".to_owned(),
+    };
+    listing.write(&arguments.source, &arguments.select, format).await
 }
 
 /// Shows one sweep.
@@ -36,7 +48,7 @@ pub(super) fn render(status: &v1::SweepStatus, patterns: &[v1::PatternRow], form
     let patterns = Rows::new(&view::PATTERNS, patterns);
     match format {
         Format::Csv => csv::render(&sweep),
-        Format::Json => {
+        Format::Json | Format::Jsonl => {
             let parts =
                 [("sweep", json::Part::Row(&sweep)), ("running", json::Part::List(&running)), ("patterns", json::Part::List(&patterns))];
             json::detail("sweep", &parts)

@@ -43,7 +43,7 @@ async fn watch(client: &Client, sweep: &str, format: Format, screen: Option<&Scr
         let status = updates.next().await?;
         let Some(row) = &status.sweep else { continue };
         // They are read anew when there is something new to compare.
-        if (screen.is_some() || format == Format::Json) && n_compared != Some(row.n_succeeded) {
+        if (screen.is_some() || matches!(format, Format::Json | Format::Jsonl)) && n_compared != Some(row.n_succeeded) {
             n_compared = Some(row.n_succeeded);
             patterns = client.patterns(&sweep).await?.patterns;
         }
@@ -79,14 +79,14 @@ impl Changes {
     fn line(&mut self, status: &v1::SweepStatus, patterns: &[v1::PatternRow], now_us: i64) -> Option<String> {
         let before = self.last.replace(status.clone());
         let is_new = match self.format {
-            Format::Json => before.as_ref() != Some(status),
+            Format::Json | Format::Jsonl => before.as_ref() != Some(status),
             Format::Table | Format::Csv => before.as_ref().map(|before| &before.sweep) != Some(&status.sweep),
         };
         if !is_new {
             return None;
         }
         match self.format {
-            Format::Json => Some(sweep::render(status, patterns, Format::Json, None)),
+            Format::Json | Format::Jsonl => Some(sweep::render(status, patterns, Format::Json, None)),
             Format::Csv => {
                 let text = sweep::render(status, patterns, Format::Csv, None);
                 // The header stands before the first row alone; names of columns have no line breaks.

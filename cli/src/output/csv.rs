@@ -6,10 +6,17 @@ use crate::output::Rows;
 
 /// Renders rows as CSV.
 pub(crate) fn render(rows: &Rows) -> String {
+    render_part(rows, true)
+}
+
+/// Renders rows as CSV, with the header or as a continuation.
+pub(crate) fn render_part(rows: &Rows, with_header: bool) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let columns = rows.view.columns;
+    let columns = rows.columns();
     let infallible = "writing to a Vec does not fail, and every record has as many cells";
-    writer.write_record(columns.iter().map(|column| column.name)).expect(infallible);
+    if with_header {
+        writer.write_record(columns.iter().map(|column| column.name)).expect(infallible);
+    }
     for fields in &rows.rows {
         writer.write_record(columns.iter().map(|column| cell(fields.get(column.name)))).expect(infallible);
     }

@@ -13,6 +13,16 @@ pub(crate) fn list(rows: &Rows) -> String {
     render(&List { version: VERSION, kind: rows.view.kind, rows })
 }
 
+/// An object a line.
+pub(crate) fn lines(rows: &Rows) -> String {
+    rows.rows.iter().map(|fields| render(&Row { rows, fields })).collect()
+}
+
+/// What stands before the rows of a list, and after them.
+pub(crate) fn list_ends(kind: &str) -> (String, &'static str) {
+    (format!("{{\"version\":{VERSION},\"kind\":\"{kind}\",\"rows\":["), "]}\n")
+}
+
 #[derive(Serialize)]
 struct List<'a> {
     version: u32,
@@ -80,8 +90,9 @@ struct Row<'a> {
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.rows.view.columns.len()))?;
-        for column in self.rows.view.columns {
+        let columns = self.rows.columns();
+        let mut map = serializer.serialize_map(Some(columns.len()))?;
+        for column in columns {
             map.serialize_entry(column.name, &self.fields.get(column.name))?;
         }
         map.end()

@@ -17,7 +17,7 @@ const PROSE_LEAST: usize = 16;
 /// Renders rows as a table. Where that is wider than `width`, columns that can be spared are left out, then prose is wrapped; where that is
 /// still too wide, more columns go, so that ids, patterns and numbers stay in one piece.
 pub(crate) fn render(rows: &Rows, width: Option<u16>) -> String {
-    let mut columns: Vec<&Column> = rows.view.columns.iter().filter(|column| is_shown(column, &rows.rows)).collect();
+    let mut columns: Vec<&Column> = rows.columns().iter().filter(|column| is_shown(column, &rows.rows)).collect();
     let Some(width) = width else { return render_columns(rows, &columns, None) };
     let room = usize::from(width);
     while total_width(rows, &columns, usize::MAX) > room
@@ -68,7 +68,10 @@ fn render_columns(rows: &Rows, columns: &[&Column], width: Option<u16>) -> Strin
     for fields in &rows.rows {
         table.add_row(columns.iter().map(|column| cell(column, shown_text(column, fields, &shared))));
     }
-    if width.is_some() {
+    // What was asked for is all there; where it does not fit, cells are wrapped.
+    let is_wide = columns.iter().any(|column| column.shown == Shown::Chosen)
+        && width.is_some_and(|width| total_width(rows, columns, PROSE_LEAST) > usize::from(width));
+    if width.is_some() && !is_wide {
         for (shown, _) in table.column_iter_mut().zip(columns).filter(|(_, column)| !is_wrapped(column.quantity)) {
             shown.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -99,7 +102,7 @@ pub(crate) fn render_detail(rows: &Rows, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for fields in &rows.rows {
-        for column in rows.view.columns {
+        for column in rows.columns() {
             let field = fields.get(column.name);
             let value = value_text(column.quantity, field);
             let is_optional = matches!(column.shown, Shown::IfPresent | Shown::IfPresentAndFits | Shown::IfPresentAndRoom);
@@ -135,7 +138,7 @@ fn finish(mut table: Table, width: Option<u16>) -> String {
 fn is_shown(column: &Column, rows: &[Fields]) -> bool {
     let mut values = rows.iter().map(|fields| fields.get(column.name));
     match column.shown {
-        Shown::Always | Shown::UnlessNarrow | Shown::IfRoom => true,
+        Shown::Always | Shown::Chosen | Shown::UnlessNarrow | Shown::IfRoom => true,
         Shown::Never => false,
         Shown::IfVaried => {
             // `-` is what a row without branches has for exits and budget: nothing to tell rows apart by.

@@ -2,12 +2,15 @@
 
 mod compare;
 mod data;
+mod frontier;
 mod reproduce;
 
 pub(crate) use compare::{
-    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, SWEEP_CELL_DIFFERENCES, SWEEP_DIFFERENCES,
+    CELLS, CELLS_BY_ACCURACY, FRIEDMAN, LEVELS, LEVELS_BY_ACCURACY, PAIRS, PAIRS_BY_ACCURACY, PATTERNS, SWEEP_CELL_DIFFERENCES,
+    SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use frontier::{FRONTIER, FRONTIER_BY_LATENCY, FRONTIER_BY_PARAMS, HISTORY, HISTORY_BY_LATENCY, HISTORY_BY_PARAMS};
 pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
@@ -20,7 +23,7 @@ pub(crate) struct View {
 }
 
 /// One column.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     /// Its name in JSON, CSV and SQL.
     pub(crate) name: &'static str,
@@ -49,6 +52,8 @@ pub(crate) enum Shown {
     IfPresentAndFits,
     /// The same, where there is room. These go with the columns that have room alone.
     IfPresentAndRoom,
+    /// It was asked for.
+    Chosen,
     /// In JSON and CSV alone.
     Never,
 }
@@ -380,92 +385,6 @@ pub(crate) const EPOCHS: View = View {
         shown("loss", "loss", Decimal),
         shown("exit_accuracy", "exit accuracy (calibration)", Shares),
         spare("images_per_second", "images/s", Integer),
-    ],
-};
-
-/// Rows of `v_frontier`, by MACs.
-pub(crate) const FRONTIER: View = View { kind: "frontier", columns: &frontier(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier`, by parameters.
-pub(crate) const FRONTIER_BY_PARAMS: View = View { kind: "frontier", columns: &frontier(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier`, by latency.
-pub(crate) const FRONTIER_BY_LATENCY: View = View { kind: "frontier", columns: &frontier(shown("cost", "latency us", Number)) };
-
-const fn frontier(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("backbone", "backbone", Text),
-        shown("pattern", "pattern", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        spare("seed", "seed", Integer),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        extra("latency_us", "latency us", Integer),
-        extra("images_per_second", "images/s", Integer),
-        shown("job", "job", Text),
-    ]
-}
-
-/// Rows of `v_frontier_history`, by MACs.
-pub(crate) const HISTORY: View = View { kind: "frontier-history", columns: &history(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier_history`, by parameters.
-pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier-history", columns: &history(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier_history`, by latency.
-pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier-history", columns: &history(shown("cost", "latency us", Number)) };
-
-const fn history(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("backbone", Text),
-        varied("pattern", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("job", "job", Text),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        shown("entered_us", "entered", Time),
-        present("left_us", "left", Time),
-        present("displaced_by", "displaced by", Text),
-        spare("hypervolume", "area after", Macs),
-        hidden("reference_cost", Macs),
-        hidden("reference_accuracy", Share),
-    ]
-}
-
-/// Rows of `v_patterns`.
-pub(crate) const PATTERNS: View = View {
-    kind: "patterns",
-    columns: &[
-        hidden("sweep", Integer),
-        shown("backbone", "backbone", Text),
-        varied("dataset", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        shown("pattern", "pattern", Text),
-        shown("n_seeds", "seeds", Integer),
-        shown("area_mean", "area", Decimal),
-        wide("area_deviation", "+-", Decimal),
-        shown("final_accuracy_mean", "final exit", Share),
-        wide("final_accuracy_deviation", "+-", Share),
-        spare("budget_error", "budget error", Error),
-        spare("branch_macs", "branch MACs", Macs),
-        hidden("backbone_macs", Macs),
     ],
 };
 

@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
 pub(crate) use on_both_engines;
 
 mod batches;
+mod comparisons;
 mod concurrency;
 mod control;
 mod dependencies;

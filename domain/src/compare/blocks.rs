@@ -102,7 +102,9 @@ impl Blocks {
         }
         if factor == Factor::Sweep {
             blocks.differs_as_well = differing_as_a_whole(&placed);
-            let constant = constant_parts(&placed);
+            // But for what areas depend on, which would not be the same number any more.
+            let mut constant = constant_parts(&placed);
+            constant.retain(|part| part != "backbone" && part != "dataset");
             for (_, _, key) in &mut placed {
                 key.parts.retain(|part, _| !constant.contains(part));
             }

@@ -100,7 +100,11 @@ impl fmt::Display for Metric {
             Self::Area => f.write_str("area under accuracy-vs-MACs"),
             Self::FinalAccuracy => f.write_str("accuracy of the final exit"),
             Self::BestAccuracy => f.write_str("accuracy of the best exit"),
-            Self::AccuracyAt(Cost::Macs(macs)) => write!(f, "accuracy at {macs} MACs"),
+            Self::AccuracyAt(Cost::Macs(macs)) => {
+                let prefixes = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")];
+                let (scale, prefix) = prefixes.into_iter().find(|(scale, _)| macs >= scale).unwrap_or((1.0, ""));
+                write!(f, "accuracy at {}{prefix} MACs", macs / scale)
+            }
             Self::AccuracyAt(Cost::Share(share)) => write!(f, "accuracy at {} % of the backbone's MACs", 100.0 * share),
         }
     }

@@ -11,7 +11,10 @@ impl Comparison {
         if left_out.n_without_result > 0 {
             let n_incomplete: usize = self.pairs.iter().map(|pair| pair.n_incomplete).sum();
             let jobs = count(left_out.n_without_result, "job has no result", "jobs have no result");
-            notes.push(format!("{jobs}, which leaves {} incomplete", count(n_incomplete, "pair", "pairs")));
+            notes.push(match n_incomplete {
+                0 => jobs,
+                _ => format!("{jobs}, which leaves {} incomplete", count(n_incomplete, "pair", "pairs")),
+            });
         }
         if left_out.n_not_applicable > 0 {
             let cells = count(left_out.n_not_applicable, "cell is", "cells are");
@@ -31,6 +34,15 @@ impl Comparison {
         if !left_out.differs_as_well.is_empty() {
             notes.push(format!("the sweeps differ as a whole in {}", left_out.differs_as_well.join(", ")));
         }
+        let n_single = self.pairs.iter().filter(|pair| pair.n_pairs == 1).count();
+        if n_single > 0 {
+            let differences = count(n_single, "difference rests", "differences rest");
+            notes.push(format!("{differences} on one pair, without an interval and a test: add seeds"));
+        }
+        let n_blocks = self.pairs.iter().map(|pair| pair.n_blocks).max().unwrap_or(0);
+        if self.unit == Unit::Seed && n_blocks > 1 {
+            notes.push(format!("pairs are seeds of up to {n_blocks} blocks, and tell of these blocks; the unit `block` asks about others"));
+        }
         notes.extend(self.too_few_pairs());
         notes
     }
@@ -38,7 +50,7 @@ impl Comparison {
     /// Says so where even pairs that all lean to one side would not be evidence at the confidence asked for.
     fn too_few_pairs(&self) -> Option<String> {
         let alpha = 1.0 - self.confidence;
-        let decisive = |pair: &&super::Pair| pair.wins + pair.losses > 0;
+        let decisive = |pair: &&super::Pair| pair.wilcoxon.is_ok();
         let fewest = self.pairs.iter().filter(decisive).map(|pair| pair.wins + pair.losses).min()?;
         if smallest_p(fewest) <= alpha {
             return None;

@@ -3,7 +3,7 @@
 use super::blocks::Blocks;
 use super::{Pair, STEPS_PER_ONE, Unit};
 use crate::statistics::wilcoxon::signed_rank;
-use crate::statistics::{Bootstrap, Missing, effect, mean};
+use crate::statistics::{Bootstrap, Missing, at_least, effect, mean};
 
 /// A value in whole steps of [`RESOLUTION`](super::RESOLUTION).
 pub(super) fn rounded(value: f64) -> f64 {
@@ -80,7 +80,8 @@ impl Paired {
     pub(super) fn into_pair(self, (level, other): (String, String), bootstrap: &Bootstrap, p_nemenyi: Option<f64>) -> Pair {
         let Self { differences, n_blocks, n_incomplete, .. } = self;
         let count = |is: fn(f64) -> bool| differences.iter().filter(|difference| is(**difference)).count();
-        let wilcoxon = signed_rank(&differences);
+        // One difference has a p-value of 1 and an effect of 1 whatever it is: words say more.
+        let wilcoxon = at_least(2, differences.len(), "pairs").and_then(|()| signed_rank(&differences));
         let interval = bootstrap.interval(&differences).map_err(of_differences);
         let cohens_dz = effect::cohens_dz(&differences).map_err(of_differences);
         Pair {

@@ -1,5 +1,8 @@
 //! Comparisons worked out by hand.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::job::{
     Augment, BranchConfig, BranchRule, Budget, Distill, Evaluation, ExitPlacement, Optimizer, Pattern, Policy, Recipe, Regime, Schedule,
@@ -97,10 +100,11 @@ fn one_seed_has_a_difference_and_nothing_more() {
     let pair = &comparison.pairs[0];
     assert!(near(pair.mean_difference.unwrap(), 0.1));
     assert_eq!(pair.interval, Err(Missing::TooFew { what: "pairs", need: 2, have: 1 }));
-    assert_eq!(pair.missing(), "interval, effect: needs 2 or more values, there is 1".replace("values", "pairs"));
+    assert_eq!((&pair.wilcoxon, pair.p_holm, pair.rank_biserial), (&Err(Missing::TooFew { what: "pairs", need: 2, have: 1 }), None, None));
+    assert_eq!(pair.missing(), "interval, test, effect: needs 2 or more pairs, there is 1");
     assert_eq!(comparison.levels[0].deviation, None);
     let notes = comparison.notes();
-    assert_eq!(notes, ["with 1 pair that differs no p-value is below 1; 6 can reach 0.05: add seeds or blocks"]);
+    assert_eq!(notes, ["1 difference rests on one pair, without an interval and a test: add seeds"]);
 }
 
 #[test]
@@ -117,10 +121,7 @@ fn a_plain_network_is_paired_with_every_block_of_its_rest() {
     // 0.10, 0.11, 0.20 and 0.21.
     assert!(near(comparison.pairs[0].mean_difference.unwrap(), 0.155));
     assert_eq!(comparison.pairs[1].mean_difference, None);
-    assert_eq!(
-        comparison.pairs[1].missing(),
-        "interval, effect: needs 2 or more pairs, there are 0; test: needs 1 or more differences other than zero, there are 0"
-    );
+    assert_eq!(comparison.pairs[1].missing(), "interval, test, effect: needs 2 or more pairs, there are 0");
 }
 
 #[test]
@@ -175,8 +176,9 @@ fn cells_that_differ_in_more_than_the_factor_are_not_paired() {
 
 #[test]
 fn every_part_of_the_configuration_can_be_the_factor() {
+    type Change = fn(&mut JobConfig);
     let base = config("resnet20", Some(branches(Pattern::Constant, Budget::Share(0.25))));
-    let change: [(Factor, fn(&mut JobConfig), &str); 6] = [
+    let changes: [(Factor, Change, &str); 6] = [
         (Factor::Budget, |config| config.branches = Some(branches(Pattern::Constant, Budget::Levels(2))), "2 levels"),
         (Factor::Distill, |config| config.distill = Distill::Last { temperature: 3.0, lambda: 0.5 }, "last 0.5 T 3"),
         (Factor::Regime, |config| config.regime = Regime::Mixed { backbone_epochs: 3 }, "mixed after 3 epochs"),
@@ -184,7 +186,7 @@ fn every_part_of_the_configuration_can_be_the_factor() {
         (Factor::LabelSmoothing, |config| config.recipe.label_smoothing = 0.1, "0.1"),
         (Factor::GradientEquilibrium, |config| config.gradient_equilibrium = true, "yes"),
     ];
-    for (factor, change, name) in change {
+    for (factor, change, name) in changes {
         let mut changed = base.clone();
         change(&mut changed);
         let comparison = compare(&[cell(base.clone(), &[0.5, 0.5]), cell(changed, &[0.6, 0.7])], factor, &Options::default()).unwrap();
@@ -269,6 +271,7 @@ fn p_values_are_adjusted_for_the_number_of_pairs() {
     }
     let one = Options { baseline: Some("none".to_owned()), ..Options::default() };
     let comparison = compare(&grid(), Factor::Pattern, &one).unwrap();
+    assert_eq!(comparison.notes(), ["pairs are seeds of up to 4 blocks, and tell of these blocks; the unit `block` asks about others"]);
     assert_eq!(extents(&comparison), [("increasing 0.5", "none", 8, 4), ("constant", "none", 8, 4)]);
     assert!(near(comparison.pairs[0].p_holm.unwrap(), 0.015_625));
 }
@@ -374,5 +377,78 @@ fn factors_and_metrics_have_names() {
         (error.to_string().as_str(), error.hint().as_str()),
         ("no metric is called `final-acuracy`", "did you mean `final_accuracy`?")
     );
+    assert_eq!(Metric::AccuracyAt(Cost::Macs(40_551_000.0)).to_string(), "accuracy at 40.551 M MACs");
     assert_eq!(Metric::AccuracyAt(Cost::Share(0.25)).to_string(), "accuracy at 25 % of the backbone's MACs");
+}
+
+#[test]
+fn sweeps_of_other_backbones_have_no_pairs() {
+    let mut other = patterned("resnet32", CONSTANT, 0.25, &[0.7]);
+    other.sweep = "second".to_owned();
+    let comparison = compare(&[patterned("resnet20", CONSTANT, 0.25, &[0.5]), other], Factor::Sweep, &Options::default()).unwrap();
+    assert_eq!(extents(&comparison), [("second", "first", 0, 0)]);
+    assert_eq!(comparison.left_out.differs_as_well, ["backbone"]);
+}
+
+/// A cell of a small grid: backbone, pattern (none, constant, rising), budget, epochs; and the values of its seeds, some without a result.
+type Place = (u8, u8, u8, u8, Vec<Option<u8>>);
+
+fn placed(&(backbone, pattern, budget, epochs, ref values): &Place) -> Cell {
+    let pattern = [NONE, CONSTANT, RISING][usize::from(pattern)].clone();
+    let values: Vec<f64> = values.iter().map(|value| value.map_or(NO, |value| f64::from(value) / 16.0)).collect();
+    let mut cell = patterned(["resnet20", "resnet32"][usize::from(backbone)], pattern, 0.25 * f64::from(budget + 1), &values);
+    cell.config.recipe = recipe(10 + u32::from(epochs));
+    let key = cell.config.key();
+    for run in &mut cell.runs {
+        run.job = format!("{}-{}", key.id(), run.seed);
+    }
+    cell
+}
+
+/// The differences of two patterns by the definition: over all blocks and seeds, whatever is known of both. A plain network is in the block of
+/// every budget that another pattern has with its backbone and epochs.
+fn by_definition(places: &[Place], one: u8, other: u8) -> Vec<f64> {
+    let mut differences = Vec::new();
+    for (backbone, budget, epochs) in (0..2).flat_map(|a| (0..2).flat_map(move |b| (0..2).map(move |c| (a, b, c)))) {
+        let is_block = places.iter().any(|place| place.1 != 0 && (place.0, place.2, place.3) == (backbone, budget, epochs));
+        let find = |pattern: u8| {
+            let mut of_pattern = places.iter().filter(|place| (place.0, place.1, place.3) == (backbone, pattern, epochs));
+            of_pattern.find(|place| pattern == 0 || place.2 == budget)
+        };
+        let (true, Some(one), Some(other)) = (is_block, find(one), find(other)) else { continue };
+        let values = one.4.iter().zip(&other.4).filter_map(|(one, other)| Some((one.as_ref()?, other.as_ref()?)));
+        differences.extend(values.map(|(one, other)| (f64::from(*one) - f64::from(*other)) / 16.0));
+    }
+    differences
+}
+
+proptest! {
+    #[test]
+    fn pairs_are_those_of_the_definition(
+        places in vec((0..2_u8, 0..3_u8, 0..2_u8, 0..2_u8, vec(prop_oneof![5 => (0..16_u8).prop_map(Some), 1 => Just(None)], 1..4)), 0..24),
+        turned in any::<bool>(),
+    ) {
+        // Of each cell one; a plain network has no budget.
+        let mut seen = std::collections::BTreeSet::new();
+        let mut places = places;
+        for place in &mut places {
+            place.2 *= u8::from(place.1 != 0);
+        }
+        places.retain(|place| seen.insert((place.0, place.1, place.2, place.3)));
+        if turned {
+            places.reverse();
+        }
+        let cells: Vec<Cell> = places.iter().map(placed).collect();
+        let comparison = compare(&cells, Factor::Pattern, &Options { bootstrap: Bootstrap { n_resamples: 100, ..Bootstrap::default() }, ..Options::default() }).unwrap();
+        let number = |name: &str| ["none", "constant", "increasing 0.5"].iter().position(|known| *known == name).unwrap() as u8;
+        for pair in &comparison.pairs {
+            let expected = by_definition(&places, number(&pair.level), number(&pair.other));
+            prop_assert_eq!(pair.n_pairs, expected.len());
+            prop_assert_eq!(pair.wins, expected.iter().filter(|difference| **difference > 0.0).count());
+            prop_assert_eq!(pair.ties, expected.iter().filter(|difference| **difference == 0.0).count());
+            if let Some(difference) = pair.mean_difference {
+                prop_assert!(near(difference, mean(&expected)));
+            }
+        }
+    }
 }

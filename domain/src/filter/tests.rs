@@ -82,6 +82,19 @@ fn rows_are_compared() {
 }
 
 #[test]
+fn filters_are_joined() {
+    for (a, b, joined) in [
+        ("seed = 3", "reused", "seed = 3 and reused"),
+        ("seed = 3 or seed = 4", "not (area > 0)", "(seed = 3 or seed = 4) and not area > 0"),
+        ("seed = 4 and reused", "seed = 3 or seed = 5", "seed = 4 and reused and (seed = 3 or seed = 5)"),
+    ] {
+        let both = parse(a).and(parse(b));
+        assert_eq!(both.to_string(), joined);
+        assert_eq!(both.matches(&row), holds(a) && holds(b));
+    }
+}
+
+#[test]
 fn what_is_compared_with_nothing_is_false_either_way() {
     for text in
         ["area > 0", "area <= 0", "area = 0", "area != 0", "area in [0]", "area not in [0]", "trainer contains x", "trainer not contains x"]

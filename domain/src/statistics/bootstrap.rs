@@ -15,7 +15,8 @@ pub enum Method {
     Percentile,
 }
 
-/// How to resample. The same sample gives the same interval, to the last bit, on every machine whose arithmetic is IEEE 754's.
+/// How to resample. Resamples are a function of the seed and the sample, the same everywhere; what is read off them depends in its last digits on
+/// the system's mathematical functions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
     /// How to read the interval off.

@@ -58,6 +58,7 @@ fn signed_ranks_are_counted() {
     let test = |differences: &[f64]| signed_rank(differences).unwrap();
     let exact = wilcoxon::Method::Exact;
     // All of five to one side: 2 of 32 ways.
+    assert!(test(&[0.1]).minus.is_sign_positive());
     assert_eq!(test(&[0.1, 0.2, 0.3, 0.4, 0.5]), SignedRank { plus: 15.0, minus: 0.0, p: 0.0625, method: exact });
     // Of the subsets of 1, 2, 3, 4 seven sum to 4 or less: {}, 1, 2, 3, 4, 1 + 2, 1 + 3.
     assert_eq!(test(&[1.0, 2.0, 3.0, -4.0]), SignedRank { plus: 6.0, minus: 4.0, p: 0.875, method: exact });

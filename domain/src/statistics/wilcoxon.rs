@@ -56,7 +56,8 @@ pub fn signed_rank(differences: &[f64]) -> Result<SignedRank, Missing> {
     at_least(1, kept.len(), "differences other than zero")?;
     let distances: Vec<f64> = kept.iter().map(|difference| difference.abs()).collect();
     let ranks = ranks(&distances);
-    let sum = |sign: f64| ranks.iter().zip(&kept).filter(|(_, difference)| difference.signum() == sign).map(|(rank, _)| rank).sum();
+    // Not `sum`, which makes -0 of nothing.
+    let sum = |sign: f64| ranks.iter().zip(&kept).filter(|(_, of)| of.signum() == sign).fold(0.0, |sum, (rank, _)| sum + rank);
     let (plus, minus): (f64, f64) = (sum(1.0), sum(-1.0));
     let ties = tie_sum(&distances);
     let is_plain = ties == 0.0 && kept.len() == differences.len();

@@ -1,6 +1,6 @@
-//! Rows of `offramp compare`, `offramp patterns` and `offramp sweep diff`.
+//! Rows of cells and of what they come to against each other: `offramp compare`, `offramp patterns`, `offramp sweep diff`.
 
-use super::Quantity::{Decimal, Integer, Macs, Number, Numbers, P, Points, Prose, Recipe, Share, Signed, Text};
+use super::Quantity::{Decimal, Error, Integer, Macs, Number, Numbers, P, Points, Prose, Recipe, Share, Signed, Text};
 use super::{Column, Quantity, View, hidden, present, shown, spare, varied, wide};
 
 /// Levels of a factor, by area.
@@ -60,6 +60,28 @@ pub(crate) const FRIEDMAN: View = View {
         shown("iman_davenport", "F", Number),
         shown("iman_davenport_p", "p", P),
         shown("critical_difference", "critical difference", Number),
+    ],
+};
+
+/// Rows of `v_patterns`.
+pub(crate) const PATTERNS: View = View {
+    kind: "patterns",
+    columns: &[
+        hidden("sweep", Integer),
+        shown("backbone", "backbone", Text),
+        varied("dataset", Text),
+        varied("exits", Text),
+        varied("budget", Text),
+        varied("recipe", Recipe),
+        shown("pattern", "pattern", Text),
+        shown("n_seeds", "seeds", Integer),
+        shown("area_mean", "area", Decimal),
+        wide("area_deviation", "+-", Decimal),
+        shown("final_accuracy_mean", "final exit", Share),
+        wide("final_accuracy_deviation", "+-", Share),
+        spare("budget_error", "budget error", Error),
+        spare("branch_macs", "branch MACs", Macs),
+        hidden("backbone_macs", Macs),
     ],
 };
 

@@ -53,7 +53,7 @@ async fn whatever_comes_is_answered_with_a_typed_status(home: TestDatabase) {
             assert_eq!(panics.seen(), Vec::<String>::new(), "{} seed {seed}", rpc.path);
         }
     }
-    assert_eq!(wire.rpcs.len(), 24, "every RPC that there is");
+    assert_eq!(wire.rpcs.len(), 33, "every RPC that there is");
     for rpc in &wire.rpcs {
         let n = |is_ok: bool| -> u64 {
             let of_rpc = counts.iter().filter(|((path, code), _)| *path == rpc.path && (*code == Code::Ok.description()) == is_ok);

@@ -5,14 +5,19 @@ use std::collections::{HashMap, HashSet};
 use offramp_domain::compare::{Cell, Cost, Metric, Run};
 use offramp_domain::filter::Filter;
 use offramp_domain::job::JobConfig;
-use offramp_domain::table::{Kind, Value};
+use offramp_domain::table::Array;
 use offramp_proto::v1;
+use tokio_stream::StreamExt;
 
 use super::question::Question;
 use super::{ComparisonError, MOST_JOBS};
 use crate::store::engine::{Row, Transaction, args};
 use crate::store::read::Reader;
+use crate::store::select::Query;
 use crate::store::{rows, sql};
+
+/// Configurations that are read before others have their turn on this thread: a millisecond.
+const CELLS_AT_A_TIME: usize = 200;
 
 /// A sweep that is looked at.
 #[derive(Debug, Clone)]
@@ -54,7 +59,13 @@ impl Reader {
         question: &Question,
         by_sweep: bool,
     ) -> Result<Vec<StoredCell>, ComparisonError> {
-        // One moment for all of them.
+        // Which jobs are meant is read first, on connections of its own; what they came to is then of one moment.
+        let mut wanted_of = HashMap::new();
+        if let Some(filter) = &question.filter {
+            for chosen in sweeps {
+                wanted_of.insert(chosen.sweep.sweep, wanted(self, chosen.sweep.sweep, filter.clone()).await?);
+            }
+        }
         let mut tx = self.pool().begin_reading().await?;
         let mut cells: Vec<StoredCell> = Vec::new();
         let mut place: HashMap<(usize, String), usize> = HashMap::new();
@@ -63,10 +74,7 @@ impl Reader {
         for (number, chosen) in sweeps.iter().enumerate() {
             let id = chosen.sweep.sweep;
             let number = if by_sweep { number } else { 0 };
-            let wanted = match &question.filter {
-                Some(filter) => Some(wanted(&mut tx, id, filter).await?),
-                None => None,
-            };
+            let wanted = wanted_of.get(&id);
             let mut of_cell: HashMap<String, Row> = HashMap::new();
             for row in tx.all(sql::CELLS_OF_SWEEP, args![id]).await? {
                 of_cell.insert(row.get("cell")?, row);
@@ -78,13 +86,16 @@ impl Reader {
             }
             for row in runs {
                 let key: String = row.get("job_key")?;
-                if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&key)) || !seen.insert((number, key.clone())) {
+                if wanted.is_some_and(|wanted| !wanted.contains(&key)) || !seen.insert((number, key.clone())) {
                     continue;
                 }
                 let cell: String = row.get("cell")?;
                 let index = if let Some(index) = place.get(&(number, cell.clone())) {
                     *index
                 } else {
+                    if cells.len().is_multiple_of(CELLS_AT_A_TIME) {
+                        tokio::task::yield_now().await;
+                    }
                     let described = of_cell.get(&cell).ok_or(sqlx::Error::RowNotFound)?;
                     cells.push(stored(described, &chosen.label)?);
                     place.insert((number, cell), cells.len() - 1);
@@ -131,26 +142,18 @@ async fn runs(tx: &mut Transaction, id: i64, metric: Metric) -> Result<Vec<Row>,
 }
 
 /// The keys of a sweep's jobs that a filter lets through.
-async fn wanted(tx: &mut Transaction, id: i64, filter: &Filter) -> Result<HashSet<String>, ComparisonError> {
-    let columns: Vec<_> = filter.columns().into_iter().filter_map(|index| filter.view().column(index)).collect();
+async fn wanted(reader: &Reader, id: i64, filter: Filter) -> Result<HashSet<String>, ComparisonError> {
+    let view = filter.view();
+    let key = view.index_of("job_key").expect("jobs have a key");
+    let query = Query { sweep: Some(id), filter: Some(filter), columns: vec![key], ..Query::default() };
+    let mut batches = reader.select(view, query);
     let mut wanted = HashSet::new();
-    for row in tx.all(sql::LIST_SWEEP_JOBS, args![id, "", MOST_JOBS as i64 + 1, 0_i64]).await? {
-        let mut values: HashMap<&str, Value> = HashMap::new();
-        for column in &columns {
-            values.insert(column.name, value(&row, column.name, column.kind)?);
-        }
-        if filter.matches(&|name| values.get(name).cloned().unwrap_or(Value::Null)) {
-            wanted.insert(row.get("job_key")?);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let keys = batch.columns.into_iter().next();
+        if let Some(Array::Texts(keys)) = keys {
+            wanted.extend(keys.into_iter().flatten());
         }
     }
     Ok(wanted)
-}
-
-fn value(row: &Row, name: &str, kind: Kind) -> Result<Value, sqlx::Error> {
-    Ok(match kind {
-        Kind::Integer | Kind::Time => row.get::<Option<i64>>(name)?.map_or(Value::Null, Value::Integer),
-        Kind::Real => row.get::<Option<f64>>(name)?.map_or(Value::Null, Value::Real),
-        Kind::Text | Kind::Json => row.get::<Option<String>>(name)?.map_or(Value::Null, Value::Text),
-        Kind::Flag => row.get::<Option<i64>>(name)?.map_or(Value::Null, |flag| Value::Flag(flag != 0)),
-    })
 }
