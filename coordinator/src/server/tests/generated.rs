@@ -60,7 +60,9 @@ async fn whatever_comes_is_answered_with_a_typed_status(home: TestDatabase) {
             of_rpc.map(|(_, n)| *n).sum()
         };
         // Neither are all refused at the door, nor is everything taken.
-        assert!(n(true) >= 3 && n(false) >= 3, "{}: {counts:#?}", rpc.path);
+        // The job that requests know of is being worked on, though, and neither it nor its sweep is deleted then.
+        let least = if rpc.path.contains("/Delete") { 0 } else { 3 };
+        assert!(n(true) >= least && n(false) >= 3, "{}: {counts:#?}", rpc.path);
     }
     still_serves(&served).await;
     served.end().await;
