@@ -62,6 +62,8 @@ pub(crate) fn run(quick: bool, without_postgres: bool) -> anyhow::Result<()> {
     let binary = root().join("target/release/offramp");
     variables.push(("OFFRAMP_TEST_BINARY", text(&binary)?));
     variables.push(("OFFRAMP_TEST_PYTHON", text(&python)?));
+    // Against programs of others, which the tiers above have not.
+    cargo(&["test", "--release", "--quiet", "--package", "offramp-domain", "--test", "frontier_oracle", "--", "--ignored"], &variables)?;
     // They take minutes, so one run tells of all that fail.
     let whole_system = ["test", "--release", "--package", "offramp-tests", "--tests", "--no-fail-fast"];
     cargo(&[&whole_system, filter].concat(), &variables)?;

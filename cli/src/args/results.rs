@@ -18,6 +18,7 @@ Examples:
   offramp frontier last --by pattern --band
   offramp frontier last --indicators --where 'policy = max-softmax'
   offramp frontier last --output csv > frontier.csv")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct FrontierArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
