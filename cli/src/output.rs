@@ -37,6 +37,7 @@ pub(crate) enum Format {
 
 /// Rows of one kind, ready to be written.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "rows consist of rows")]
 pub(crate) struct Rows {
     /// Their columns.
     pub(crate) view: &'static view::View,

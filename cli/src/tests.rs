@@ -26,6 +26,14 @@ mod export;
 pub(crate) mod laboratory;
 mod selection;
 
+/// The newest sweeps.
+pub(crate) async fn sweeps(source: &Source) -> Vec<v1::SweepRow> {
+    match source {
+        Source::Coordinator(client) => client.sweeps(10).await.unwrap(),
+        Source::Database(reader) => reader.sweeps(10).await.unwrap(),
+    }
+}
+
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -124,7 +132,7 @@ async fn a_database_and_its_coordinator_answer_alike() {
     client.pause_sweep(control(sweep.sweep, "GPUs needed")).await.unwrap();
 
     let [database, asked] = coordinator.sources().await;
-    assert_eq!(database.sweeps(10).await.unwrap(), asked.sweeps(10).await.unwrap());
+    assert_eq!(sweeps(&database).await, sweeps(&asked).await);
     let status = database.sweep("last").await.unwrap();
     assert_eq!(status, asked.sweep("last").await.unwrap());
     assert_eq!(status.sweep.as_ref().map(|row| (row.state.as_str(), row.n_cancelled)), Some(("paused", 1)));

@@ -14,7 +14,8 @@ Examples:
   offramp report digits --out digits.html
   offramp report last --out - > report.html
 
-The file needs nothing else: no network, no scripts, no other files. The same results give the same bytes.")]
+The file needs nothing else: no network, no scripts, no other files. The same results give the
+same bytes.")]
 pub(crate) struct ReportArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]

@@ -23,6 +23,7 @@ const TOLD_MOST: u64 = 20;
 
 /// What was imported.
 #[derive(Debug, Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "they are the columns of the output, where a number is called so")]
 pub(crate) struct Summary {
     /// Results that are new here.
     n_imported: u64,

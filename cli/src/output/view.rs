@@ -10,7 +10,10 @@ pub(crate) use compare::{
     SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
-pub(crate) use frontier::{FRONTIER, FRONTIER_BY_LATENCY, FRONTIER_BY_PARAMS, HISTORY, HISTORY_BY_LATENCY, HISTORY_BY_PARAMS};
+pub(crate) use frontier::{
+    BAND, BAND_BY_LATENCY, BAND_BY_PARAMS, FRONTIER, FRONTIER_BY_LATENCY, FRONTIER_BY_PARAMS, HISTORY, HISTORY_BY_LATENCY,
+    HISTORY_BY_PARAMS, INDICATORS, INDICATORS_BY_LATENCY, INDICATORS_BY_PARAMS,
+};
 pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
@@ -517,6 +520,8 @@ mod tests {
         }
         check::<v1::PatternRow>(&PATTERNS);
         check::<crate::commands::import::Summary>(&IMPORT);
+        check::<crate::commands::band::BandRow>(&BAND);
+        check::<crate::commands::indicators::IndicatorRow>(&INDICATORS);
         check::<crate::commands::data::DatasetRow>(&DATASETS);
         check::<crate::commands::data::FetchedRow>(&FETCHED);
         check::<crate::commands::data::VerifiedRow>(&VERIFIED);

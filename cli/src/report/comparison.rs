@@ -120,7 +120,7 @@ fn tables(comparison: &Comparison, drawing: &Drawing) -> Markup {
         ("p (Holm)", Kind::Number),
         ("rank-biserial", Kind::Number),
         ("Cohen's d", Kind::Number),
-        ("not given", Kind::Varied),
+        ("not given, and why", Kind::Prose),
     ];
     html! {
         p {

@@ -71,7 +71,7 @@ fn of_dataset(material: &Material, name: &str) -> Markup {
         ("setting", Kind::Number),
         ("latency", Kind::Varied),
         ("job", Kind::Text),
-        ("", Kind::Varied),
+        ("note", Kind::Varied),
     ];
     let all = format!("offramp frontier {} --output csv", material.sweep.sweep);
     html! {

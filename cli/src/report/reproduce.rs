@@ -1,5 +1,7 @@
 //! Seeds, digests, and the commands that do it again.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
@@ -9,7 +11,10 @@ use crate::report::parts::{Kind, commands, section, table};
 
 /// SHA-256 of a text, 64 hexadecimal digits.
 pub(super) fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes any text");
+        text
+    })
 }
 
 /// Which seeds every cell has.

@@ -1,6 +1,6 @@
 //! Frontiers and their history: the cost's name and unit are those of what was asked for.
 
-use super::Quantity::{Integer, Macs, Number, Recipe, Share, Text, Time};
+use super::Quantity::{Decimal, Integer, Macs, Number, Recipe, Share, Text, Time};
 use super::{Column, View, extra, hidden, present, shown, spare, varied, wide};
 
 /// Rows of `v_frontier`, by MACs.
@@ -32,6 +32,60 @@ const fn frontier(cost: Column) -> [Column; 18] {
         extra("latency_us", "latency us", Integer),
         extra("images_per_second", "images/s", Integer),
         shown("job", "job", Text),
+    ]
+}
+
+/// What single seeds attain, by MACs.
+pub(crate) const BAND: View = View { kind: "frontier-band", columns: &band(shown("cost", "MACs", Macs)) };
+
+/// What single seeds attain, by parameters.
+pub(crate) const BAND_BY_PARAMS: View = View { kind: "frontier-band", columns: &band(shown("cost", "parameters", Macs)) };
+
+/// What single seeds attain, by latency.
+pub(crate) const BAND_BY_LATENCY: View = View { kind: "frontier-band", columns: &band(shown("cost", "latency us", Number)) };
+
+const fn band(cost: Column) -> [Column; 9] {
+    [
+        varied("dataset", Text),
+        present("backbone", "backbone", Text),
+        present("pattern", "pattern", Text),
+        present("trainer", "trainer", Text),
+        shown("surface", "surface", Text),
+        wide("level", "seeds", Integer),
+        wide("n_seeds", "of", Integer),
+        cost,
+        shown("accuracy", "accuracy", Share),
+    ]
+}
+
+/// Frontiers in numbers, by MACs.
+pub(crate) const INDICATORS: View = View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at MACs", Macs)) };
+
+/// Frontiers in numbers, by parameters.
+pub(crate) const INDICATORS_BY_PARAMS: View =
+    View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at parameters", Macs)) };
+
+/// Frontiers in numbers, by latency.
+pub(crate) const INDICATORS_BY_LATENCY: View =
+    View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at us", Number)) };
+
+const fn indicators(knee: Column) -> [Column; 15] {
+    [
+        varied("dataset", Text),
+        present("backbone", "backbone", Text),
+        present("trainer", "trainer", Text),
+        present("pattern", "pattern", Text),
+        shown("n_frontier", "on frontier", Integer),
+        spare("n_points", "of points", Integer),
+        hidden("hypervolume", Number),
+        shown("hypervolume_share", "hypervolume", Share),
+        hidden("reference_cost", Number),
+        hidden("reference_accuracy", Share),
+        spare("volume_share", "3-D volume", Share),
+        shown("igd_plus", "IGD+", Decimal),
+        shown("epsilon_additive", "epsilon", Decimal),
+        knee,
+        wide("knee_accuracy", "with", Share),
     ]
 }
 
