@@ -111,7 +111,9 @@ impl Sink {
     fn of_text(columns: Vec<Column>, format: ExportFormat, to: Box<dyn Write>, draft: Option<Draft>) -> Result<Self, Failure> {
         let form = if format == ExportFormat::Csv {
             let mut writer = csv::Writer::from_writer(to);
-            writer.write_record(columns.iter().map(|column| column.name)).map_err(|error| write_failure(draft.as_ref(), error.into()))?;
+            writer
+                .write_record(columns.iter().map(|column| column.name))
+                .map_err(|error| write_failure(draft.as_ref(), io_error(error)))?;
             Form::Csv(Box::new(writer))
         } else {
             Form::Jsonl(to)
@@ -132,7 +134,7 @@ impl Sink {
             Form::Csv(writer) => {
                 for row in 0..batch.n_rows {
                     let cells = self.columns.iter().zip(&batch.columns).map(|(_, array)| cell(array, row));
-                    writer.write_record(cells).map_err(|error| write_failure(self.draft.as_ref(), error.into()))?;
+                    writer.write_record(cells).map_err(|error| write_failure(self.draft.as_ref(), io_error(error)))?;
                 }
                 Ok(())
             }
@@ -168,6 +170,17 @@ impl Sink {
 
 fn table_failure(draft: &Draft, error: WriteTableError) -> Failure {
     Failure::new(anyhow::Error::new(error).context(format!("cannot write `{}`", draft.path.display())))
+}
+
+/// What was wrong with the file or the pipe: `csv` wraps it, and forgets its kind where it is asked to take that back itself.
+fn io_error(error: csv::Error) -> io::Error {
+    if !error.is_io_error() {
+        return io::Error::other(error);
+    }
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        _ => io::ErrorKind::Other.into(),
+    }
 }
 
 fn write_failure(draft: Option<&Draft>, error: io::Error) -> Failure {
@@ -275,6 +288,25 @@ mod tests {
             "
         "#]]
         .assert_eq(&written(ExportFormat::Csv));
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error_of_any_format() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for format in [ExportFormat::Csv, ExportFormat::Jsonl] {
+            let mut sink = Sink::of_text(COLUMNS.to_vec(), format, Box::new(Closed), None).unwrap();
+            // `csv` has a buffer of its own, which these rows fill.
+            let end = (0..1_000).try_for_each(|_| sink.write(batch()));
+            assert!(matches!(end, Err(Failure::ClosedPipe)), "{format:?}: {end:?}");
+        }
     }
 
     #[test]
