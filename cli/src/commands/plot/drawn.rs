@@ -339,7 +339,7 @@ pub(crate) fn history(rows: &[v1::FrontierHistoryRow]) -> Option<Figure> {
 /// Differences with their intervals.
 pub(crate) fn comparison(answer: &v1::CompareResponse) -> Option<Figure> {
     let difference = |pair: &v1::ComparePairRow| {
-        let p = pair.p_holm.or(pair.p_value).map_or_else(String::new, |p| format!(", p = {}", text::p_value(p)));
+        let p = pair.p_holm.or(pair.p_value).map_or_else(String::new, |p| format!(", {}", text::p_is(p)));
         Some(comparison::Difference {
             name: format!("{} \u{2212} {}", pair.level, pair.other),
             mean: pair.mean_difference?,
@@ -369,7 +369,7 @@ fn metric(name: &str) -> String {
 pub(crate) fn ranks(answer: &v1::CompareResponse) -> Option<Figure> {
     let test = answer.friedman.as_ref()?;
     let levels: Vec<(String, f64)> = answer.levels.iter().filter_map(|level| Some((level.level.clone(), level.mean_rank?))).collect();
-    let note = format!("mean rank by {}; {} blocks, Friedman p = {}", metric(&answer.metric), test.n_blocks, text::p_value(test.p_value));
+    let note = format!("mean rank by {}; {} blocks, Friedman {}", metric(&answer.metric), test.n_blocks, text::p_is(test.p_value));
     let title = format!("Mean ranks by {}", answer.by);
     (!levels.is_empty()).then_some(Figure::Ranks(Ranks { title, note, levels, critical_difference: test.critical_difference }))
 }

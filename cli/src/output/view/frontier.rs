@@ -90,13 +90,13 @@ const fn indicators(knee: Column) -> [Column; 15] {
 }
 
 /// Rows of `v_frontier_history`, by MACs.
-pub(crate) const HISTORY: View = View { kind: "frontier-history", columns: &history(shown("cost", "MACs", Macs)) };
+pub(crate) const HISTORY: View = View { kind: "frontier_history", columns: &history(shown("cost", "MACs", Macs)) };
 
 /// Rows of `v_frontier_history`, by parameters.
-pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier-history", columns: &history(shown("cost", "parameters", Macs)) };
+pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier_history", columns: &history(shown("cost", "parameters", Macs)) };
 
 /// Rows of `v_frontier_history`, by latency.
-pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier-history", columns: &history(shown("cost", "latency us", Number)) };
+pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier_history", columns: &history(shown("cost", "latency us", Number)) };
 
 const fn history(cost: Column) -> [Column; 18] {
     [
