@@ -22,8 +22,9 @@ use crate::table::{Figure, complain};
 pub(crate) struct Scale {
     /// Repetitions of a figure.
     pub(crate) n_repetitions: u64,
-    /// Operating points of a full database, and of one that is hardly begun.
+    /// Operating points of a full database, of one of a tenth of that, and of one that is hardly begun.
     n_points: u64,
+    n_some: u64,
     n_few: u64,
     /// Results of each kind that a repetition has accepted.
     n_accepted: u64,
@@ -35,9 +36,10 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) const FULL: Self =
-        Self { n_repetitions: 5, n_points: 1_000_000, n_few: 1_000, n_accepted: 20, n_reads: 100, n_set: 1_000_000 };
+        Self { n_repetitions: 5, n_points: 1_000_000, n_some: 100_000, n_few: 1_000, n_accepted: 20, n_reads: 100, n_set: 1_000_000 };
 
-    pub(crate) const QUICK: Self = Self { n_repetitions: 1, n_points: 4_000, n_few: 1_000, n_accepted: 3, n_reads: 10, n_set: 20_000 };
+    pub(crate) const QUICK: Self =
+        Self { n_repetitions: 1, n_points: 4_000, n_some: 2_000, n_few: 1_000, n_accepted: 3, n_reads: 10, n_set: 20_000 };
 }
 
 /// Programs that take part.
@@ -86,10 +88,10 @@ pub(crate) async fn measure(
         }
         if wanted("export") {
             tell("export");
-            let few = Stored::fill(site, engine, "few", n_results(scale.n_few), 0).await?;
-            let databases = [&few.database, &many.database];
+            let some = Stored::fill(site, engine, "some", n_results(scale.n_some), 0).await?;
+            let databases = [&some.database, &many.database];
             figures.extend(export::measure(engine, scale, &programs.offramp, &mut python, databases).await?);
-            few.stop().await?;
+            some.stop().await?;
         }
         // What it adds is not among the million that the others count on.
         if wanted("accept") {

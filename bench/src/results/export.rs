@@ -1,10 +1,12 @@
-//! Export of all operating points as Parquet, by the program that users run: in constant memory, and beside what reading the rows alone takes.
+//! Export of all operating points as Parquet, by the program that users run: its memory beside what a tenth of the points takes, its speed beside
+//! reading the rows alone.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::Scale;
@@ -23,7 +25,7 @@ pub(super) async fn measure(
     scale: &Scale,
     program: &Path,
     python: &mut Python,
-    [few, many]: [&Database; 2],
+    [some, many]: [&Database; 2],
 ) -> anyhow::Result<Vec<Figure>> {
     let figure = |name, unit, requirement| Figure {
         name,
@@ -38,7 +40,7 @@ pub(super) async fn measure(
     let mut rate = figure("export", "rows/s", Requirement::None);
     let mut connection = many.ask().await?;
     for _ in 0..scale.n_repetitions {
-        memory.raw.push(export(program, few, scale.n_few, python).await?.most_mib);
+        memory.raw.push(export(program, some, scale.n_some, python).await?.most_mib);
         let exported = export(program, many, scale.n_points, python).await?;
         memory.measured.push(exported.most_mib);
         rate.measured.push(scale.n_points as f64 / exported.seconds);
@@ -66,6 +68,7 @@ async fn export(program: &Path, database: &Database, n_rows: u64, python: &mut P
         .arg(&file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("`{}` could not be started", program.display()))?;
@@ -82,7 +85,11 @@ async fn export(program: &Path, database: &Database, n_rows: u64, python: &mut P
         tokio::time::sleep(LOOK).await;
     };
     let seconds = start.elapsed().as_secs_f64();
-    ensure!(status.success(), "the export ended with {status}");
+    let mut said = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        stderr.read_to_string(&mut said).await?;
+    }
+    ensure!(status.success(), "the export ended with {status}: {}", said.trim());
     ensure!(most_mib > 0.0, "the export's memory could not be read");
     let found = python.ask("rows", &file).await?.value;
     ensure!(found == n_rows as f64, "{found} rows were exported where there should be {n_rows}");

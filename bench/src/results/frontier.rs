@@ -8,7 +8,7 @@ use super::Scale;
 use crate::clock;
 use crate::database::{Database, Engine};
 use crate::statistics::percentile;
-use crate::table::{Figure, Requirement};
+use crate::table::{Figure, Requirement, complain};
 
 /// The steps of the frontier of all points, for they are of one dataset, by a database that looks at each once; as points of equal cost and accuracy
 /// are one step, that is less than what is read.
@@ -32,6 +32,7 @@ pub(super) async fn measure(engine: Engine, scale: &Scale, database: &Database) 
     let mut worst = figure("frontier-p99", scale.n_reads, Requirement::AtMost(10.0));
     let mut swept = figure("frontier-recomputed-in-sql", 1, Requirement::None);
     let mut filtered = figure("frontier-recomputed-in-rust", 1, Requirement::None);
+    let mut n_rows = 0;
     for _ in 0..scale.n_repetitions {
         let (mut took_ms, mut steps) = (Vec::new(), Vec::new());
         for _ in 0..scale.n_reads {
@@ -40,6 +41,7 @@ pub(super) async fn measure(engine: Engine, scale: &Scale, database: &Database) 
             took_ms.push(start.elapsed().as_secs_f64() * 1e3);
             steps = rows.iter().map(|row| (row.cost, row.accuracy)).collect();
         }
+        n_rows = steps.len();
         steps.dedup();
 
         let start = clock::now();
@@ -60,6 +62,7 @@ pub(super) async fn measure(engine: Engine, scale: &Scale, database: &Database) 
         let least = swept.measured.iter().zip(&filtered.measured).next_back().map_or(f64::NAN, |(a, b)| a.min(*b));
         typical.raw.push(least);
     }
+    complain(&format!("{}: {n_rows} points are on the frontier", engine.name()));
     reader.close().await;
     connection.close().await?;
     Ok(vec![typical, worst, swept, filtered])
