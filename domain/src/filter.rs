@@ -144,7 +144,7 @@ impl Filter {
     /// assert!(filter.matches(&row));
     /// ```
     pub fn parse(text: &str, view: &'static View) -> Result<Self, FilterError> {
-        parser::parse(text, view).map(|root| Self { root, view }).map_err(|problem| FilterError::new(problem, text))
+        parser::parse(text, view).map(|root| Self { root, view }).map_err(|problem| FilterError::new(&problem, text))
     }
 
     /// Whether a row is wanted, whose values `value` says by column name.

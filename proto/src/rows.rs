@@ -109,7 +109,7 @@ mod tests {
         Batch {
             columns: vec![
                 Array::Integers((0..9).map(|row| gaps(row).then_some(i64::MIN + row as i64)).collect()),
-                Array::Reals((0..9).map(|row| Some(row as f64 / 3.0)).collect()),
+                Array::Reals((0..9).map(|row| Some(f64::from(row) / 3.0)).collect()),
                 Array::Texts((0..9).map(|row| (row == 8).then(|| "ü\0".to_owned())).collect()),
                 Array::Flags((0..9).map(|row| gaps(row).then_some(row % 2 == 0)).collect()),
             ],

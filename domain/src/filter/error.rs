@@ -15,7 +15,7 @@ pub struct FilterError {
 
 impl FilterError {
     /// Takes only as much of the text as is shown.
-    pub(super) fn new(problem: Problem, text: &str) -> Self {
+    pub(super) fn new(problem: &Problem, text: &str) -> Self {
         let message = format!("wrong filter: {}", problem::printable(&problem.message));
         let (column, line, carets) = problem::mark(text, &problem.span);
         let shown = if text.trim().is_empty() { String::new() } else { format!("\n  {line}\n  {carets}") };

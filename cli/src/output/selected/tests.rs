@@ -41,21 +41,21 @@ fn written(format: Format, batches: &[Batch]) -> String {
 #[test]
 fn rows_are_written_as_they_come() {
     let two = [batch(), batch()];
-    expect![[r#"
+    expect![[r"
         job            final     ECE
         0123456789ab   yes    0.9300
         =1+1\u{1b}[2J  no          -
         0123456789ab   yes    0.9300
         =1+1\u{1b}[2J  no          -
-    "#]]
+    "]]
     .assert_eq(&written(Format::Table, &two));
-    expect![[r#"
+    expect![[r"
         job,is_final,ece
         0123456789ab,true,0.93
         '=1+1[2J,false,
         0123456789ab,true,0.93
         '=1+1[2J,false,
-    "#]]
+    "]]
     .assert_eq(&written(Format::Csv, &two).replace('\u{1b}', ""));
     let line = r#"{"job":"0123456789ab","is_final":true,"ece":0.93}"#;
     let hostile = r#"{"job":"=1+1\u001b[2J","is_final":false,"ece":null}"#;

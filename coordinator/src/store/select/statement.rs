@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use offramp_domain::filter::Filter;
 use offramp_domain::table::{Column, Kind, OfSweep, Sort, View};
 
 use super::Query;
@@ -9,7 +10,7 @@ use super::Query;
 /// The numbers of the columns that a statement answers with: those that are wanted, then those that the filter looks at besides.
 pub(super) fn columns(query: &Query) -> Vec<usize> {
     let mut columns = query.columns.clone();
-    let looked_at = query.filter.iter().flat_map(|filter| filter.columns());
+    let looked_at = query.filter.iter().flat_map(Filter::columns);
     let besides: Vec<usize> = looked_at.filter(|column| !columns.contains(column)).collect();
     columns.extend(besides);
     columns
@@ -99,7 +100,6 @@ fn term(view: &View, sort: Sort, joins_sweep: bool, is_postgres: bool) -> String
 
 #[cfg(test)]
 mod tests {
-    use offramp_domain::filter::Filter;
     use offramp_domain::table;
 
     use super::*;
