@@ -84,13 +84,7 @@ impl Coordinator {
 
     /// Its memory now and at its most, bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).context("its memory is read from Linux's /proc")?;
-        let field = |name: &str| -> anyhow::Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no `{name}` in its status"))?;
-            let kib: u64 = line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse()?;
-            Ok(kib * 1_024)
-        };
-        Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
+        memory_of(self.pid)
     }
 
     /// The processor time that it has used, all threads together.
@@ -111,6 +105,17 @@ impl Coordinator {
         }
         Ok(())
     }
+}
+
+/// A process's memory now and at its most.
+pub(crate) fn memory_of(pid: u32) -> anyhow::Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("its memory is read from Linux's /proc")?;
+    let field = |name: &str| -> anyhow::Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no `{name}` in its status"))?;
+        let kib: u64 = line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1_024)
+    };
+    Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
 }
 
 /// Resident memory of a process, bytes.

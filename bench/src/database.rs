@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use futures::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor};
@@ -36,7 +37,7 @@ impl Site {
     pub(crate) fn new(directory: &Path, server: Option<&str>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory).with_context(|| format!("`{}` cannot be made", directory.display()))?;
         let folder =
-            TempDir::with_prefix_in("queue-", directory).with_context(|| format!("nothing can be made in `{}`", directory.display()))?;
+            TempDir::with_prefix_in("bench-", directory).with_context(|| format!("nothing can be made in `{}`", directory.display()))?;
         let server = match server {
             None => None,
             Some(url) => Some((url.to_owned(), url.parse().with_context(|| format!("`{url}` is no PostgreSQL URL"))?)),
@@ -135,6 +136,29 @@ impl Database {
         })
     }
 
+    /// Opens a connection for questions about everything, which the planner may go about as it likes.
+    pub(crate) async fn ask(&self) -> anyhow::Result<Connection> {
+        match self {
+            Self::Sqlite(_) => self.connect().await,
+            Self::Postgres { options, .. } => {
+                Ok(Connection::Postgres(options.as_ref().clone().disable_statement_logging().connect().await?))
+            }
+        }
+    }
+
+    /// Lets the planner know of the results that were accepted, as the server does by itself; empties the log.
+    pub(crate) async fn settle_results(&self) -> anyhow::Result<()> {
+        let mut connection = self.connect().await?;
+        match self {
+            Self::Sqlite(_) => connection.run("PRAGMA wal_checkpoint(PASSIVE)").await?,
+            Self::Postgres { .. } => {
+                connection.run("VACUUM (ANALYZE)").await?;
+                connection.run("CHECKPOINT").await?;
+            }
+        }
+        connection.close().await
+    }
+
     /// Lets the planner know what a submission has put into the tables, as the server does by itself within a minute, and nothing of tables that
     /// are still empty; empties the log.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
@@ -197,6 +221,25 @@ impl Connection {
         Ok(match self {
             Self::Sqlite(on) => sqlx::query_scalar(statement).fetch_one(on).await?,
             Self::Postgres(on) => sqlx::query_scalar(statement).fetch_one(on).await?,
+        })
+    }
+
+    /// The rows of a statement that answers with two numbers a row.
+    pub(crate) async fn pairs(&mut self, statement: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+        let statement = AssertSqlSafe(statement.to_owned());
+        Ok(match self {
+            Self::Sqlite(on) => sqlx::query_as::<_, (f64, f64)>(statement).fetch(on).try_collect().await?,
+            Self::Postgres(on) => sqlx::query_as::<_, (f64, f64)>(statement).fetch(on).try_collect().await?,
+        })
+    }
+
+    /// Takes in every row that a statement answers with; how many they were.
+    pub(crate) async fn count(&mut self, statement: &str) -> anyhow::Result<u64> {
+        let statement = AssertSqlSafe(statement.to_owned());
+        let one = |n_rows: u64| std::future::ready(Ok(n_rows + 1));
+        Ok(match self {
+            Self::Sqlite(on) => sqlx::query(statement).fetch(on).try_fold(0, |n_rows, _| one(n_rows)).await?,
+            Self::Postgres(on) => sqlx::query(statement).fetch(on).try_fold(0, |n_rows, _| one(n_rows)).await?,
         })
     }
 

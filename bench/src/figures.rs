@@ -12,7 +12,6 @@ use crate::table::{Figure, complain};
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
-    pub(crate) is_quick: bool,
     /// Repetitions of a figure.
     pub(crate) n_repetitions: u64,
     /// Workers that claim and complete at the same time.
@@ -39,7 +38,6 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) const FULL: Self = Self {
-        is_quick: false,
         n_repetitions: 5,
         n_workers: 32,
         n_single: 16_000,
@@ -56,7 +54,6 @@ impl Scale {
     };
 
     pub(crate) const QUICK: Self = Self {
-        is_quick: true,
         n_repetitions: 1,
         n_workers: 8,
         n_single: 160,
@@ -102,7 +99,7 @@ pub(crate) async fn measure(site: &mut Site, engine: Engine, scale: &Scale, only
 }
 
 /// The configuration of a job that a database holds; any, where they differ in their seeds alone.
-async fn a_configuration(database: &Database) -> anyhow::Result<String> {
+pub(crate) async fn a_configuration(database: &Database) -> anyhow::Result<String> {
     let mut connection = database.connect().await?;
     let config = connection.text("SELECT config FROM jobs ORDER BY id LIMIT 1").await?;
     connection.close().await?;

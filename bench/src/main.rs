@@ -1,4 +1,5 @@
-//! How fast the queue is, beside what its database could do at best: `cargo xtask bench queue`.
+//! How fast the queue is, beside what its database could do at best (`cargo xtask bench queue`), and the results' store, full against empty and beside
+//! what it spares (`cargo xtask bench results`).
 //!
 //! A coordinator runs in a process of its own (this program again), with the settings that it has in service; its clients are in this one and
 //! talk to it over loopback. Beside each figure stands a bound from the same run: the same rows written by a loop that has the database to
@@ -8,7 +9,7 @@
 //! - `work`: jobs without work in them, and the workers that pretend to do it.
 //! - `raw`, `bulk`: the bounds.
 //! - `audit`: whether both sides have written what they should.
-//! - `figures`: what is measured; `statistics`, `table`: what is made of it.
+//! - `figures`: what is measured of the queue; `results`: of the results' store; `statistics`, `table`: what is made of it.
 
 mod audit;
 mod bulk;
@@ -17,6 +18,7 @@ mod coordinator;
 mod database;
 mod figures;
 mod raw;
+mod results;
 mod statistics;
 mod table;
 mod work;
@@ -27,7 +29,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::database::{Engine, Site};
-use crate::figures::Scale;
+use crate::results::Programs;
+use crate::table::Figure;
 
 /// Measures Offramp beside what the machine could do at best.
 #[derive(Debug, Parser)]
@@ -40,7 +43,18 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// The queue: claims, reports, submissions, memory.
-    Queue(Queue),
+    Queue(Settings),
+    /// The results' store: results accepted, frontiers read and computed, exports.
+    Results {
+        #[command(flatten)]
+        settings: Settings,
+        /// The `offramp` program that exports.
+        #[arg(long, value_name = "PATH", default_value = "target/release/offramp")]
+        offramp: PathBuf,
+        /// A Python interpreter that has the packages of tests/requirements.txt.
+        #[arg(long, value_name = "PATH", default_value = "target/python/bin/python")]
+        python: PathBuf,
+    },
     /// Serves a database until the standard input ends. For this program's own use.
     #[command(hide = true)]
     Coordinator {
@@ -51,7 +65,7 @@ enum Subject {
 }
 
 #[derive(Debug, clap::Args)]
-struct Queue {
+struct Settings {
     /// Which databases to measure on; without this, SQLite, and PostgreSQL where `--postgres` names a server.
     #[arg(long, value_enum)]
     engine: Option<Engines>,
@@ -82,7 +96,7 @@ enum Engines {
     Both,
 }
 
-impl Queue {
+impl Settings {
     fn engines(&self) -> anyhow::Result<Vec<Engine>> {
         let engines = match (self.engine, &self.postgres) {
             (Some(Engines::Sqlite), _) | (None, None) => vec![Engine::Sqlite],
@@ -99,7 +113,8 @@ impl Queue {
 fn main() -> ExitCode {
     let ended = match Arguments::parse().subject {
         Subject::Coordinator { database } => coordinator::serve(&database).map(|()| true),
-        Subject::Queue(queue) => measure(&queue),
+        Subject::Queue(settings) => measure(&settings, None),
+        Subject::Results { settings, offramp, python } => measure(&settings, Some(&Programs { offramp, python })),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -111,39 +126,45 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every requirement is met.
+/// Whether every requirement is met: of the queue or, with programs that take part, of the results' store.
 ///
 /// One thread serves all clients: they are to take as little as possible of the time that they share with the coordinator.
 #[tokio::main(flavor = "current_thread")]
-async fn measure(queue: &Queue) -> anyhow::Result<bool> {
-    let engines = queue.engines()?;
-    let mut site = Site::new(&queue.directory, queue.postgres.as_deref())?;
-    let mut scale = if queue.quick { Scale::QUICK } else { Scale::FULL };
-    if let Some(n_repetitions) = queue.repetitions {
-        scale.n_repetitions = n_repetitions;
-    }
-    let measuring = async {
-        let mut figures = Vec::new();
-        for engine in engines {
-            if !queue.quick {
-                site.refuse_haste(engine).await?;
-            }
-            figures.extend(figures::measure(&mut site, engine, &scale, &queue.only).await?);
-        }
-        Ok(figures)
-    };
+async fn measure(settings: &Settings, results: Option<&Programs>) -> anyhow::Result<bool> {
+    let engines = settings.engines()?;
+    let mut site = Site::new(&settings.directory, settings.postgres.as_deref())?;
     let measured = tokio::select! {
-        measured = measuring => measured,
+        measured = measure_on(&mut site, &engines, settings, results) => measured,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
     // Whatever happened, nothing stays behind.
     let cleared = site.clear().await;
     let figures = measured?;
     cleared?;
-    if queue.json {
-        table::print_json(&figures, &scale)?;
+    if settings.json {
+        table::print_json(&figures, settings.quick)?;
     } else {
-        table::print(&figures, &scale);
+        table::print(&figures, settings.quick);
     }
-    Ok(queue.quick || figures.iter().all(table::Figure::is_met))
+    Ok(settings.quick || figures.iter().all(Figure::is_met))
+}
+
+async fn measure_on(site: &mut Site, engines: &[Engine], settings: &Settings, results: Option<&Programs>) -> anyhow::Result<Vec<Figure>> {
+    if !settings.quick {
+        for engine in engines {
+            site.refuse_haste(*engine).await?;
+        }
+    }
+    if let Some(programs) = results {
+        let mut scale = if settings.quick { results::Scale::QUICK } else { results::Scale::FULL };
+        scale.n_repetitions = settings.repetitions.unwrap_or(scale.n_repetitions);
+        return results::measure(site, engines, &scale, programs, &settings.only).await;
+    }
+    let mut scale = if settings.quick { figures::Scale::QUICK } else { figures::Scale::FULL };
+    scale.n_repetitions = settings.repetitions.unwrap_or(scale.n_repetitions);
+    let mut figures = Vec::new();
+    for engine in engines {
+        figures.extend(figures::measure(site, *engine, &scale, &settings.only).await?);
+    }
+    Ok(figures)
 }

@@ -2,8 +2,6 @@
 
 use serde_json::json;
 
-use crate::database::Engine;
-use crate::figures::Scale;
 use crate::statistics::{median, spread};
 
 /// What is asked of a figure.
@@ -23,7 +21,8 @@ pub(crate) enum Requirement {
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
-    pub(crate) engine: Engine,
+    /// The database engine; `-` where there is none.
+    pub(crate) engine: &'static str,
     pub(crate) unit: &'static str,
     /// What was measured, once a repetition.
     pub(crate) measured: Vec<f64>,
@@ -81,7 +80,7 @@ fn short_spread(values: &[f64]) -> String {
 
 /// Prints a table.
 #[expect(clippy::print_stdout, reason = "the benchmark's answer")]
-pub(crate) fn print(figures: &[Figure], scale: &Scale) {
+pub(crate) fn print(figures: &[Figure], is_quick: bool) {
     let header = ["figure", "engine", "n", "unit", "measured", "spread", "raw", "spread", "ratio", "spread", "required", "ok"];
     let mut lines = vec![header.map(str::to_owned)];
     for figure in figures {
@@ -93,14 +92,14 @@ pub(crate) fn print(figures: &[Figure], scale: &Scale) {
         let [raw, raw_spread] = of(&figure.raw);
         let [ratio, ratio_spread] = of(&figure.ratios());
         let n = format!("{} x {}", figure.measured.len(), figure.n);
-        let verdict = match (figure.requirement, scale.is_quick, figure.is_met()) {
+        let verdict = match (figure.requirement, is_quick, figure.is_met()) {
             (Requirement::None, ..) | (_, true, _) => "-",
             (_, false, true) => "yes",
             (_, false, false) => "NO",
         };
         lines.push([
             figure.name.to_owned(),
-            figure.engine.name().to_owned(),
+            figure.engine.to_owned(),
             n,
             figure.unit.to_owned(),
             measured,
@@ -119,20 +118,20 @@ pub(crate) fn print(figures: &[Figure], scale: &Scale) {
         println!("{}", cells.join("  ").trim_end());
     }
     println!("Medians of the repetitions, with the least and the greatest; a ratio is taken within a repetition.");
-    if scale.is_quick {
+    if is_quick {
         println!("A quick run shows that everything works, not how fast it is.");
     }
 }
 
 /// Prints the same as JSON, with every repetition.
 #[expect(clippy::print_stdout, reason = "the benchmark's answer")]
-pub(crate) fn print_json(figures: &[Figure], scale: &Scale) -> anyhow::Result<()> {
+pub(crate) fn print_json(figures: &[Figure], is_quick: bool) -> anyhow::Result<()> {
     let rows: Vec<_> = figures
         .iter()
         .map(|figure| {
             json!({
                 "figure": figure.name,
-                "engine": figure.engine.name(),
+                "engine": figure.engine,
                 "unit": figure.unit,
                 "n": figure.n,
                 "measured": figure.measured,
@@ -143,7 +142,7 @@ pub(crate) fn print_json(figures: &[Figure], scale: &Scale) -> anyhow::Result<()
             })
         })
         .collect();
-    println!("{}", serde_json::to_string_pretty(&json!({ "quick": scale.is_quick, "figures": rows }))?);
+    println!("{}", serde_json::to_string_pretty(&json!({ "quick": is_quick, "figures": rows }))?);
     Ok(())
 }
 
@@ -161,7 +160,7 @@ mod tests {
     fn requirements_are_of_the_median() {
         let figure = |requirement| Figure {
             name: "x",
-            engine: Engine::Sqlite,
+            engine: "SQLite",
             unit: "jobs/s",
             measured: vec![10.0, 30.0, 20.0],
             raw: vec![10.0, 10.0, 10.0],

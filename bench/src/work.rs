@@ -178,10 +178,15 @@ impl Worker {
 
     /// Completes every job that it has, all in one call, and takes `claim_jobs` new ones with the same call.
     pub(crate) async fn report(&mut self, results: &Results, claim_jobs: u32) -> anyhow::Result<()> {
+        self.report_with(|| results.outcome(), claim_jobs).await
+    }
+
+    /// The same, with other results.
+    pub(crate) async fn report_with(&mut self, mut outcome: impl FnMut() -> v1::Outcome, claim_jobs: u32) -> anyhow::Result<()> {
         let n_reports = self.held.len();
         let reports = self.held.drain(..).map(|lease| v1::AttemptReport {
             attempt: Some(v1::AttemptId { job_key: lease.job_key, attempt: lease.attempt }),
-            end: Some(v1::attempt_report::End::Outcome(results.outcome())),
+            end: Some(v1::attempt_report::End::Outcome(outcome())),
         });
         let request = v1::ReportRequest { session: self.session.clone(), reports: reports.collect(), claim_jobs, claim_sweep: 0 };
         let response = self.client.report(request).await?.into_inner();

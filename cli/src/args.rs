@@ -17,7 +17,9 @@ mod export;
 mod fleet;
 mod job;
 mod plan;
+mod plot;
 mod policy;
+mod report;
 mod reproduce;
 mod results;
 mod select;
@@ -37,9 +39,11 @@ pub(crate) use job::{
     ShowJobArguments,
 };
 pub(crate) use plan::PlanArguments;
+pub(crate) use plot::{CostAxis, PictureArguments, PlotCommand, PlotHistoryArguments, PlotJobsArguments, axis as plot_axis};
 pub(crate) use policy::PolicyArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use reproduce::ReproduceArguments;
-pub(crate) use results::{CostChoice, FrontierArguments, ResultsArguments};
+pub(crate) use results::{CostChoice, FrontierArguments, GroupingChoice, ResultsArguments};
 pub(crate) use select::SelectArguments;
 pub(crate) use serve::{CoordinatorArguments, OfferArguments, TrainerArguments, WorkerArguments};
 pub(crate) use sweep::{
@@ -121,6 +125,11 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Show cells over their seeds: mean, deviation, interval
     Patterns(PatternsArguments),
+    /// Draw results as SVG or PNG: frontiers, curves, learning, comparisons
+    #[command(subcommand)]
+    Plot(PlotCommand),
+    /// Write a sweep down as one HTML file: what was asked, what ran, what came of it
+    Report(ReportArguments),
     /// List, fetch and verify datasets
     #[command(subcommand)]
     Data(DataCommand),

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::output::{self, Format, Rows};
 use control::Verb;
 
+pub(crate) mod band;
 mod capabilities;
 pub(crate) mod compare;
 mod control;
@@ -19,11 +20,15 @@ mod doctor;
 pub(crate) mod export;
 mod fleet;
 pub(crate) mod import;
+pub(crate) mod indicators;
 mod job;
 mod listing;
 mod plan;
+pub(crate) mod plot;
 mod policy;
+mod reached;
 mod removal;
+pub(crate) mod report;
 mod reproduce;
 mod results;
 mod submit;
@@ -76,6 +81,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Job(JobCommand::Priority(arguments)) => control::prioritize_job(arguments, format).await,
         Command::Workers(WorkersCommand::List(arguments)) => fleet::list(arguments, format).await,
         Command::Workers(WorkersCommand::Drain(arguments)) => fleet::drain(arguments, format).await,
+        Command::Plot(command) => plot::run(command).await,
         Command::Plan(arguments) => plan::run(arguments, format),
         Command::Frontier(arguments) => results::frontier(arguments, format).await,
         Command::Results(arguments) => results::results(arguments, format).await,
@@ -83,6 +89,7 @@ async fn dispatch(command: &Command, format: Format) -> Result<Exit, Failure> {
         Command::Import(arguments) => import::run(arguments, format).await,
         Command::Compare(arguments) => compare::compare(arguments, format).await,
         Command::Patterns(arguments) => compare::patterns(arguments, format).await,
+        Command::Report(arguments) => report::run(arguments).await,
         Command::Data(command) => data::run(command, format).await,
         Command::Policy(arguments) => policy::run(arguments, format).await,
         Command::Reproduce(arguments) => reproduce::run(arguments, format).await,

@@ -5,7 +5,7 @@
 //! - [`source`]: where reading commands read: a database file or a coordinator, with the same answer.
 //! - [`client`]: calls to a coordinator; [`back_off`]: when to repeat them; [`follow`]: following a sweep until it is finished.
 //! - [`output`]: the only place that writes to stdout and stderr; tables, JSON, CSV.
-//! - [`progress`]: how a running sweep is shown.
+//! - [`progress`]: how a running sweep is shown; [`report`]: how one is written down.
 //! - [`failure`], [`exit`]: what is said when a command cannot do its work, and the exit code it ends with.
 //! - [`environment`], [`memory`], [`signals`], [`logging`], [`text`]: edges of the process, and small texts.
 
@@ -23,6 +23,7 @@ mod logging;
 mod memory;
 mod output;
 mod progress;
+mod report;
 mod signals;
 mod source;
 #[cfg(test)]

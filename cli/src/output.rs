@@ -3,7 +3,6 @@
 //! - [`view`]: which columns each kind of row has, and how a table shows them.
 //! - [`table`], [`json`], [`csv`]: the formats, all from the same columns.
 //! - [`selected`]: rows of a database's view, as they come or gathered.
-//! - [`chart`]: shares of the branch cost, drawn.
 //! - [`sink`]: rows of any view as they come, for export.
 //! - [`screen`]: a table that changes in place.
 
@@ -14,7 +13,6 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) mod chart;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod screen;
@@ -39,6 +37,7 @@ pub(crate) enum Format {
 
 /// Rows of one kind, ready to be written.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "rows consist of rows")]
 pub(crate) struct Rows {
     /// Their columns.
     pub(crate) view: &'static view::View,

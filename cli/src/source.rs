@@ -86,14 +86,6 @@ impl Source {
         }
     }
 
-    /// Sweeps, newest first.
-    pub(crate) async fn sweeps(&self, limit: u32) -> Result<Vec<v1::SweepRow>, Failure> {
-        match self {
-            Self::Coordinator(client) => client.sweeps(limit).await,
-            Self::Database(reader) => reader.sweeps(limit).await.map_err(|error| lookup_failure(error.into())),
-        }
-    }
-
     /// One sweep and what is running of it.
     pub(crate) async fn sweep(&self, sweep: &str) -> Result<v1::SweepStatus, Failure> {
         match self {

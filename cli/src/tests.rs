@@ -26,6 +26,14 @@ mod export;
 pub(crate) mod laboratory;
 mod selection;
 
+/// The newest sweeps.
+pub(crate) async fn sweeps(source: &Source) -> Vec<v1::SweepRow> {
+    match source {
+        Source::Coordinator(client) => client.sweeps(10).await.unwrap(),
+        Source::Database(reader) => reader.sweeps(10).await.unwrap(),
+    }
+}
+
 /// Longer than anything here takes on a slow machine: a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -43,7 +51,7 @@ batch_size = 32
 optimizer = { sgd = { lr = 0.1 } }
 "#;
 
-struct Coordinator {
+pub(crate) struct Coordinator {
     folder: TempDir,
     running: Running,
     stop: CancellationToken,
@@ -54,7 +62,7 @@ impl Coordinator {
         Self::start_in(tempfile::tempdir().unwrap(), ([127, 0, 0, 1], 0).into()).await
     }
 
-    async fn start_in(folder: TempDir, listen: SocketAddr) -> Self {
+    pub(crate) async fn start_in(folder: TempDir, listen: SocketAddr) -> Self {
         let stop = CancellationToken::new();
         let config = Config {
             listen,
@@ -85,13 +93,13 @@ impl Coordinator {
     }
 
     /// Both ways to read the same.
-    async fn sources(&self) -> [Source; 2] {
+    pub(crate) async fn sources(&self) -> [Source; 2] {
         let database = SourceArguments { database: Some(Self::database(&self.folder)), coordinator: None };
         let coordinator = SourceArguments { database: None, coordinator: Some(self.url()) };
         [Source::open(&database).await.unwrap(), Source::open(&coordinator).await.unwrap()]
     }
 
-    async fn stop(self) -> (TempDir, SocketAddr) {
+    pub(crate) async fn stop(self) -> (TempDir, SocketAddr) {
         self.stop.cancel();
         timeout(DEADLINE, self.running.join).await.unwrap().unwrap().unwrap();
         (self.folder, self.running.address)
@@ -124,7 +132,7 @@ async fn a_database_and_its_coordinator_answer_alike() {
     client.pause_sweep(control(sweep.sweep, "GPUs needed")).await.unwrap();
 
     let [database, asked] = coordinator.sources().await;
-    assert_eq!(database.sweeps(10).await.unwrap(), asked.sweeps(10).await.unwrap());
+    assert_eq!(sweeps(&database).await, sweeps(&asked).await);
     let status = database.sweep("last").await.unwrap();
     assert_eq!(status, asked.sweep("last").await.unwrap());
     assert_eq!(status.sweep.as_ref().map(|row| (row.state.as_str(), row.n_cancelled)), Some(("paused", 1)));

@@ -88,6 +88,12 @@ pub(crate) fn p_value(p: f64) -> String {
     format!("{p:.decimals$}")
 }
 
+/// A p-value in a sentence: `p = 0.00024`, `p < 1e-6`.
+pub(crate) fn p_is(p: f64) -> String {
+    let value = p_value(p);
+    if value.starts_with('<') { format!("p {value}") } else { format!("p = {value}") }
+}
+
 /// A number as it is if it is whole, otherwise with four decimals.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -229,6 +235,13 @@ mod tests {
         assert_eq!(signed_percent(0.0012), "+0.12 %");
         assert_eq!(signed_percent(-0.004), "-0.40 %");
         assert_eq!(signed_percent(-0.000_01), "0.00 %");
+    }
+
+    #[test]
+    fn p_values_are_equal_to_something_or_below_it() {
+        assert_eq!((p_value(0.000_244), p_is(0.000_244)), ("0.00024".to_owned(), "p = 0.00024".to_owned()));
+        assert_eq!((p_value(1e-9), p_is(1e-9)), ("< 1e-6".to_owned(), "p < 1e-6".to_owned()));
+        assert_eq!(p_is(f64::NAN), "p = -");
     }
 
     #[test]

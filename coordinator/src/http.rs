@@ -1,4 +1,4 @@
-//! The same answers as JSON over HTTP, to read only, on the port that speaks gRPC (decision 0012).
+//! The same answers as JSON over HTTP, to read only, on the port that speaks gRPC (decision 0011).
 //!
 //! - `routes`: what there is, and which call answers it.
 //! - `parameters`: query strings, in the words of the command line.

@@ -18,7 +18,7 @@ mod volume;
 mod tests;
 
 pub use staircase::{Gap, Offer, Removal, Staircase};
-pub use volume::{hypervolume, hypervolume_3d};
+pub use volume::{hypervolume, hypervolume_3d, reference_cost};
 
 /// A point to compare.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -35,8 +35,11 @@ impl Chance {
     }
 }
 
+/// Draws a point.
+type Draw = fn(&mut Chance, f64, f64) -> [f64; 3];
+
 /// How the points of a set lie: cost, accuracy and a third coordinate, of which less is better. `i` of `n` is the point's number.
-const KINDS: &[(&str, fn(&mut Chance, f64, f64) -> [f64; 3])] = &[
+const KINDS: &[(&str, Draw)] = &[
     ("anywhere", |chance, _, _| [chance.share(), chance.share(), chance.share()]),
     ("operating points", |chance, _, _| {
         let macs = (chance.share() * 4e7).round() + 14e6;
@@ -202,6 +205,5 @@ fn thousand_sets_are_what_moocore_and_pymoo_say() {
     let compared = Command::new(python()).arg(script.join("frontier_oracle.py")).arg(&answers).output().expect("Python can be started");
     let text = format!("{}{}", String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
     assert!(compared.status.success(), "{text}");
-    print!("{text}");
     assert!(text.contains(&format!("{N_SETS} sets agree")), "{text}");
 }

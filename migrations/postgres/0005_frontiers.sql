@@ -50,6 +50,7 @@ CREATE TABLE frontier (
 CREATE INDEX frontier_standing ON frontier (group_id, cost, accuracy) WHERE left_us IS NULL;
 CREATE INDEX frontier_group ON frontier (group_id);
 CREATE INDEX frontier_point ON frontier (job_id, point);
+CREATE INDEX frontier_displacing ON frontier (displaced_by) WHERE displaced_by IS NOT NULL;
 
 -- What each frontier came to whenever points entered it.
 CREATE TABLE frontier_advances (

@@ -50,6 +50,7 @@ CREATE TABLE frontier (
 -- prefers it: to SQLite, being NULL is a value to look up.
 CREATE INDEX frontier_standing ON frontier (group_id, left_us, cost, accuracy);
 CREATE INDEX frontier_point ON frontier (job_id, point);
+CREATE INDEX frontier_displacing ON frontier (displaced_by) WHERE displaced_by IS NOT NULL;
 
 -- What each frontier came to whenever points entered it.
 CREATE TABLE frontier_advances (

@@ -48,7 +48,7 @@ on_both_engines! {
 fn a_database_a_coordinator_and_http_say_the_same(home: &Home) {
     up(home);
     let (_coordinator, url) = coordinator(home);
-    let job = home.rows(&["job", "list", "last"])[0]["job"].as_str().unwrap().to_owned();
+    let job = home.rows(&["job", "list", "last"])[0]["job"].as_str().expect("a job has an id").to_owned();
     let job_path = format!("jobs/{job}");
     // Each command, and what it is called over HTTP.
     let questions: [(&[&str], &str); 14] = [
@@ -77,7 +77,7 @@ fn a_database_a_coordinator_and_http_say_the_same(home: &Home) {
     client.arg(script("http_client.py")).arg(&url).args(questions.iter().map(|(_, path)| path)).arg("views/exits?sweep=last");
     let output = client.output().expect("Python can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let over_http: Map<String, Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let over_http: Map<String, Value> = serde_json::from_slice(&output.stdout).expect("HTTP answers in JSON");
 
     for (command, path) in questions {
         let direct = home.json(command);
@@ -93,14 +93,20 @@ fn a_database_a_coordinator_and_http_say_the_same(home: &Home) {
 fn a_job_is_reproduced_to_the_last_bit(home: &Home) {
     up(home);
     let jobs = home.rows(&["job", "list", "last"]);
-    let job = jobs.iter().find(|job| job["pattern"] == "constant").unwrap()["job"].as_str().unwrap();
+    let job =
+        jobs.iter().find(|job| job["pattern"] == "constant").expect("the sweep has the pattern")["job"].as_str().expect("a job has an id");
     let arguments = ["reproduce", job, "--simulate", "epoch-ms=0"];
     let said = home.json(&arguments);
     assert_eq!((&said["equal"], &said["differences"]), (&true.into(), &Value::Array(Vec::new())), "{said}");
-    let n_compared: u64 = said["compared"].as_array().unwrap().iter().map(|kind| kind["n_compared"].as_u64().unwrap()).sum();
+    let n_compared: u64 = said["compared"]
+        .as_array()
+        .expect("what was compared is a list")
+        .iter()
+        .map(|kind| kind["n_compared"].as_u64().expect("a count"))
+        .sum();
     // Eight numbers of quality and two counts for each exit, and eight or more for each operating point.
     let n_exits = home.rows(&["results"]).iter().filter(|exit| exit["job"] == job).count() as u64;
-    let n_points = home.query(&format!("SELECT count(*) FROM v_operating_points WHERE job = '{job}'"))[0][0].as_u64().unwrap();
+    let n_points = home.query(&format!("SELECT count(*) FROM v_operating_points WHERE job = '{job}'"))[0][0].as_u64().expect("a count");
     assert_eq!(n_compared, 2 + 10 * n_exits + n_points * (6 + n_exits));
 
     {
@@ -138,7 +144,7 @@ fn a_job_of_real_digits_is_reproduced() {
         home.write("answers.toml", &SWEEP.replace(r#"["none", "constant", { decreasing = 0.5 }]"#, r#""constant""#).replace("[0, 1]", "0"));
     let finished = home.start(&["up", &file, "--slots", "1"]).finish(LONG);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let job = home.rows(&["job", "list", "last"])[0]["job"].as_str().unwrap().to_owned();
+    let job = home.rows(&["job", "list", "last"])[0]["job"].as_str().expect("a job has an id").to_owned();
     let again = home.start(&["reproduce", &job, "--threads", "1"]).finish(LONG);
     assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
     assert!(again.stdout.contains("reproduced: ") && again.stderr.contains("burn-flex"), "{}{}", again.stdout, again.stderr);

@@ -15,6 +15,7 @@ const QUICK: &[&str] = &[
     "offramp-domain",
     "offramp-data",
     "offramp-records",
+    "offramp-figures",
     "offramp-proto",
     "offramp-coordinator",
     "offramp-worker",
@@ -61,13 +62,17 @@ pub(crate) fn run(quick: bool, without_postgres: bool) -> anyhow::Result<()> {
     let binary = root().join("target/release/offramp");
     variables.push(("OFFRAMP_TEST_BINARY", text(&binary)?));
     variables.push(("OFFRAMP_TEST_PYTHON", text(&python)?));
+    // Against programs of others, which the tiers above have not.
+    cargo(&["test", "--release", "--quiet", "--package", "offramp-domain", "--test", "frontier_oracle", "--", "--ignored"], &variables)?;
     // They take minutes, so one run tells of all that fail.
     let whole_system = ["test", "--release", "--package", "offramp-tests", "--tests", "--no-fail-fast"];
     cargo(&[&whole_system, filter].concat(), &variables)?;
 
-    // Whether the benchmark still measures what it says; how fast things are shows on a quiet machine alone.
+    // Whether the benchmarks still measure what they say; how fast things are shows on a quiet machine alone.
     let url = server.as_ref().map(|(_, postgres)| postgres.url("postgres"));
-    bench::queue(url.as_deref(), &["--quick".to_owned()])?;
+    let quick = ["--quick".to_owned()];
+    bench::queue(url.as_deref(), &quick)?;
+    bench::results(url.as_deref(), &python, &quick)?;
 
     let engines = [Some(chaos::Store::Sqlite(None)), server.as_ref().map(|(installation, _)| chaos::Store::Postgres(installation.clone()))];
     for store in engines.into_iter().flatten() {

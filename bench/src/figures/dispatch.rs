@@ -56,7 +56,15 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     }
     let sweep = work::submit(&mut client, work::sweep_text("dispatch", 0, 1)).await?;
     tokio::time::timeout(PATIENCE, held.recv()).await.context("nobody got the job")?;
-    let figure = |name, requirement| Figure { name, engine, unit: "ms", measured: vec![], raw: vec![], n: scale.n_dispatched, requirement };
+    let figure = |name, requirement| Figure {
+        name,
+        engine: engine.name(),
+        unit: "ms",
+        measured: vec![],
+        raw: vec![],
+        n: scale.n_dispatched,
+        requirement,
+    };
     let mut ledger = if engine == Engine::Postgres { Some(ledger(database.connect().await?).await?) } else { None };
     let wanted = |here: bool| if here { Requirement::AtMost(5.0) } else { Requirement::None };
     let mut figures = vec![

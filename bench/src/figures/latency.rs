@@ -63,7 +63,15 @@ async fn submit(client: &mut SweepServiceClient<Wire>, n_submitted: &mut u64, n_
 pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> anyhow::Result<Vec<Figure>> {
     let mut short = Queue::fill(site, engine, "short", scale.n_short, scale.n_sweep).await?;
     let mut long = Queue::fill(site, engine, "long", scale.n_long, scale.n_sweep).await?;
-    let figure = |name, requirement| Figure { name, engine, unit: "ms", measured: vec![], raw: vec![], n: scale.n_claims, requirement };
+    let figure = |name, requirement| Figure {
+        name,
+        engine: engine.name(),
+        unit: "ms",
+        measured: vec![],
+        raw: vec![],
+        n: scale.n_claims,
+        requirement,
+    };
     let mut figures =
         [("latency-p50", 0.5), ("latency-p99", 0.99)].map(|(name, share)| (figure(name, Requirement::RatioAtMost(1.5)), share));
     for _ in 0..scale.n_repetitions {

@@ -67,7 +67,8 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     idle.shutdown().await;
     coordinator.stop().await?;
     let n = scale.n_sessions as u64;
-    let figure = |name, unit, measured, requirement| Figure { name, engine, unit, measured, raw: Vec::new(), n, requirement };
+    let figure =
+        |name, unit, measured, requirement| Figure { name, engine: engine.name(), unit, measured, raw: Vec::new(), n, requirement };
     Ok(vec![
         figure("memory", "MiB", now_mib, Requirement::AtMost(64.0)),
         figure("memory-peak", "MiB", vec![most_mib], Requirement::AtMost(64.0)),

@@ -17,7 +17,7 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     let mut into = bare.connect().await?;
     let mut figure = Figure {
         name: "submission",
-        engine,
+        engine: engine.name(),
         unit: "jobs/s",
         measured: Vec::new(),
         raw: Vec::new(),

@@ -38,7 +38,15 @@ pub(super) async fn measure(site: &mut Site, engine: Engine, scale: &Scale) -> a
     let (results, raw_results) = (Results::of(&config)?, Results::of(&config)?);
     let mut raw = Raw::open(&bare, scale.n_workers).await?;
     let mut plain = plain::Loops::open(&bare, scale.n_workers).await?;
-    let figure = |name, n, least| Figure { name, engine, unit: "jobs/s", measured: Vec::new(), raw: Vec::new(), n, requirement: least };
+    let figure = |name, n, least| Figure {
+        name,
+        engine: engine.name(),
+        unit: "jobs/s",
+        measured: Vec::new(),
+        raw: Vec::new(),
+        n,
+        requirement: least,
+    };
     let mut single = figure("throughput-1", scale.n_single, Requirement::RatioAtLeast(3.0));
     let mut single_one_trip = figure("throughput-1-one-trip", scale.n_single, Requirement::None);
     let mut batched = figure("throughput-16", scale.n_batched, Requirement::RatioAtLeast(0.7));

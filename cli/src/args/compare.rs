@@ -25,7 +25,7 @@ pub(crate) struct MetricArguments {
 
 impl MetricArguments {
     /// The metric's name on the wire, a cost in MACs, a cost as a share.
-    fn wire(&self) -> (String, Option<f64>, Option<f64>) {
+    pub(super) fn wire(&self) -> (String, Option<f64>, Option<f64>) {
         let name = self.metric.map_or_else(String::new, |metric| metric.as_str().to_owned());
         match self.at {
             None => (name, None, None),
@@ -50,7 +50,7 @@ pub(crate) struct SweepsArguments {
 }
 
 impl SweepsArguments {
-    fn wire(&self) -> Vec<String> {
+    pub(super) fn wire(&self) -> Vec<String> {
         if self.all_sweeps { Vec::new() } else { self.sweeps.clone() }
     }
 }
@@ -182,7 +182,7 @@ impl DiffSweepsArguments {
     }
 }
 
-fn parse_factor(text: &str) -> Result<Factor, String> {
+pub(super) fn parse_factor(text: &str) -> Result<Factor, String> {
     Factor::parse(text).map_err(|error| format!("{error}\nhint: {}", error.hint()))
 }
 
@@ -190,7 +190,7 @@ fn parse_metric(text: &str) -> Result<Metric, String> {
     Metric::parse(text).map_err(|error| format!("{error}\nhint: {}", error.hint()))
 }
 
-fn parse_unit(text: &str) -> Result<Unit, String> {
+pub(super) fn parse_unit(text: &str) -> Result<Unit, String> {
     Unit::parse(text).ok_or_else(|| "a pair is a `seed` or a `block`".to_owned())
 }
 

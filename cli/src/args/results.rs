@@ -15,7 +15,10 @@ Examples:
   offramp frontier --global --cost latency
   offramp frontier last --where 'cost <= 40M' --sort -accuracy --limit 10
   offramp frontier last --history --output csv > history.csv
+  offramp frontier last --by pattern --band
+  offramp frontier last --indicators --where 'policy = max-softmax'
   offramp frontier last --output csv > frontier.csv")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct FrontierArguments {
     /// The sweep: `last`, an id, or a name
     #[arg(value_name = "SWEEP", default_value = "last")]
@@ -32,6 +35,12 @@ pub(crate) struct FrontierArguments {
     /// Every point that ever was on a frontier: when it came, what displaced it, and the area under the frontier after it came
     #[arg(long)]
     pub(crate) history: bool,
+    /// What the best, the median and the worst seeds attain, in place of what all seeds together do; --where chooses operating points
+    #[arg(long, conflicts_with_all = ["history", "indicators", "sort", "columns", "limit", "offset"])]
+    pub(crate) band: bool,
+    /// Hypervolume, IGD+, additive epsilon and knee of each frontier, and of each pattern's own against it; --where chooses operating points
+    #[arg(long, conflicts_with_all = ["history", "sort", "columns", "limit", "offset"])]
+    pub(crate) indicators: bool,
     /// Which rows.
     #[command(flatten)]
     pub(crate) select: SelectArguments,

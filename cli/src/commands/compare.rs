@@ -162,17 +162,17 @@ fn all_at_once(answer: &v1::CompareResponse) -> String {
     let f = match (test.iman_davenport, test.iman_davenport_p) {
         (Some(f), Some(p)) => {
             let second = freedom * (test.n_blocks - 1);
-            format!("Iman and Davenport's F = {} with {freedom} and {second} degrees of freedom, p = {}", text::number(f), text::p_value(p))
+            format!("Iman and Davenport's F = {} with {freedom} and {second} degrees of freedom, {}", text::number(f), text::p_is(p))
         }
         _ => "Iman and Davenport's F is infinite: all blocks agree".to_owned(),
     };
     format!(
-        "All levels at once (Friedman, {}): chi-squared = {} with {freedom} degrees of freedom, p = {}.\n\
+        "All levels at once (Friedman, {}): chi-squared = {} with {freedom} degrees of freedom, {}.\n\
          {f}.\n\
          Mean ranks that are {} apart differ (Nemenyi, at {}).",
         count(u64::from(test.n_blocks), "block"),
         text::number(test.chi_squared),
-        text::p_value(test.p_value),
+        text::p_is(test.p_value),
         text::number(test.critical_difference),
         text::number(1.0 - answer.confidence),
     )

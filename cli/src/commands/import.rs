@@ -23,6 +23,7 @@ const TOLD_MOST: u64 = 20;
 
 /// What was imported.
 #[derive(Debug, Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "they are the columns of the output, where a number is called so")]
 pub(crate) struct Summary {
     /// Results that are new here.
     n_imported: u64,
@@ -193,7 +194,7 @@ async fn submit(store: &Store, file: &SweepFile, by: &Requester, summary: &mut S
         return Ok(());
     };
     if sweep.key() != file.key {
-        say(&format!("sweep `{name}` is left out: its file means other jobs to this build"));
+        say(&format!("sweep `{name}` is left out: {}", why_left_out(&sweep.key(), &file.key)));
         return Ok(());
     }
     let submitted = store.submit(&sweep, &file.text, by, now_us(store).await?).await.map_err(|error: SubmitError| {
@@ -216,6 +217,16 @@ async fn submit(store: &Store, file: &SweepFile, by: &Requester, summary: &mut S
         say(&format!("sweep `{name}` is paused, {jobs} of it without a result; `offramp sweep resume {id}` has them trained here"));
     }
     Ok(())
+}
+
+/// Why the file of a sweep is not submitted that has another key than the sweep.
+fn why_left_out(of_file: &str, of_sweep: &str) -> &'static str {
+    // What is deleted from a sweep is noted behind its key.
+    if of_sweep.strip_prefix(of_file).is_some_and(|rest| rest.starts_with('-')) {
+        "jobs were deleted from it that its file still has; to have its results in a sweep here, submit the file"
+    } else {
+        "its file means other jobs to this build"
+    }
 }
 
 /// The time by the clock that goes for the database.
@@ -281,5 +292,19 @@ fn archive_failure(error: ArchiveError, folder: &Path) -> Failure {
         ArchiveError::Missing { .. } => Failure::with_exit(Exit::Usage, error)
             .hint("`offramp export --everything --archive DIR` makes an archive; a database is named as sqlite:PATH"),
         _ => Failure::new(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why_left_out;
+
+    #[test]
+    fn a_sweep_with_deleted_jobs_is_not_taken_for_one_of_another_build() {
+        assert!(why_left_out("0123abcd", "0123abcd-ef62b8046290").contains("deleted"));
+        assert!(why_left_out("0123abcd", "0123abcd-ef62b8046290-0a28d7a02e1e").contains("deleted"));
+        for other in ["0123abce-ef62b8046290", "0123abcd0", "0123"] {
+            assert!(why_left_out("0123abcd", other).contains("other jobs"), "{other}");
+        }
     }
 }

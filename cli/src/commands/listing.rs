@@ -164,7 +164,7 @@ fn page(n_rows: u64, is_cut: bool, offset: u64) -> Option<String> {
 }
 
 /// What was looked for, where nothing was found.
-fn looked_for(select: &SelectArguments, nothing: &str) -> String {
+pub(super) fn looked_for(select: &SelectArguments, nothing: &str) -> String {
     match (&select.filter, select.offset) {
         (None, 0) => nothing.to_owned(),
         (None, offset) => format!("there is no row after the first {offset}"),

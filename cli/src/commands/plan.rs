@@ -8,13 +8,14 @@ use offramp_domain::job::{Budget, JobConfig};
 use offramp_domain::layer::Layer;
 use offramp_domain::network::Network;
 use offramp_domain::sweep::Sweep;
+use offramp_figures::shares::{Group, Pattern, Shares};
+use offramp_figures::{Figure, Look, Size, Theme};
 use serde::Serialize;
 
 use crate::args::PlanArguments;
 use crate::commands::read_sweep_file;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::chart::{self, Line, Panel};
 use crate::output::{self, Format, Rows, csv, json, table, view};
 use crate::text::{count, escape_control, macs, percent, signed_percent};
 
@@ -23,7 +24,7 @@ pub(crate) fn run(arguments: &PlanArguments, format: Format) -> Result<Exit, Fai
     let file = read_sweep_file(&arguments.file)?;
     let planned = networks(&file.sweep);
     if let Some(path) = &arguments.svg {
-        let write = std::fs::write(path, chart::render(&panels(&planned)));
+        let write = std::fs::write(path, offramp_figures::svg(&shares(&planned), Look { theme: Theme::Auto, size: Size::PAGE }));
         write.map_err(|error| Failure::new(anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()))))?;
         output::say(&format!("the shares are drawn in {}", path.display()));
     }
@@ -243,27 +244,27 @@ fn describe(planned: &Planned, width: Option<u16>) -> String {
     lines.join("\n")
 }
 
-/// What can be compared in one panel each: networks that differ in their pattern alone.
-fn panels(planned: &[Planned]) -> Vec<Panel> {
-    let mut panels: Vec<Panel> = Vec::new();
+/// Shares of the branch cost. What can be compared in one panel: networks that differ in their pattern alone.
+fn shares(planned: &[Planned]) -> Figure {
+    let mut groups: Vec<Group> = Vec::new();
     for Planned { network, exits } in planned {
         let side: Vec<&ExitRow> = exits.iter().filter(|exit| !exit.is_final).collect();
         if side.is_empty() {
             continue;
         }
-        let title = format!("{} on {}", network.backbone, network.dataset);
-        let subtitle = format!("exits {}, budget {}", network.exits, network.budget);
+        let name = format!("{} on {}", network.backbone, network.dataset);
+        let conditions = format!("exits {}, budget {}", network.exits, network.budget);
         let points = side.iter().map(|exit| {
             let done = exit.backbone_macs as f64 / network.backbone_macs as f64;
             (done, exit.branch_share.unwrap_or(0.0))
         });
-        let line = Line { name: network.pattern.clone(), points: points.collect() };
-        match panels.iter_mut().find(|panel| panel.title == title && panel.subtitle == subtitle) {
-            Some(panel) => panel.lines.push(line),
-            None => panels.push(Panel { title, subtitle, lines: vec![line] }),
+        let pattern = Pattern { name: network.pattern.clone(), points: points.collect() };
+        match groups.iter_mut().find(|group| group.name == name && group.conditions == conditions) {
+            Some(group) => group.patterns.push(pattern),
+            None => groups.push(Group { name, conditions, patterns: vec![pattern] }),
         }
     }
-    panels
+    Figure::Shares(Shares { title: "Shares of the branch MACs at each exit".to_owned(), groups })
 }
 
 #[cfg(test)]

@@ -76,10 +76,7 @@ pub(crate) async fn run(arguments: &ReproduceArguments, format: Format) -> Resul
 /// is not to be gone on from, nor to be replaced.
 fn as_training(arguments: &ReproduceArguments, trainer: &str, scratch: &Path) -> TrainingArguments {
     let trainer_kind = if trainer == TrainerKind::Simulated.as_str() { TrainerKind::Simulated } else { TrainerKind::Burn };
-    let device = match trainer.strip_prefix("burn-") {
-        Some(backend @ ("cuda" | "vulkan")) => backend,
-        _ => "cpu",
-    };
+    let device = trainer.strip_prefix("burn-").filter(|backend| ["cuda", "vulkan"].contains(backend)).unwrap_or("cpu");
     TrainingArguments {
         trainer: trainer_kind,
         simulate: arguments.simulate.clone(),
@@ -228,14 +225,16 @@ fn render(job: &v1::JobRow, stored: &Origin, here: &Origin, compared: &Compared,
                 let rows = Rows::new(&view::DIFFERENCES, &shown);
                 text.extend(["\nDifferences, the largest first\n", &table::render(&rows, width)]);
                 if n_different > DIFFERENCES_SHOWN {
-                    text += &format!("{} more; --output json has them all\n", n_different - DIFFERENCES_SHOWN);
+                    let more = n_different - DIFFERENCES_SHOWN;
+                    text.extend([more.to_string().as_str(), " more; --output json has them all\n"]);
                 }
             }
             let n = count(compared.n_compared() as u64, "number");
-            text += &match n_different {
+            let conclusion = match n_different {
                 0 => format!("\nreproduced: {n} equal to the last bit\n"),
                 differ => format!("\nnot reproduced: {differ} of {n} differ\n"),
             };
+            text.push_str(&conclusion);
             text
         }
     }

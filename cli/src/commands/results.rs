@@ -4,6 +4,7 @@ use offramp_proto::v1;
 
 use crate::args::{CostChoice, FrontierArguments, ResultsArguments};
 use crate::commands::listing::{self, Listing, TABLE_ROWS};
+use crate::commands::{band, indicators, reached, write_list};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::Stand;
@@ -14,6 +15,9 @@ use crate::text::escape_control;
 
 /// Shows frontiers of a sweep, or of all sweeps together.
 pub(crate) async fn frontier(arguments: &FrontierArguments, format: Format) -> Result<Exit, Failure> {
+    if arguments.band || arguments.indicators {
+        return points_in_numbers(arguments, format).await;
+    }
     let stored = listing::stored(if arguments.history { "v_frontier_history" } else { "v_frontier" });
     // A mistake is told before anything is opened.
     listing::parse(stored, &arguments.select)?;
@@ -39,6 +43,18 @@ pub(crate) async fn frontier(arguments: &FrontierArguments, format: Format) -> R
     };
     say_unfinished(sweep.as_ref());
     listing::write_chosen(rows, stored, &arguments.select, format, &no_points(sweep.as_ref(), arguments.cost))
+}
+
+/// Shows what follows from all operating points, rather than from those on the stored frontiers.
+async fn points_in_numbers(arguments: &FrontierArguments, format: Format) -> Result<Exit, Failure> {
+    // A mistake is told before anything is opened.
+    reached::check(arguments)?;
+    let source = Source::open(&arguments.source).await?;
+    let sweep = if arguments.global { None } else { source.sweep(&arguments.sweep).await?.sweep };
+    say_unfinished(sweep.as_ref());
+    let rows = if arguments.band { band::rows(&source, arguments).await? } else { indicators::rows(&source, arguments).await? };
+    let nothing = no_points(sweep.as_ref(), arguments.cost);
+    write_list(format, &rows, &listing::looked_for(&arguments.select, &nothing))
 }
 
 /// What was looked for, where nothing was found.

@@ -2,6 +2,7 @@
 
 mod frontier;
 mod jobs;
+mod laboratory;
 mod patterns;
 mod sweeps;
 mod workers;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod data;
+mod frontier;
 mod reproduce;
 
 pub(crate) use compare::{
@@ -9,6 +10,10 @@ pub(crate) use compare::{
     SWEEP_DIFFERENCES,
 };
 pub(crate) use data::{DATASETS, FETCHED, VERIFIED};
+pub(crate) use frontier::{
+    BAND, BAND_BY_LATENCY, BAND_BY_PARAMS, FRONTIER, FRONTIER_BY_LATENCY, FRONTIER_BY_PARAMS, HISTORY, HISTORY_BY_LATENCY,
+    HISTORY_BY_PARAMS, INDICATORS, INDICATORS_BY_LATENCY, INDICATORS_BY_PARAMS,
+};
 pub(crate) use reproduce::{COMPARED, DIFFERENCES};
 
 /// A kind of row.
@@ -386,70 +391,6 @@ pub(crate) const EPOCHS: View = View {
     ],
 };
 
-/// Rows of `v_frontier`, by MACs.
-pub(crate) const FRONTIER: View = View { kind: "frontier", columns: &frontier(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier`, by parameters.
-pub(crate) const FRONTIER_BY_PARAMS: View = View { kind: "frontier", columns: &frontier(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier`, by latency.
-pub(crate) const FRONTIER_BY_LATENCY: View = View { kind: "frontier", columns: &frontier(shown("cost", "latency us", Number)) };
-
-const fn frontier(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("backbone", "backbone", Text),
-        shown("pattern", "pattern", Text),
-        varied("exits", Text),
-        varied("budget", Text),
-        varied("recipe", Recipe),
-        spare("seed", "seed", Integer),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        extra("latency_us", "latency us", Integer),
-        extra("images_per_second", "images/s", Integer),
-        shown("job", "job", Text),
-    ]
-}
-
-/// Rows of `v_frontier_history`, by MACs.
-pub(crate) const HISTORY: View = View { kind: "frontier-history", columns: &history(shown("cost", "MACs", Macs)) };
-
-/// Rows of `v_frontier_history`, by parameters.
-pub(crate) const HISTORY_BY_PARAMS: View = View { kind: "frontier-history", columns: &history(shown("cost", "parameters", Macs)) };
-
-/// Rows of `v_frontier_history`, by latency.
-pub(crate) const HISTORY_BY_LATENCY: View = View { kind: "frontier-history", columns: &history(shown("cost", "latency us", Number)) };
-
-const fn history(cost: Column) -> [Column; 18] {
-    [
-        hidden("sweep", Integer),
-        hidden("grouping", Text),
-        varied("dataset", Text),
-        varied("backbone", Text),
-        varied("pattern", Text),
-        varied("trainer", Text),
-        hidden("cost_metric", Text),
-        cost,
-        shown("accuracy", "accuracy", Share),
-        shown("job", "job", Text),
-        wide("policy", "policy", Text),
-        wide("setting", "setting", Number),
-        shown("entered_us", "entered", Time),
-        present("left_us", "left", Time),
-        present("displaced_by", "displaced by", Text),
-        spare("hypervolume", "area after", Macs),
-        hidden("reference_cost", Macs),
-        hidden("reference_accuracy", Share),
-    ]
-}
-
 /// Cells (everything but the seed) that a sweep file plans, before anything is submitted.
 pub(crate) const PLAN: View = View {
     kind: "plan",
@@ -579,6 +520,8 @@ mod tests {
         }
         check::<v1::PatternRow>(&PATTERNS);
         check::<crate::commands::import::Summary>(&IMPORT);
+        check::<crate::commands::band::BandRow>(&BAND);
+        check::<crate::commands::indicators::IndicatorRow>(&INDICATORS);
         check::<crate::commands::data::DatasetRow>(&DATASETS);
         check::<crate::commands::data::FetchedRow>(&FETCHED);
         check::<crate::commands::data::VerifiedRow>(&VERIFIED);

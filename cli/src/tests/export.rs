@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Parser;
 use offramp_domain::table::{OfSweep, VIEWS};
 
-use super::laboratory::Laboratory;
+use super::laboratory::{Laboratory, SWEEPS};
 use super::*;
 use crate::args::{Arguments, Command};
 use crate::commands;
@@ -141,8 +141,8 @@ async fn results_are_the_same_after_an_archive_and_after_another_database() {
     }
     // Sweeps come along; what has jobs left is not trained here unasked.
     let source = Source::open(&SourceArguments { database: Some(Database::Sqlite(one.clone())), coordinator: None }).await.unwrap();
-    let states: Vec<(String, String)> = source.sweeps(9).await.unwrap().into_iter().map(|sweep| (sweep.name, sweep.state)).rev().collect();
-    let expected = super::laboratory::SWEEPS.map(|name| {
+    let states: Vec<(String, String)> = sweeps(&source).await.into_iter().map(|sweep| (sweep.name, sweep.state)).rev().collect();
+    let expected = SWEEPS.map(|name| {
         // Jobs of the study that ended without a result have none here either.
         let has_all = name == "tables & \"quotes\"";
         (name.to_owned(), if has_all { "finished" } else { "paused" }.to_owned())

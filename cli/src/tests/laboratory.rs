@@ -298,7 +298,7 @@ fn simulate(config: &JobConfig, job: &ClaimedJob) -> (Outcome, Vec<Progress>) {
 #[tokio::test]
 async fn the_laboratory_is_the_same_every_time() {
     let laboratory = Laboratory::new().await;
-    let sweeps = laboratory.source().await.sweeps(10).await.unwrap();
+    let sweeps = super::sweeps(&laboratory.source().await).await;
     let stand = |row: &v1::SweepRow| (row.state.clone(), row.n_jobs, row.n_succeeded, row.n_failed, row.n_diverged, row.n_reused);
     let expected = [("finished", 48, 46, 1, 1, 0), ("running", 11, 7, 0, 0, 0), ("paused", 1, 0, 0, 0, 0), ("finished", 16, 16, 0, 0, 12)];
     for ((row, name), (state, n_jobs, n_succeeded, n_failed, n_diverged, n_reused)) in sweeps.iter().rev().zip(SWEEPS).zip(expected) {

@@ -141,7 +141,7 @@ pub(super) async fn frontier_history(State(api): State<Api>, RawQuery(query): Ra
     };
     let offset = request.offset;
     let answer = api.context.frontier_history(request).await?;
-    listed("frontier-history", &answer.points, answer.more.then(|| offset + answer.points.len() as u64), &uri, &headers)
+    listed("frontier_history", &answer.points, answer.more.then(|| offset + answer.points.len() as u64), &uri, &headers)
 }
 
 pub(super) async fn results(State(api): State<Api>, RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap) -> Answer {

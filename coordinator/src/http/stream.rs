@@ -179,7 +179,7 @@ fn cell(value: &serde_json::Value) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// A frontier and then its changes, as server-sent events: each an event `frontier` with `{"version":1,"kind":"frontier-change", ...}`.
+/// A frontier and then its changes, as server-sent events: each an event `frontier` with `{"version":1,"kind":"frontier_change", ...}`.
 pub(super) async fn watch(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let parameters = Parameters::read(query.as_deref(), &["sweep", "global", "by", "cost", "dataset"])?;
     let request = v1::WatchFrontierRequest {
@@ -221,7 +221,7 @@ pub(super) async fn watch(State(api): State<Api>, RawQuery(query): RawQuery) -> 
 
 fn event(change: &v1::FrontierChange) -> String {
     let data =
-        serde_json::to_string(&Detail::new("frontier-change", change)).expect("keys are strings, and writing to a String does not fail");
+        serde_json::to_string(&Detail::new("frontier_change", change)).expect("keys are strings, and writing to a String does not fail");
     format!("event: frontier\ndata: {data}\n\n")
 }
 

@@ -118,10 +118,6 @@ impl Context {
                 let key = self.job_key(&prefix).await?;
                 self.store.retry_job(&key, again, &by, now_us).await?
             }
-            Some(v1::retry_jobs_request::Which::Sweep(_)) if again => {
-                let expected = "a job: results are taken back one by one";
-                return Err(malformed(&DecodeError::Range { field: "which", value: "a sweep".to_owned(), expected }));
-            }
             Some(v1::retry_jobs_request::Which::Sweep(sweep)) => {
                 let states = RetryStates { failed, quarantined, cancelled };
                 if states == RetryStates::default() {

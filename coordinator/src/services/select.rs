@@ -9,6 +9,7 @@ use offramp_proto::{rows, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
 use super::Context;
@@ -56,34 +57,100 @@ impl Context {
             return Err(Status::resource_exhausted(message));
         };
         let columns: Vec<_> = query.columns.iter().filter_map(|column| view.column(*column)).collect();
-        let mut batches = self.store.reader().select(view, query);
-        let (sender, receiver) = mpsc::channel(1);
+        let batches = self.store.reader().select(view, query);
+        // A batch that waits to be taken, and the last word.
+        let (sender, receiver) = mpsc::channel(2);
         let shutdown = self.shutdown.clone();
         tokio::spawn(async move {
             let _permit = permit;
-            loop {
-                let next: Option<Result<_, DatabaseError>> = tokio::select! {
-                    () = shutdown.cancelled() => {
-                        // Whoever is not there needs no answer.
-                        let _ = sender.try_send(Err(ending()));
-                        return;
-                    }
-                    () = sender.closed() => return,
-                    next = batches.next() => next,
-                };
-                let Some(batch) = next else { return };
-                // A client that reads no further is let go: its stream ends, and with it the statement.
-                if !matches!(tokio::time::timeout(PATIENCE, sender.send(batch.map_err(Status::from))).await, Ok(Ok(()))) {
-                    return;
-                }
-            }
+            pass_on(batches, sender, PATIENCE, shutdown).await;
         });
         Ok(SelectedRows { view, columns, batches: ReceiverStream::new(receiver) })
     }
+}
+
+/// Passes batches on until there are no more, or nobody takes them. Where that is not all of them the last item says so, for which a place is kept:
+/// to a client half of the rows must not look like all of them, and whoever is slow has the least room.
+async fn pass_on(
+    mut batches: impl Stream<Item = Result<Batch, DatabaseError>> + Unpin,
+    sender: mpsc::Sender<Result<Batch, Status>>,
+    patience: Duration,
+    shutdown: CancellationToken,
+) {
+    let Ok(last_word) = sender.clone().reserve_owned().await else { return };
+    let passing_on = async {
+        loop {
+            let next = tokio::select! {
+                () = sender.closed() => return Ok(()),
+                next = batches.next() => next,
+            };
+            let Some(batch) = next else { return Ok(()) };
+            match tokio::time::timeout(patience, sender.send(batch.map_err(Status::from))).await {
+                Ok(Ok(())) => {}
+                // Whoever is not there needs no answer.
+                Ok(Err(_)) => return Ok(()),
+                // A client that reads no further is let go: its stream ends, and with it the statement.
+                Err(_) => return Err(left_lying(patience)),
+            }
+        }
+    };
+    let end = shutdown.run_until_cancelled(passing_on).await.unwrap_or_else(|| Err(ending()));
+    if let Err(status) = end {
+        last_word.send(Err(status));
+    }
+}
+
+fn left_lying(patience: Duration) -> Status {
+    let seconds = patience.as_secs();
+    Status::aborted(format!("no rows were taken for {seconds} s, and there are more\nhint: ask again, and read them without a pause"))
 }
 
 /// What is wrong with a query, by the field that it stands in.
 pub(super) fn wrong_query(error: &QueryError) -> Status {
     let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
     at_fault(error.field(), format!("{error}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of which each is told from the others by its number of rows.
+    fn batches(n_batches: usize) -> impl Stream<Item = Result<Batch, DatabaseError>> + Unpin {
+        tokio_stream::iter((1..=n_batches).map(|n_rows| Ok(Batch { columns: Vec::new(), n_rows })))
+    }
+
+    /// What a client gets that reads nothing before the other end is done.
+    async fn late(n_batches: usize, patience: Duration, shutdown: CancellationToken) -> Vec<Result<usize, String>> {
+        let (sender, receiver) = mpsc::channel(2);
+        pass_on(batches(n_batches), sender, patience, shutdown).await;
+        received(receiver).await
+    }
+
+    async fn received(receiver: mpsc::Receiver<Result<Batch, Status>>) -> Vec<Result<usize, String>> {
+        let received: Vec<_> = ReceiverStream::new(receiver).collect().await;
+        received.into_iter().map(|batch| batch.map(|batch| batch.n_rows).map_err(|status| status.message().to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_for_long_learns_that_there_is_more() {
+        assert_eq!(late(1, Duration::ZERO, CancellationToken::new()).await, [Ok(1)], "all that there is");
+        let why = "no rows were taken for 0 s, and there are more\nhint: ask again, and read them without a pause";
+        assert_eq!(late(3, Duration::ZERO, CancellationToken::new()).await, [Ok(1), Err(why.to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_coordinator_is_not_that_of_the_rows() {
+        let shutdown = CancellationToken::new();
+        // When the second is polled, the first batch lies there and the second waits for its place.
+        let (ends, ()) = tokio::join!(late(3, PATIENCE, shutdown.clone()), async { shutdown.cancel() });
+        assert_eq!(ends, [Ok(1), Err(ending().message().to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn who_keeps_reading_gets_everything() {
+        let (sender, receiver) = mpsc::channel(2);
+        let (read, ()) = tokio::join!(received(receiver), pass_on(batches(5), sender, PATIENCE, CancellationToken::new()));
+        assert_eq!(read, [Ok(1), Ok(2), Ok(3), Ok(4), Ok(5)]);
+    }
 }

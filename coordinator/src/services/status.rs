@@ -113,8 +113,15 @@ impl From<ComparisonError> for Status {
             ComparisonError::Lookup(error) => error.into(),
             ComparisonError::Config { .. } | ComparisonError::File(_) => Self::data_loss(crate::chain(&error)),
             _ => {
+                let field = match &error {
+                    ComparisonError::Factor(_) => "by",
+                    ComparisonError::Metric(_) => "metric",
+                    ComparisonError::Filter(_) => "where",
+                    ComparisonError::Cost(_) => "at_cost",
+                    _ => "sweeps",
+                };
                 let hint = error.hint();
-                Self::invalid_argument(with_hint(error.to_string(), hint.as_deref()))
+                at_fault(field, with_hint(error.to_string(), hint.as_deref()))
             }
         }
     }

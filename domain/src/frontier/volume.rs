@@ -54,6 +54,25 @@ pub fn hypervolume(points: &[Point], reference: Point) -> f64 {
     area.value()
 }
 
+/// Where hypervolumes end on the side of the costs: the least power of two that is not below the greatest cost, of those that are neither subnormal
+/// nor beyond the largest number; 1 for a cost that is not positive. It hardly ever moves while points come, so hypervolumes stay comparable.
+///
+/// # Examples
+/// ```
+/// use offramp_domain::frontier::reference_cost;
+///
+/// assert_eq!([3.0, 4.0, 4.5].map(reference_cost), [4.0, 4.0, 8.0]);
+/// ```
+pub fn reference_cost(greatest: f64) -> f64 {
+    const MANTISSA_BITS: u32 = 52;
+    if greatest <= 0.0 {
+        return 1.0;
+    }
+    let exponent = greatest.to_bits() >> MANTISSA_BITS;
+    let power = f64::from_bits(exponent << MANTISSA_BITS);
+    if power == greatest { greatest } else { f64::from_bits((exponent + 1) << MANTISSA_BITS).min(f64::MAX) }
+}
+
 /// Volume dominated by points of three coordinates, of which less is better in each: cost, parameters, error (1 - accuracy).
 ///
 /// Points that are not better than the reference in every coordinate contribute nothing, nor do points that are not finite.

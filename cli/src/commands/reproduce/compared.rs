@@ -30,6 +30,7 @@ pub(super) struct Kind {
 
 /// A number that is not the same.
 #[derive(Debug, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are the columns that are printed")]
 pub(super) struct Difference {
     /// What it is.
     pub(super) what: String,

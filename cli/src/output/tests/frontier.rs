@@ -24,7 +24,8 @@ fn point(cost: f64, accuracy: f64, dataset: &str, pattern: &str, policy: &str, s
         latency_us: None,
         images_per_second: None,
         job: "0123456789ab".into(),
-        ..Default::default()
+        grouping: "dataset".into(),
+        trainer: "simulated".into(),
     }
 }
 
@@ -86,7 +87,7 @@ fn recipes_are_told_apart_by_what_differs() {
 fn a_frontier_as_json() {
     let text = json::list(&Rows::new(&view::FRONTIER, &frontier()[..1]));
     expect![[r#"
-        {"version":1,"kind":"frontier","rows":[{"sweep":3,"dataset":"digits","cost_metric":"macs_cascade","cost":98304.0,"accuracy":0.71,"backbone":"resnet8","pattern":"none","exits":"stage-ends","budget":"6 levels","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"policy":"fixed","setting":0.0,"latency_us":null,"images_per_second":null,"job":"0123456789ab"}]}
+        {"version":1,"kind":"frontier","rows":[{"sweep":3,"grouping":"dataset","dataset":"digits","trainer":"simulated","cost_metric":"macs_cascade","cost":98304.0,"accuracy":0.71,"backbone":"resnet8","pattern":"none","exits":"stage-ends","budget":"6 levels","recipe":"15 epochs, batch 32, sgd 0.05, cosine, crop","seed":1,"policy":"fixed","setting":0.0,"latency_us":null,"images_per_second":null,"job":"0123456789ab"}]}
     "#]]
     .assert_eq(&text);
     expect![[r#"
@@ -98,9 +99,9 @@ fn a_frontier_as_json() {
 #[test]
 fn a_frontier_as_csv() {
     expect![[r#"
-        sweep,dataset,cost_metric,cost,accuracy,backbone,pattern,exits,budget,recipe,seed,policy,setting,latency_us,images_per_second,job
-        3,digits,macs_cascade,98304.0,0.71,resnet8,none,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,fixed,0.0,,,0123456789ab
-        3,digits,macs_cascade,1234567.5,0.97214,resnet8,decreasing 0.6,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,max-softmax,0.83125,,,0123456789ab
+        sweep,grouping,dataset,trainer,cost_metric,cost,accuracy,backbone,pattern,exits,budget,recipe,seed,policy,setting,latency_us,images_per_second,job
+        3,dataset,digits,simulated,macs_cascade,98304.0,0.71,resnet8,none,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,fixed,0.0,,,0123456789ab
+        3,dataset,digits,simulated,macs_cascade,1234567.5,0.97214,resnet8,decreasing 0.6,stage-ends,6 levels,"15 epochs, batch 32, sgd 0.05, cosine, crop",1,max-softmax,0.83125,,,0123456789ab
     "#]]
     .assert_eq(&csv::render(&Rows::new(&view::FRONTIER, &frontier())));
 }

@@ -106,7 +106,7 @@ async fn what_is_asked_over_http_is_what_is_asked_over_grpc(home: TestDatabase) 
     assert_eq!(served.get("frontier?global").await.json()["rows"][0]["sweep"], Value::Null);
 
     let history = served.get("frontier/history").await.json();
-    assert_eq!((&history["kind"], history["rows"].as_array().unwrap().len()), (&json!("frontier-history"), 2));
+    assert_eq!((&history["kind"], history["rows"].as_array().unwrap().len()), (&json!("frontier_history"), 2));
 
     let exits = served.results().list_results(v1::ListResultsRequest { sweep: "last".into(), ..Default::default() }).await.unwrap();
     let exits = exits.into_inner().exits;
@@ -176,7 +176,7 @@ async fn a_watched_frontier_tells_its_changes(home: TestDatabase) {
         }
     };
     let first = next().await;
-    assert_eq!((&first["kind"], &first["whole"], &first["entered"]), (&json!("frontier-change"), &json!(true), &json!([])));
+    assert_eq!((&first["kind"], &first["whole"], &first["entered"]), (&json!("frontier_change"), &json!(true), &json!([])));
     served.complete_all(&[(0.5, 0.5), (0.5, 0.75)]).await;
     let mut standing: Vec<f64> = Vec::new();
     while standing != [0.75] {

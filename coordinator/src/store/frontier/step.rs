@@ -45,8 +45,11 @@ pub(super) fn advance(extent: Extent, reference_accuracy: f64, neighbours: &[Poi
     };
     let displaced: Vec<(usize, usize)> = displaced.into_iter().map(|old| (old, by(old))).collect();
 
-    let reference_cost =
-        if extent.reference_cost <= 0.0 || dearest > extent.reference_cost { power_of_two_from(dearest) } else { extent.reference_cost };
+    let reference_cost = if extent.reference_cost <= 0.0 || dearest > extent.reference_cost {
+        frontier::reference_cost(dearest)
+    } else {
+        extent.reference_cost
+    };
     let above = |accuracy: f64| (accuracy.min(1.0) - reference_accuracy).max(0.0);
     let mut old: Vec<Point> = neighbours.to_vec();
     old.sort_by(|a, b| a.cost.total_cmp(&b.cost));
@@ -82,16 +85,4 @@ pub(super) fn advance(extent: Extent, reference_accuracy: f64, neighbours: &[Poi
         hypervolume += (until - at) * (above(point.accuracy) - height);
     }
     Some(Advance { entered, displaced, hypervolume, reference_cost })
-}
-
-/// The least power of two that is not below a cost, of those that are neither subnormal nor beyond the largest number; 1 for a cost that is not
-/// positive.
-fn power_of_two_from(cost: f64) -> f64 {
-    const MANTISSA_BITS: u32 = 52;
-    if cost <= 0.0 {
-        return 1.0;
-    }
-    let exponent = cost.to_bits() >> MANTISSA_BITS;
-    let power = f64::from_bits(exponent << MANTISSA_BITS);
-    if power == cost { cost } else { f64::from_bits((exponent + 1) << MANTISSA_BITS).min(f64::MAX) }
 }

@@ -5,6 +5,7 @@ use super::*;
 on_both_engines! {
     a_deleted_job_leaves_nothing_behind_and_is_trained_anew_by_its_file,
     a_deleted_sweep_takes_along_what_no_other_sweep_has,
+    what_was_on_a_frontier_for_no_time_leaves_nothing_behind_either,
     what_is_being_worked_on_is_not_deleted,
     the_only_job_of_a_sweep_goes_with_the_sweep,
     what_waited_for_a_deleted_job_waits_no_longer,
@@ -84,6 +85,26 @@ async fn a_deleted_sweep_takes_along_what_no_other_sweep_has(store: Fixture) {
     assert_eq!((row.seed, row.priority), (2, 0));
     let events = store.rows("SELECT message FROM v_events WHERE event = 'sweep-deleted'").await;
     assert_eq!(events[0].get::<String>("message").unwrap(), format!("sweep {gone} `gone` with 1 of its jobs"));
+}
+
+/// A point that is displaced in the microsecond in which it came has no row, and yet displaced others.
+async fn what_was_on_a_frontier_for_no_time_leaves_nothing_behind_either(store: Fixture) {
+    let session = store.session("w").await;
+    store.submit_text(&sweep_text("a", r#"["constant"]"#, "[0, 1, 2]")).await;
+    let complete = async |point: (f64, f64), now_us| {
+        let job = store.claim_one(session, now_us).await.unwrap();
+        assert_eq!(store.complete(session, &job.attempt, &outcome(&job.config_json, 0.9, &[point]), now_us).await, Answer::Accepted);
+        job.attempt
+    };
+    let first = complete((1.0, 0.4), START_US + 1).await;
+    let passing = complete((0.5, 0.5), START_US + 2).await;
+    let last = complete((0.25, 0.6), START_US + 2).await;
+    store.delete_job(&passing.key, &by("me"), START_US + 3).await.unwrap();
+    let filter = FrontierFilter { sweep: None, grouping: Grouping::Dataset, metric: CostMetric::MacsCascade };
+    let history = store.reader().frontier_history(filter).await.unwrap();
+    let stays: Vec<_> = history.iter().map(|row| (row.job.as_str(), row.left_us, row.displaced_by.as_deref())).collect();
+    assert_eq!(stays, [(first.key.id(), Some(START_US + 2), Some(last.key.id())), (last.key.id(), None, None)]);
+    frontier::check(&store).await;
 }
 
 async fn what_is_being_worked_on_is_not_deleted(store: Fixture) {

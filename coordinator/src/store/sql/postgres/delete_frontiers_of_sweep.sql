@@ -1,5 +1,5 @@
 -- Deletes the frontiers of sweep $1, with their history.
--- Caller: removal. Index: frontier_groups_sweep, frontier_group.
+-- Caller: removal. Index: frontier_groups_sweep, frontier_standing.
 WITH gone_frontier AS (
     DELETE FROM frontier
     WHERE group_id IN (SELECT frontier_groups.id FROM frontier_groups WHERE frontier_groups.sweep_id = $1)
