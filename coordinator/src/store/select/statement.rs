@@ -100,6 +100,7 @@ fn term(view: &View, sort: Sort, joins_sweep: bool, is_postgres: bool) -> String
 
 #[cfg(test)]
 mod tests {
+    use offramp_domain::filter::Filter;
     use offramp_domain::table;
 
     use super::*;
