@@ -26,7 +26,7 @@ pub(crate) struct BandRow {
 }
 
 /// The band of each group; says on stderr what is uneven.
-pub(super) async fn rows(source: &Source, arguments: &FrontierArguments) -> Result<Rows, Failure> {
+pub(crate) async fn rows(source: &Source, arguments: &FrontierArguments) -> Result<Rows, Failure> {
     let groups = reached::read(source, arguments).await?;
     for (group, reached) in &groups {
         if let Some((least, most)) = reached::uneven(reached) {

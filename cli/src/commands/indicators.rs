@@ -40,7 +40,7 @@ pub(crate) struct IndicatorRow {
 }
 
 /// The indicators of each group.
-pub(super) async fn rows(source: &Source, arguments: &FrontierArguments) -> Result<Rows, Failure> {
+pub(crate) async fn rows(source: &Source, arguments: &FrontierArguments) -> Result<Rows, Failure> {
     let groups = reached::read(source, arguments).await?;
     let view = match arguments.cost {
         CostChoice::Macs | CostChoice::MacsSelected => &view::INDICATORS,

@@ -55,11 +55,10 @@ pub(super) async fn read(source: &Source, arguments: &FrontierArguments) -> Resu
     let view = listing::stored("v_operating_points");
     let asked = listing::parse(view, &arguments.select)?;
     let cost = match arguments.cost {
-        CostChoice::Macs => "macs_cascade",
+        // Of these, parameters are looked up by the job.
+        CostChoice::Macs | CostChoice::Params => "macs_cascade",
         CostChoice::MacsSelected => "macs_selected",
         CostChoice::Latency => "latency_us",
-        // Looked up; any number stands in for it here.
-        CostChoice::Params => "accuracy",
     };
     let names = ["job", "dataset", "backbone", "pattern", "seed", "accuracy", cost];
     let columns = names.iter().filter_map(|name| view.index_of(name).ok()).collect();

@@ -10,6 +10,7 @@ use super::laboratory::Laboratory;
 use super::{Coordinator, SourceArguments};
 use crate::args::{Arguments, Command, CompareArguments, DiffSweepsArguments, PatternsArguments, SweepCommand};
 use crate::commands::compare::{render, render_cells, render_diff};
+use crate::commands::{band, indicators};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
@@ -356,4 +357,25 @@ async fn an_empty_comparison_exits_as_nothing_matched() {
     }
     let arguments = PatternsArguments { source: source(), ..patterns_arguments("3") };
     assert_eq!(crate::commands::compare::patterns(&arguments, Format::Csv).await.unwrap(), Exit::NothingMatched);
+}
+
+#[tokio::test]
+async fn bands_and_indicators_are_the_same_from_a_database_and_its_coordinator() {
+    let coordinator = Coordinator::start_in(Laboratory::new().await.into_folder(), ([127, 0, 0, 1], 0).into()).await;
+    let [database, asked] = coordinator.sources().await;
+    for cost in ["macs", "macs-selected", "params", "latency"] {
+        for by in ["dataset", "backbone", "pattern"] {
+            let Command::Frontier(arguments) = parsed(&format!("frontier study --band --cost {cost} --by {by}")) else { panic!("{cost}") };
+            for (here, there) in [
+                (band::rows(&database, &arguments).await.unwrap(), band::rows(&asked, &arguments).await.unwrap()),
+                (indicators::rows(&database, &arguments).await.unwrap(), indicators::rows(&asked, &arguments).await.unwrap()),
+            ] {
+                // Nothing measured latencies there.
+                assert_eq!(here.rows.is_empty(), cost == "latency", "{cost}, {by}");
+                assert_eq!(here.rows, there.rows, "{cost}, {by}");
+            }
+        }
+    }
+    drop((database, asked));
+    coordinator.stop().await;
 }

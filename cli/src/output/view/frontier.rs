@@ -36,13 +36,13 @@ const fn frontier(cost: Column) -> [Column; 18] {
 }
 
 /// What single seeds attain, by MACs.
-pub(crate) const BAND: View = View { kind: "frontier-band", columns: &band(shown("cost", "MACs", Macs)) };
+pub(crate) const BAND: View = View { kind: "frontier_band", columns: &band(shown("cost", "MACs", Macs)) };
 
 /// What single seeds attain, by parameters.
-pub(crate) const BAND_BY_PARAMS: View = View { kind: "frontier-band", columns: &band(shown("cost", "parameters", Macs)) };
+pub(crate) const BAND_BY_PARAMS: View = View { kind: "frontier_band", columns: &band(shown("cost", "parameters", Macs)) };
 
 /// What single seeds attain, by latency.
-pub(crate) const BAND_BY_LATENCY: View = View { kind: "frontier-band", columns: &band(shown("cost", "latency us", Number)) };
+pub(crate) const BAND_BY_LATENCY: View = View { kind: "frontier_band", columns: &band(shown("cost", "latency us", Number)) };
 
 const fn band(cost: Column) -> [Column; 9] {
     [
@@ -59,15 +59,15 @@ const fn band(cost: Column) -> [Column; 9] {
 }
 
 /// Frontiers in numbers, by MACs.
-pub(crate) const INDICATORS: View = View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at MACs", Macs)) };
+pub(crate) const INDICATORS: View = View { kind: "frontier_indicators", columns: &indicators(wide("knee_cost", "knee at MACs", Macs)) };
 
 /// Frontiers in numbers, by parameters.
 pub(crate) const INDICATORS_BY_PARAMS: View =
-    View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at parameters", Macs)) };
+    View { kind: "frontier_indicators", columns: &indicators(wide("knee_cost", "knee at parameters", Macs)) };
 
 /// Frontiers in numbers, by latency.
 pub(crate) const INDICATORS_BY_LATENCY: View =
-    View { kind: "frontier-indicators", columns: &indicators(wide("knee_cost", "knee at us", Number)) };
+    View { kind: "frontier_indicators", columns: &indicators(wide("knee_cost", "knee at us", Number)) };
 
 const fn indicators(knee: Column) -> [Column; 15] {
     [
