@@ -77,7 +77,7 @@ fn every_kind_of_damage_is_seen() {
         (format!("update job_states set state = 'queued', finished_us = null where job_id = {ONE}"), "queued with 1 accepted results"),
         (format!("delete from operating_points where job_id = {ONE}"), "and 0 operating points"),
         // A job is lost, or one is known to no sweep.
-        (format!("delete from sweep_jobs where job_id = {ONE}"), "was submitted with 6 jobs, has 5"),
+        (format!("delete from sweep_jobs where job_id = {ONE}"), "is to have 6 jobs, has 5"),
         ("update job_states set state = 'sleeping' where job_id = 1".to_owned(), "unknown state 'sleeping'"),
         // Attempts.
         (format!("update job_states set attempt = attempt + 1 where job_id = {ONE}"), "recorded are"),
