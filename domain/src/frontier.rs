@@ -4,20 +4,17 @@
 //! everything below this module.
 //!
 //! - [`non_dominated`], [`insert`]: the frontier of a set, and of a set that grows.
-//! - [`Staircase`]: a frontier that is kept while points come and go.
 //! - [`hypervolume`], [`hypervolume_3d`]: how much a set dominates.
 //! - [`indicators`]: how far one set is behind another, which point bends most, what each contributes.
 //! - [`attainment`]: what one gets from the best, the middle and the worst of several repetitions.
 
 pub mod attainment;
 pub mod indicators;
-mod staircase;
 mod volume;
 
 #[cfg(test)]
 mod tests;
 
-pub use staircase::{Gap, Offer, Removal, Staircase};
 pub use volume::{hypervolume, hypervolume_3d, reference_cost};
 
 /// A point to compare.
@@ -173,7 +170,7 @@ pub struct Insertion {
 ///
 /// A point that left the frontier earlier, or never entered it, needs no second look: whatever dominated it is still there or was itself
 /// dominated. So frontiers that grow by insertion equal [`non_dominated`] of everything seen. Takes O(n log n) of both together;
-/// [`Staircase`] does it in O(log n) a candidate, and can take points back.
+/// of a large frontier, the neighbours of the candidates are enough.
 pub fn insert(frontier: &[Point], candidates: &[Point]) -> Insertion {
     let all: Vec<Point> = frontier.iter().chain(candidates).copied().collect();
     let kept = non_dominated(&all);

@@ -6,8 +6,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
-use offramp_domain::frontier::indicators::{contributions, epsilon_additive, epsilon_multiplicative, igd_plus};
-use offramp_domain::frontier::{Offer, Point, Staircase, attainment, hypervolume, hypervolume_3d, non_dominated};
+use offramp_domain::frontier::indicators::{epsilon_additive, epsilon_multiplicative, igd_plus};
+use offramp_domain::frontier::{Point, attainment, hypervolume, hypervolume_3d, non_dominated};
 use serde_json::json;
 
 const N_SETS: u64 = 1_000;
@@ -146,15 +146,6 @@ fn answer(file: &mut impl Write, number: u64) {
     };
     let solid_reference = [0, 1, 2].map(|axis| worst(drawn.solid.iter().map(|triple| triple[axis]), stretch));
 
-    // The same frontier point by point, each offered in its turn; what was displaced is offered again, and has to be turned away.
-    let mut staircase = Staircase::new(reference);
-    for (id, point) in points.iter().enumerate() {
-        if let Offer::Entered { displaced } = staircase.offer(*point, id) {
-            assert!(displaced.iter().all(|(point, _)| !staircase.admits(*point)), "{}", drawn.name);
-        }
-    }
-    let one_by_one: Vec<f64> = staircase.iter().map(|(_, id)| *id as f64).collect();
-
     let mut sets = vec![Vec::new(); drawn.n_groups];
     for (point, group) in points.iter().zip(&drawn.groups) {
         sets[*group].push(*point);
@@ -163,11 +154,8 @@ fn answer(file: &mut impl Write, number: u64) {
     let mut arrays: Vec<(String, Vec<f64>)> = vec![
         ("points".to_owned(), flat(points)),
         ("front".to_owned(), non_dominated(points).into_iter().map(|index| index as f64).collect()),
-        ("one_by_one".to_owned(), one_by_one),
         ("reference".to_owned(), vec![reference.cost, reference.accuracy]),
         ("area".to_owned(), vec![hypervolume(points, reference)]),
-        ("kept_area".to_owned(), vec![staircase.hypervolume()]),
-        ("contributions".to_owned(), contributions(points, reference)),
         ("others".to_owned(), flat(&drawn.others)),
         ("igd_plus".to_owned(), number_or_none(igd_plus(points, &drawn.others))),
         ("epsilon_additive".to_owned(), number_or_none(epsilon_additive(points, &drawn.others))),

@@ -34,6 +34,8 @@ pub(crate) struct IndicatorRow {
     /// Against the frontier of all patterns together, on a scale on which that reaches from 0 to 1 in cost and in accuracy.
     pub(crate) igd_plus: Option<f64>,
     pub(crate) epsilon_additive: Option<f64>,
+    /// The same as a factor of costs and accuracies as they are.
+    pub(crate) epsilon_multiplicative: Option<f64>,
     /// Where the frontier bends most.
     pub(crate) knee_cost: Option<f64>,
     pub(crate) knee_accuracy: Option<f64>,
@@ -69,8 +71,9 @@ fn indicators(groups: &Groups) -> Vec<IndicatorRow> {
 
 /// What the frontiers of a group are held against.
 struct Whole {
-    /// The union frontier, scaled.
+    /// The union frontier, as it is and scaled.
     frontier: Vec<Point>,
+    scaled: Vec<Point>,
     scale: Option<Scale>,
     reference: Point,
     hypervolume: f64,
@@ -97,8 +100,10 @@ impl Whole {
         let reference = Point { cost: greatest(&mut points.iter().map(|point| point.cost)), accuracy: chance };
         let params = greatest(&mut all.iter().map(|one| one.params));
         let scale = Scale::of(&points);
+        let frontier: Vec<Point> = frontier::non_dominated(&points).into_iter().map(|index| points[index]).collect();
         let mut whole = Self {
-            frontier: frontier::non_dominated(&points).into_iter().map(|index| points[index]).collect(),
+            scaled: scale.map_or_else(Vec::new, |scale| frontier.iter().map(|point| scale.put(*point)).collect()),
+            frontier,
             scale,
             reference,
             hypervolume: frontier::hypervolume(&points, reference),
@@ -106,9 +111,6 @@ impl Whole {
             volume: 0.0,
         };
         whole.volume = whole.volume_of(all);
-        if let Some(scale) = scale {
-            whole.frontier = whole.frontier.iter().map(|point| scale.put(*point)).collect();
-        }
         whole
     }
 
@@ -134,8 +136,9 @@ impl Whole {
             reference_cost: self.reference.cost,
             reference_accuracy: self.reference.accuracy,
             volume_share: share(self.volume_of(own), self.volume),
-            igd_plus: indicators::igd_plus(&scaled, &self.frontier),
-            epsilon_additive: indicators::epsilon_additive(&scaled, &self.frontier),
+            igd_plus: indicators::igd_plus(&scaled, &self.scaled),
+            epsilon_additive: indicators::epsilon_additive(&scaled, &self.scaled),
+            epsilon_multiplicative: indicators::epsilon_multiplicative(&points, &self.frontier),
             knee_cost: knee.map(|point| point.cost),
             knee_accuracy: knee.map(|point| point.accuracy),
         }
@@ -164,6 +167,8 @@ mod tests {
         // From (1, 0.5) to (3, 0.75) is one in both: `none` costs 1 more than the first and lacks 0.6 of the second's accuracy.
         assert!((none.epsilon_additive.unwrap() - 1.0).abs() < 1e-12, "{none:?}");
         assert!((none.igd_plus.unwrap() - f64::midpoint(1.0, 0.6)).abs() < 1e-12, "{none:?}");
+        // Its point has to become 3 times as cheap to match the first; the second asks for 0.75 / 0.6 only.
+        assert!((none.epsilon_multiplicative.unwrap() - 3.0).abs() < 1e-12, "{none:?}");
         // All networks are as large as their reference, so there is no volume to share in.
         assert_eq!((all.volume_share, all.knee_cost), (None, None));
     }

@@ -1,10 +1,10 @@
 //! Numbers that say how good a set of points is: against another set ([`igd_plus`], [`epsilon_additive`], [`epsilon_multiplicative`]), and
-//! point by point ([`contributions`], [`knee`]).
+//! by itself ([`knee`]).
 //!
 //! Distances mix cost and accuracy, so both have to be on scales that compare: see [`Scale`].
 
-use super::volume::{Sum, strip};
-use super::{Entry, Point, front, sieve, steps};
+use super::volume::Sum;
+use super::{Point, front, sieve, steps};
 
 /// Puts cost and accuracy on scales of their own, as differences from and in units of a set's range.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,26 +113,6 @@ fn epsilon(
     targets.map(least).reduce(f64::max)
 }
 
-/// The area that the frontier of `points` would lose without each of them, up to `reference`, one a point. Points off the frontier lose
-/// nothing, and neither do equal points, which stand for each other. Dominated points do not stand in for the one that is taken away.
-///
-/// # Units
-/// The cost's unit times accuracy.
-pub fn contributions(points: &[Point], reference: Point) -> Vec<f64> {
-    let mut shares = vec![0.0; points.len()];
-    let entries = front(sieve(points));
-    let steps: Vec<&[Entry]> = entries.chunk_by(|a, b| a.cost == b.cost).collect();
-    for (index, step) in steps.iter().enumerate() {
-        let [entry] = step else { continue };
-        let point = entry.point();
-        let below = index.checked_sub(1).map_or(f64::NEG_INFINITY, |last| steps[last][0].point().accuracy);
-        let until = steps.get(index + 1).map_or(f64::INFINITY, |next| next[0].point().cost);
-        let corner = Point { cost: until.min(reference.cost), accuracy: reference.accuracy };
-        shares[entry.index] = strip(point, below, corner);
-    }
-    shares
-}
-
 /// Index of the point where the frontier of `points` bends most: of those of its points that lie above the line from its cheapest to its most
 /// accurate one, the farthest, on the scale on which both ends are one apart in cost and in accuracy. Of equally far ones the cheapest counts, and of
 /// equal ones the first. `None`: no point lies above the line, as with fewer than three distinct ones.
@@ -206,18 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn contributions_are_of_the_frontier() {
-        // As moocore's `hv_contributions` has it: 1, 4, 2, 1 of the four distinct points of the front, nothing of the others.
-        let all = minimised(&[(1.0, 5.0), (2.0, 3.0), (4.0, 2.0), (6.0, 1.0), (3.0, 3.0)]);
-        let reference = Point { cost: 7.0, accuracy: -6.0 };
-        assert_eq!(contributions(&all, reference), [1.0, 4.0, 2.0, 1.0, 0.0]);
-        let twice = minimised(&[(1.0, 5.0), (2.0, 3.0), (4.0, 2.0), (6.0, 1.0), (3.0, 3.0), (2.0, 3.0)]);
-        assert_eq!(contributions(&twice, reference), [1.0, 0.0, 2.0, 1.0, 0.0, 0.0]);
-        // Up to a reference that a part of the front doesn't reach.
-        assert_eq!(contributions(&all, Point { cost: 5.0, accuracy: -4.0 }), [0.0, 2.0, 1.0, 0.0, 0.0]);
-    }
-
-    #[test]
     fn knee_is_farthest_above_the_line_between_the_ends() {
         // From (0, 0) to (10, 1): (2, 0.5) is 0.3 above the line, (5, 0.9) is 0.4, (3, 0.2) is below. (6, 0.5) is not on the front.
         let curve = points(&[(10.0, 1.0), (2.0, 0.5), (5.0, 0.9), (6.0, 0.5), (0.0, 0.0), (5.0, 0.9)]);
@@ -260,18 +228,6 @@ mod tests {
                 over(&|own, target| ((own.cost - target.cost).max(0.0).powi(2) + (target.accuracy - own.accuracy).max(0.0).powi(2)).sqrt());
             let mean = distances.iter().sum::<f64>() / distances.len() as f64;
             prop_assert!((igd_plus(&own, &reference).unwrap() - mean).abs() < 1e-13);
-        }
-
-        #[test]
-        fn contributions_are_what_the_area_loses(own in grid(12)) {
-            let reference = Point { cost: 8.0, accuracy: 2.0 };
-            let front: Vec<Point> = super::super::non_dominated(&own).into_iter().map(|index| own[index]).collect();
-            let whole = super::super::hypervolume(&front, reference);
-            for (index, share) in contributions(&front, reference).into_iter().enumerate() {
-                let mut rest = front.clone();
-                rest.remove(index);
-                prop_assert_eq!(share, whole - super::super::hypervolume(&rest, reference));
-            }
         }
     }
 }

@@ -30,7 +30,7 @@ impl Sum {
 }
 
 /// What `point` dominates beyond accuracy `below`, up to the reference.
-pub(super) fn strip(point: Point, below: f64, reference: Point) -> f64 {
+fn strip(point: Point, below: f64, reference: Point) -> f64 {
     let (width, height) = (reference.cost - point.cost, point.accuracy - below.max(reference.accuracy));
     if width > 0.0 && height > 0.0 { width * height } else { 0.0 }
 }

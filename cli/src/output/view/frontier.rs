@@ -69,7 +69,7 @@ pub(crate) const INDICATORS_BY_PARAMS: View =
 pub(crate) const INDICATORS_BY_LATENCY: View =
     View { kind: "frontier_indicators", columns: &indicators(wide("knee_cost", "knee at us", Number)) };
 
-const fn indicators(knee: Column) -> [Column; 15] {
+const fn indicators(knee: Column) -> [Column; 16] {
     [
         varied("dataset", Text),
         present("backbone", "backbone", Text),
@@ -84,6 +84,7 @@ const fn indicators(knee: Column) -> [Column; 15] {
         spare("volume_share", "3-D volume", Share),
         shown("igd_plus", "IGD+", Decimal),
         shown("epsilon_additive", "epsilon", Decimal),
+        spare("epsilon_multiplicative", "factor", Decimal),
         knee,
         wide("knee_accuracy", "with", Share),
     ]
