@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use offramp_coordinator::Database;
 
-use crate::args::{DatabaseParser, Reason, SourceArguments, parse_database};
+use crate::args::{DatabaseParser, Reason, SelectArguments, SourceArguments, parse_database};
 
 /// Arguments of `offramp export`.
 #[derive(Debug, Args)]
@@ -36,29 +36,20 @@ pub(crate) struct ExportArguments {
     #[arg(long)]
     pub(crate) all_views: bool,
     /// Finished jobs with all that is known of them, and the sweeps: Parquet files in this folder that `offramp import` reads
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "format", "filter", "sort", "columns", "limit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "format", "filter", "sort", "columns", "limit", "offset"])]
     pub(crate) archive: Option<PathBuf>,
     /// A consistent copy of a SQLite database, whether or not a coordinator is writing to it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["everything", "to", "format", "filter", "sort", "columns", "limit"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["everything", "to", "format", "filter", "sort", "columns", "limit", "offset"])]
     pub(crate) snapshot: Option<PathBuf>,
-    /// How rows are written [default: as the name given to --to ends, otherwise csv]
+    /// How rows are written [default: as the name given to --to ends; csv where it has no ending]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<ExportFormat>,
     /// The file to write, or with several views the folder; `-` is standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) to: PathBuf,
-    /// Only the rows that this takes, for example 'backbone = resnet56 and pattern.slope > 0'
-    #[arg(long = "where", value_name = "FILTER")]
-    pub(crate) filter: Option<String>,
-    /// By which columns rows are sorted, the first one first; `-accuracy` for the largest first
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true)]
-    pub(crate) sort: Vec<String>,
-    /// Which columns, and in which order [default: all]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
-    pub(crate) columns: Vec<String>,
-    /// At most this many rows of each view
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
+    /// Which rows.
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
     /// Replace what is there under that name
     #[arg(long)]
     pub(crate) force: bool,

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use offramp_coordinator::store::Query;
 use offramp_domain::table::{Column, OfSweep, VIEWS, View, view};
 use offramp_records::archive::{ArchiveWriter, WriteArchiveError};
+use tokio_stream::StreamExt;
 
-mod rows;
-
-use rows::{Rows, Selection};
-
-use crate::args::{ExportArguments, ExportFormat};
+use crate::args::{ExportArguments, ExportFormat, SelectArguments};
+use crate::commands::listing;
 use crate::environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -37,7 +36,7 @@ pub(crate) async fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
 async fn views(arguments: &ExportArguments, sweep: Option<&str>) -> Result<Exit, Failure> {
     let places = places(arguments, sweep)?;
     // Every view is looked at before anything is written.
-    let selections = places.iter().map(|place| Wanted::new(place.view, arguments)).collect::<Result<Vec<_>, _>>()?;
+    let selections = places.iter().map(|place| Wanted::new(place.view, &arguments.select)).collect::<Result<Vec<_>, _>>()?;
     let source = Source::open(&arguments.source).await?;
     if let Some(folder) = places.iter().find_map(|place| place.path.as_deref().and_then(Path::parent)).filter(|_| is_folder(arguments)) {
         let made = std::fs::create_dir_all(folder);
@@ -50,7 +49,7 @@ async fn views(arguments: &ExportArguments, sweep: Option<&str>) -> Result<Exit,
     if n_rows > 0 {
         return Ok(Exit::Ok);
     }
-    say(&nothing(&places, sweep, arguments.filter.as_deref()));
+    say(&nothing(&places, sweep, arguments.select.filter.as_deref()));
     Ok(Exit::NothingMatched)
 }
 
@@ -104,36 +103,35 @@ fn places(arguments: &ExportArguments, sweep: Option<&str>) -> Result<Vec<Place>
     if to.is_dir() {
         return Err(usage(anyhow::anyhow!("`{}` is a folder", to.display())).hint("one view goes to a file: name one"));
     }
-    let by_name = || match to.extension().and_then(|extension| extension.to_str()) {
-        Some("parquet") => ExportFormat::Parquet,
-        Some("jsonl" | "ndjson") => ExportFormat::Jsonl,
-        _ => ExportFormat::Csv,
+    let by_name = || match to.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).as_deref() {
+        Some("parquet") => Ok(ExportFormat::Parquet),
+        Some("jsonl" | "ndjson") => Ok(ExportFormat::Jsonl),
+        None | Some("csv" | "txt") => Ok(ExportFormat::Csv),
+        Some(other) => Err(usage(anyhow::anyhow!("`.{}` is no format that rows are written in", escape_control(other)))
+            .hint("name the file .parquet, .csv or .jsonl, or say --format")),
     };
-    let format = arguments.format.unwrap_or_else(by_name);
+    let format = arguments.format.map_or_else(by_name, Ok)?;
     Ok(views.into_iter().map(|view| Place { view, path: Some(to.clone()), format }).collect())
 }
 
 /// What of a view is wanted.
 struct Wanted {
-    selection: Selection,
+    query: Query,
     columns: Vec<Column>,
 }
 
 impl Wanted {
-    fn new(view: &'static View, arguments: &ExportArguments) -> Result<Self, Failure> {
-        let ExportArguments { filter, sort, columns, limit, .. } = arguments;
-        let selection =
-            Selection { filter: filter.clone().unwrap_or_default(), sort: sort.clone(), columns: columns.clone(), limit: *limit };
-        let query = selection.query(view, None)?;
+    fn new(view: &'static View, select: &SelectArguments) -> Result<Self, Failure> {
+        let query = Query { limit: select.limit, offset: select.offset, ..listing::parse(view, select)? };
         let columns = query.columns.iter().filter_map(|index| view.column(*index).copied()).collect();
-        Ok(Self { selection, columns })
+        Ok(Self { query, columns })
     }
 }
 
 /// Writes the rows of one view; how many there were.
 async fn write(source: &Source, place: &Place, wanted: Wanted, sweep: Option<&str>, arguments: &ExportArguments) -> Result<u64, Failure> {
     // A sweep that is not there is told before a file is begun.
-    let mut rows = Rows::of(source, place.view, sweep, &wanted.selection).await?;
+    let mut batches = source.select(place.view, sweep, wanted.query).await?;
     let mut sink = match &place.path {
         None => Sink::to_stdout(wanted.columns, place.format)?,
         Some(path) => {
@@ -143,15 +141,15 @@ async fn write(source: &Source, place: &Place, wanted: Wanted, sweep: Option<&st
             {
                 metadata.push(("offramp.sweep", sweep.name));
             }
-            if let Some(filter) = &arguments.filter {
+            if let Some(filter) = &arguments.select.filter {
                 metadata.push(("offramp.where", filter.clone()));
             }
             let draft = Draft::new(path, arguments.force)?;
             Sink::to_file(draft, place.view.name, wanted.columns, place.format, &metadata)?
         }
     };
-    while let Some(batch) = rows.next().await? {
-        sink.write(batch)?;
+    while let Some(batch) = batches.next().await {
+        sink.write(batch?)?;
     }
     let n_rows = sink.finish()?;
     if let Some(path) = &place.path {

@@ -73,11 +73,17 @@ async fn what_cannot_be_exported_is_told_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");
     let with = |words: &[&str]| -> Vec<String> {
-        let all = [&["export"], words, &["--to", path(&file), "--database", &database]].concat();
+        let to: &[&str] = if words.contains(&"--to") { &[] } else { &["--to", path(&file)] };
+        let all = [&["export"], words, to, &["--database", &database]].concat();
         all.into_iter().map(str::to_owned).collect()
     };
     for (words, exit, message) in [
         (&["--view", "exitss"][..], Exit::Usage, "error: no view is called `exitss`\nhint: did you mean `exits`?\n"),
+        (
+            &["--view", "exits", "--to", "rows.xlsx"],
+            Exit::Usage,
+            "error: `.xlsx` is no format that rows are written in\nhint: name the file .parquet, .csv or .jsonl, or say --format\n",
+        ),
         (&["--view", "exits", "--columns", "jb"], Exit::Usage, "error: v_exits has no column `jb`\nhint: did you mean `job`?\n"),
         (
             &["--view", "workers"],
